@@ -1,0 +1,63 @@
+# Every target works on a fresh clone: it makes .venv from the lock files first. Nothing is installed elsewhere.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run test check perf lock changelog clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+venv := .venv
+bin := $(venv)/bin
+# What runs again on the other parser, and on the other loop.
+parser_tests := tests/system tests/wire/test_upstream.py tests/wire/test_relay.py tests/wire/test_pool.py
+loop_tests := tests/system
+lock_flags := --universal --generate-hashes --quiet --custom-compile-command "make lock"
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(venv)/runtime.stamp ## start the demo on 127.0.0.1:8080; ARGS="..." is passed on
+	$(bin)/python -m busbar_fast demo $(ARGS)
+
+test: $(venv)/dev.stamp ## the whole suite: every test, then sockets again on h11 and on the stock loop, then coverage
+	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest tests
+	PYTHONASYNCIODEBUG=1 BUSBAR_HTTP_PARSER=h11 $(bin)/python -m pytest $(parser_tests)
+	PYTHONASYNCIODEBUG=1 BUSBAR_LOOP=asyncio $(bin)/python -m pytest $(loop_tests)
+	$(bin)/python -m tests.pure_coverage
+
+check: $(venv)/dev.stamp ## style, types, spelling and the house rules
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/codespell
+	$(bin)/python -m pytest tests/house
+
+perf: $(venv)/dev.stamp ## measure against HAProxy side by side; ARGS="..." is passed on
+	$(bin)/python -m perf $(ARGS)
+
+lock: ## resolve pyproject.toml into both lock files; ARGS=--upgrade moves every pin
+	test -x $(bin)/uv || $(MAKE) $(venv)/dev.stamp
+	$(bin)/uv pip compile $(lock_flags) $(ARGS) pyproject.toml -o requirements.lock
+	$(bin)/uv pip compile $(lock_flags) $(ARGS) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+changelog: $(venv)/dev.stamp ## move the notes in changes/ to CHANGELOG.md: VERSION=x.y.z
+	$(bin)/towncrier build --version "$(VERSION)"
+
+clean: ## remove everything that make made
+	rm -rf $(venv) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	find busbar_fast perf tests -name __pycache__ -prune -exec rm -rf {} +
+
+# A stamp is the time of the last installation; a lock file newer than it installs again. A lock is complete, so nothing
+# is resolved: a resolver may prefer a version newer than the pin for a requirement with extras, and then lacks its hash.
+install := $(bin)/python -m pip install --quiet --no-deps --require-hashes
+$(bin)/pip:
+	@test -n "$(PYTHON)" || { echo "busbar-fast needs Python 3.11 or newer, and none was found" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "busbar-fast needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Try make PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(venv)
+
+$(venv)/runtime.stamp: requirements.lock | $(bin)/pip
+	$(install) -r requirements.lock
+	@touch $@
+
+$(venv)/dev.stamp: requirements-dev.lock | $(bin)/pip
+	$(install) -r requirements-dev.lock
+	@touch $@ $(venv)/runtime.stamp
