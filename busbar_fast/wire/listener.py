@@ -1,0 +1,213 @@
+"""Listening sockets: bind, accept, hold back under pressure, drain.
+
+Accepting is done here and not by the loop's server, because a gateway must be able to stop accepting without closing
+the door: at the connection limit and when descriptors run out, new clients wait in the kernel's queue. An accept error
+never ends the listening.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import resource
+import socket
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from busbar_fast.wire import kernel
+from busbar_fast.wire.downstream import Downstream
+from busbar_fast.wire.service import Service
+
+if TYPE_CHECKING:
+    import ssl
+
+_log = logging.getLogger("busbar_fast.wire")
+
+BACKLOG = 4096
+_ACCEPTS_PER_TURN = 64
+_PAUSE_S = 0.1
+_DESCRIPTOR_SHARE = 0.8
+_NO_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+
+def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+    """Return a bound, listening socket whose accepted sockets inherit their options."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        kernel.set_server_options(sock)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def most_connections(configured: int) -> int:
+    """Return the connection limit: as configured, or four fifths of the descriptor limit."""
+    return configured or int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * _DESCRIPTOR_SHARE)
+
+
+class Listener:
+    """Accepts connections for a service on any number of sockets."""
+
+    __slots__ = (
+        "_by_ip",
+        "_drained",
+        "_is_accepting",
+        "_joining",
+        "_loop",
+        "_most",
+        "_open",
+        "_service",
+        "_sockets",
+        "_tls",
+    )
+
+    def __init__(self, service: Service, loop: asyncio.AbstractEventLoop, tls: "ssl.SSLContext | None" = None) -> None:
+        self._service = service
+        self._loop = loop
+        self._tls = tls
+        self._sockets: list[socket.socket] = []
+        self._joining: set[asyncio.Task[None]] = set()
+        self._by_ip: dict[str, int] = {}
+        self._open = 0  # connections, those being set up included
+        self._is_accepting = False
+        self._most = most_connections(service.limits.max_connections)
+        self._drained: asyncio.Future[None] | None = None
+        service.on_connection_closed = self._on_connection_closed
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of every listening socket."""
+        return [sock.getsockname()[:2] for sock in self._sockets]
+
+    def serve(self, sock: socket.socket) -> None:
+        """Accept on a listening socket, which is ours from now on."""
+        self._sockets.append(sock)
+        if self._is_accepting:
+            self._loop.add_reader(sock, self._accept, sock)
+        else:
+            self._resume()
+
+    def adopt(self, sock: socket.socket, peer: str, received: bytes = b"") -> None:
+        """Take over a connection that somebody else accepted and may have read from."""
+        self._open += 1
+        self._by_ip[peer] = self._by_ip.get(peer, 0) + 1
+        task = self._loop.create_task(self._join(sock, peer, received))
+        self._joining.add(task)
+        task.add_done_callback(self._joining.discard)
+
+    def leave(self) -> None:
+        """Say `Connection: close` in every answer from now on; still accept."""
+        self._service.is_leaving = True
+
+    async def drain(self, limit_s: float) -> bool:
+        """Stop accepting, let requests finish, cut them at the limit (0 = none). Return whether all finished."""
+        self.leave()
+        self._close_sockets()
+        # Who becomes idle from now on, its last answer begun before it could say close, is let go at once as well.
+        self._service.limits = replace(self._service.limits, keepalive_idle_timeout_s=0.0)
+        for connection in list(self._service.connections):
+            connection.close_if_idle()
+        if self._open:
+            self._drained = self._loop.create_future()
+            try:
+                async with asyncio.timeout(limit_s or None):
+                    await self._drained
+            except TimeoutError:
+                self.cut()
+                return False
+        return True
+
+    def cut(self) -> None:
+        """Cut every connection now."""
+        self._close_sockets()
+        for task in list(self._joining):
+            task.cancel()
+        for connection in list(self._service.connections):
+            connection.cut()
+
+    def _accept(self, sock: socket.socket) -> None:
+        for _ in range(_ACCEPTS_PER_TURN):
+            if not self._is_accepting:
+                return
+            try:
+                accepted, address = sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                _log.debug("accept failed: %s", os.strerror(error.errno or 0))
+                if error.errno in _NO_DESCRIPTORS:
+                    self._pause()
+                    self._loop.call_later(_PAUSE_S, self._resume)
+                return
+            self._admit(accepted, address[0])
+
+    def _admit(self, accepted: socket.socket, peer: str) -> None:
+        limit = self._service.limits.max_connections_per_ip
+        if limit and self._by_ip.get(peer, 0) >= limit:
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        self.adopt(accepted, peer)
+        if self._open >= self._most:
+            _log.warning("%d connections: accepting is paused until one closes", self._most)
+            self._pause()
+
+    async def _join(self, sock: socket.socket, peer: str, received: bytes) -> None:
+        """Make a connection of an accepted socket."""
+        protocol = Downstream(self._service, peer, received)
+        try:
+            if self._tls is None:
+                await self._loop.connect_accepted_socket(lambda: protocol, sock)
+            else:
+                await self._loop.connect_accepted_socket(
+                    lambda: protocol,
+                    sock,
+                    ssl=self._tls,
+                    ssl_handshake_timeout=self._service.limits.tls_handshake_timeout_s,
+                )
+        except (OSError, asyncio.CancelledError) as error:
+            sock.close()
+            self._forget(peer)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            _log.debug("connection from %s failed: %s", peer, error)
+
+    def _on_connection_closed(self, connection: Downstream) -> None:
+        self._forget(connection.peer)
+
+    def _forget(self, peer: str) -> None:
+        """Take a connection off the counts; let the next one in and a drain finish."""
+        self._open -= 1
+        left = self._by_ip.get(peer, 1) - 1
+        if left:
+            self._by_ip[peer] = left
+        else:
+            self._by_ip.pop(peer, None)
+        if not self._is_accepting and self._sockets and self._open < self._most:
+            self._resume()
+        if self._drained is not None and not self._drained.done() and not self._open:
+            self._drained.set_result(None)
+
+    def _pause(self) -> None:
+        self._is_accepting = False
+        for sock in self._sockets:
+            self._loop.remove_reader(sock)
+
+    def _resume(self) -> None:
+        self._is_accepting = True
+        for sock in self._sockets:
+            self._loop.add_reader(sock, self._accept, sock)
+
+    def _close_sockets(self) -> None:
+        self._pause()
+        for sock in self._sockets:
+            sock.close()
+        self._sockets.clear()

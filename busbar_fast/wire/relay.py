@@ -1,0 +1,38 @@
+"""An answer passed on unchanged: one upstream's bytes to one client, framed anew only where the client needs it."""
+
+from busbar_fast.wire.exchange import Exchange
+from busbar_fast.wire.framing import read_length
+from busbar_fast.wire.heads import CHUNKED
+from busbar_fast.wire.upstream import Upstream
+
+
+async def relay(upstream: Upstream, exchange: Exchange, status: int, fields: bytes) -> None:
+    """Answer with the upstream's body under a head of our own. The upstream's head has been read.
+
+    The answer begins with the first piece of the body: an upstream that fails before leaves the exchange untouched.
+    """
+    assert upstream.head is not None
+    length = upstream.head.length
+    whole = upstream.maybe_whole()
+    if whole is not None:
+        exchange.reply(status, fields, whole)
+    elif exchange.head.method == b"HEAD":
+        declared = upstream.head.fields.get(b"content-length")
+        exchange.start(status, fields, None if declared is None else read_length(declared))
+        exchange.finish()
+    elif length >= 0 or (length == CHUNKED and exchange.takes_chunks):
+        piece = await upstream.next_raw()
+        exchange.start(status, fields, length if length >= 0 else None)
+        if piece is not None:
+            exchange.write_framed(piece)
+            await upstream.pour(exchange)
+        exchange.finish(is_framed=True)
+    else:
+        part = await upstream.next_part()
+        exchange.start(status, fields)
+        while part is not None:
+            exchange.write(part)
+            if exchange.is_congested:
+                await exchange.drained()
+            part = await upstream.next_part()
+        exchange.finish()

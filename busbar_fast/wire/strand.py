@@ -1,0 +1,161 @@
+"""A strand: one linear coroutine resumed straight from wire events, without a Task.
+
+Theory of operation. A strand waits for one *source* at a time (a connection, a gate): whoever waits names the source
+and yields; the source stores its news, then calls `wake`, and the coroutine goes on inside that call. So a request
+costs no trip through the loop's ready queue and no future. News that arrives while the strand waits for something else
+stays with its source. `close` ends the coroutine at the point where it waits, which runs its `finally` and `with`
+blocks synchronously: whoever dropped the strand may rely on everything being given back when `close` returns.
+
+A plain asyncio future can be awaited as well (a look-up, a sleep, a thread's result): the strand attaches itself as its
+callback, and cancels the future when it stops waiting before its time, as a Task would. What needs a current Task
+(`asyncio.timeout`, `asyncio.wait_for`) does not work in a strand; deadlines come from `Strand.expire_after`.
+"""
+
+import asyncio
+import logging
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+from busbar_fast.errors import BusbarError
+from busbar_fast.wire.wheel import Timer, Wheel
+
+_log = logging.getLogger("busbar_fast.wire")
+
+Routine = Coroutine[Any, Any, None]
+
+
+@types.coroutine
+def _pause() -> Generator[None, None, None]:
+    yield
+
+
+def _next_turn() -> asyncio.Future[None]:
+    """Return a future that is done when the loop has turned."""
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    loop.call_soon(_settle, future)
+    return future
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Strand:
+    """Drives one coroutine; subclassed by `Exchange`, used as it is by background work."""
+
+    __slots__ = ("_coroutine", "_future", "_overdue", "_timer", "_wheel", "source")
+
+    _overdue: Callable[[], BusbarError]  # set with the timer
+
+    def __init__(self, wheel: Wheel) -> None:
+        self._wheel = wheel
+        self._coroutine: Routine | None = None
+        self.source: object = None
+        self._future: asyncio.Future[Any] | None = None
+        self._timer: Timer | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the coroutine has ended or was closed."""
+        return self._coroutine is None
+
+    def run(self, coroutine: Routine) -> None:
+        """Start the coroutine and run it up to its first wait."""
+        self._coroutine = coroutine
+        self._step(None)
+
+    async def wait_for(self, source: object) -> None:
+        """Wait until `source` calls `wake`. The source must have said nothing yet that the caller has not read.
+
+        A hot source sets `source` and yields by itself, from a generator-based coroutine; that saves two objects.
+        """
+        self.source = source
+        await _pause()
+
+    def wake(self, source: object) -> None:
+        """Go on, if the strand waits for this source."""
+        if self.source is source:
+            self.source = None
+            self._step(None)
+
+    def expire_after(self, delay_s: float, error: Callable[[], BusbarError]) -> None:
+        """Raise an error in the coroutine, wherever it waits, unless `unexpire` comes first."""
+        if self._timer is None:
+            self._timer = self._wheel.timer(self._on_overdue)
+        self._overdue = error
+        self._timer.arm(delay_s)
+
+    def unexpire(self) -> None:
+        """Take the deadline back."""
+        if self._timer is not None:
+            self._timer.disarm()
+
+    def close(self) -> None:
+        """End the coroutine where it waits; every clean-up of it has run when this returns."""
+        coroutine, self._coroutine = self._coroutine, None
+        self._detach()
+        if coroutine is None:
+            return
+        try:
+            coroutine.close()
+        # Whoever drops a strand has more to drop than this one; a faulty clean-up must not keep it from that.
+        except Exception:  # noqa: BLE001
+            _log.exception("the clean-up of a dropped strand failed")
+
+    def on_end(self, error: BaseException | None) -> None:
+        """Take notice that the coroutine ended by itself; subclasses decide what follows."""
+        if error is not None:
+            raise error
+
+    def _on_overdue(self) -> None:
+        if self._coroutine is not None:
+            self._forget_wait()
+            self._step(self._overdue())
+
+    def _step(self, error: BaseException | None) -> None:
+        coroutine = self._coroutine
+        if coroutine is None:
+            return
+        try:
+            awaited = coroutine.send(None) if error is None else coroutine.throw(error)
+        except StopIteration:
+            self._coroutine = None
+            if self._timer is not None:
+                self._timer.close()
+            self.on_end(None)
+        # Cancelled is the future we awaited: no Task runs here. Whatever it is, `on_end` answers for it.
+        except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001
+            self._coroutine = None
+            self._detach()
+            self.on_end(failure)
+        else:
+            if awaited is not None:
+                self._attend(awaited)
+            elif self.source is None:
+                self._attend(_next_turn())  # a bare yield, as of asyncio.sleep(0)
+
+    def _attend(self, future: asyncio.Future[Any]) -> None:
+        """Go on when an asyncio future is done, as a Task would."""
+        future._asyncio_future_blocking = False  # noqa: SLF001  the protocol between a future and whoever awaits it
+        self._future = future
+        future.add_done_callback(self._on_future)
+
+    def _on_future(self, future: asyncio.Future[Any]) -> None:
+        if self._future is future:
+            self._future = None
+            self._step(None)
+
+    def _forget_wait(self) -> None:
+        self.source = None
+        future, self._future = self._future, None
+        if future is not None:
+            future.remove_done_callback(self._on_future)
+            future.cancel()
+
+    def _detach(self) -> None:
+        self._forget_wait()
+        if self._timer is not None:
+            self._timer.close()

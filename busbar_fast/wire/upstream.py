@@ -1,0 +1,550 @@
+"""The client side of one connection to an upstream.
+
+A strand leases a connection for one request: `begin`, `write`, `read_head`, then `next_raw` or `next_part` until None.
+Pieces are kept as they were received and framed only when the strand pulls them, so a body that travels on unchanged is
+never copied, and a strand that does not pull stops the reading once 64 KiB wait. Leaving the `with` block gives the
+connection back to its origin if the answer was read to its end, and aborts it otherwise: an exchange that is dropped
+takes its upstream request with it.
+
+It knows neither pools of models nor blame; it raises what happened (`UpstreamGone`, `UpstreamTimeout`,
+`UpstreamGarbled`). Hot: perf/micro/bench_exchange.py.
+"""
+
+import asyncio
+import types
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Protocol, Self, cast
+
+from busbar_fast.errors import BusbarError, Refused, UpstreamGarbled, UpstreamGone, UpstreamTimeout
+from busbar_fast.wire.backpressure import BUFFERED, Reader
+from busbar_fast.wire.buffers import HeadBuffer
+from busbar_fast.wire.framing import (
+    MORE,
+    Body,
+    ChunkedBody,
+    body_of,
+    is_between_chunks,
+    one_chunk_start,
+    response_length,
+)
+from busbar_fast.wire.heads import UNTIL_CLOSE, ResponseHead, is_keep_alive
+from busbar_fast.wire.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES, UpstreamLimits
+from busbar_fast.wire.parsers import HeadParser
+from busbar_fast.wire.states import ANSWER_ENDED, ANSWER_IN, BEGIN, RELEASE, UPSTREAM_GONE, UpstreamPhase
+from busbar_fast.wire.strand import Strand
+from busbar_fast.wire.wheel import Wheel
+
+_IDLE, _AWAITING_HEAD, _BODY, _COMPLETE, _CLOSED = UpstreamPhase
+
+
+class Owner(Protocol):
+    """Where a connection belongs when no strand leases it."""
+
+    parser: HeadParser
+    limits: UpstreamLimits
+    wheel: Wheel
+    # The last answer's head as it came, the method it answered, and what was read from it.
+    last_raw_head: bytes
+    last_method: bytes
+    last_head: ResponseHead
+
+    def on_free(self, upstream: "Upstream") -> None:
+        """Take a connection that can serve again."""
+
+    def on_closed(self, upstream: "Upstream") -> None:
+        """Forget a connection."""
+
+
+class Receiver(Protocol):
+    """The connection that a body travels on to, once nothing but bytes is left to say."""
+
+    transport: asyncio.Transport
+    is_congested: bool
+
+
+class Sink(Protocol):
+    """Whoever a body is passed on to."""
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether it has more than it should."""
+
+    def write_framed(self, piece: bytes) -> None:
+        """Write bytes that carry their framing."""
+
+    def maybe_receiver(self) -> Receiver | None:
+        """Return the connection itself, if pieces may be written there directly from now on."""
+
+    async def drained(self) -> None:
+        """Wait for room."""
+
+
+class Upstream(asyncio.Protocol):
+    """One connection to an upstream. Fields: for the process, then the connection, then the request under way."""
+
+    __slots__ = (
+        "_body",
+        "_buffered_bytes",
+        "_failure",
+        "_has_ended",
+        "_has_interim",
+        "_heard_at",
+        "_input",
+        "_is_awaited",
+        "_is_spoilt",
+        "_is_whole",
+        "_method",
+        "_owner",
+        "_pass_on",
+        "_pieces",
+        "_reader",
+        "_strand",
+        "_timer",
+        "_wait_s",
+        "_whole",
+        "head",
+        "is_congested",
+        "is_reused",
+        "phase",
+        "transport",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+
+        self.phase = _IDLE
+        self.is_congested = False
+        self._input = HeadBuffer()
+        self._timer = owner.wheel.timer(self._on_overdue)
+        self.is_reused = False
+
+        self._strand: Strand | None = None
+        self._method = b""
+        self._wait_s = 0.0
+        self._heard_at = 0.0  # when the current wait began or a piece last came, in the wheel's time
+        self._pass_on: Callable[[bytes], None] | None = None  # takes each piece while pieces run through
+        self._is_awaited = False
+        self._failure: BusbarError | None = None
+        self._has_ended = False  # the peer closed in good order
+        self._has_interim = False
+        self._is_spoilt = False  # whatever the head says, this connection must not serve again
+        self.head: ResponseHead | None = None
+        self._body: Body | None = None
+        self._whole: bytes | None = None
+        self._is_whole = False  # the answer has been read to its end, whatever became of the connection since
+        self._pieces: deque[bytes] = deque()
+        self._buffered_bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<Upstream {self.phase.name} reused={self.is_reused} buffered={self._buffered_bytes}>"
+
+    # Called by the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
+        self._reader = Reader(self.transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take received bytes."""
+        pass_on = self._pass_on
+        if pass_on is not None:
+            pass_on(data)
+        elif self.phase is _BODY:
+            self._add(data)
+            self._tell()
+        elif self.phase is _AWAITING_HEAD:
+            if not self._is_repeat(data):
+                self._read_head(data)
+            # Less than a head is no news: a head that trickles in must not stretch the wait for it.
+            if self.phase is not _AWAITING_HEAD or self._failure is not None:
+                self._tell()
+        else:  # nobody asked: whatever this is, it must not become the answer to the next request
+            self.abort()
+
+    def eof_received(self) -> bool:
+        """The peer closed in good order; what that means depends on the framing."""
+        self._has_ended = True
+        self._on_gone(None)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is over."""
+        if not self._has_ended:
+            self._has_ended = exc is None
+            self._on_gone(exc)
+        self._close()
+
+    def pause_writing(self) -> None:
+        """The transport holds more than it should."""
+        self.is_congested = True
+
+    def resume_writing(self) -> None:
+        """The transport has room again."""
+        self.is_congested = False
+        self._tell()
+
+    # Called by the strand that leases the connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        self.release()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is of no more use."""
+        return self.phase is _CLOSED
+
+    def begin(self, strand: Strand, method: bytes, wait_s: float) -> None:
+        """Lease the connection for one request; each wait for the upstream lasts `wait_s` at most."""
+        self.phase = BEGIN[self.phase]
+        self._strand = strand
+        self._method = method
+        self._wait_s = wait_s
+        self.head = None
+        self._has_interim = False
+        self._body = None
+        self._whole = None
+        self._is_whole = False
+        self._is_spoilt = False
+        self._timer.arm(wait_s)
+
+    def write(self, piece: bytes) -> None:
+        """Send bytes of the request."""
+        self.transport.write(piece)
+
+    @types.coroutine
+    def drained(self) -> Generator[None, None, None]:
+        """Wait until the upstream has taken enough of what was written, or answers without waiting for the rest."""
+        while self.is_congested and self.head is None:
+            self._await_news()
+            yield
+
+    @types.coroutine
+    def read_head(self) -> Generator[None, None, ResponseHead]:
+        """Wait for the head of the answer; interim answers are skipped."""
+        while self.head is None:
+            self._await_news()
+            yield
+        return self.head
+
+    def maybe_whole(self) -> bytes | None:
+        """Return the whole body, unframed, if it came together with the head; it is not given again."""
+        whole, self._whole = self._whole, None
+        return whole
+
+    @types.coroutine
+    def next_raw(self) -> Generator[None, None, bytes | None]:
+        """Return the next piece as it came, chunk framing included but never a trailer; None at the end."""
+        while True:
+            while self._pieces:
+                piece = self._trim(self._take())
+                if piece:
+                    return piece
+            if self._is_at_end():
+                return self.maybe_whole()
+            self._await_news()
+            yield
+
+    async def pour(self, sink: Sink) -> None:
+        """Pass the body on as it comes, framing included, until its end; wait whenever the sink is congested."""
+        while True:
+            receiver = sink.maybe_receiver()
+            if receiver is not None and not (self._pieces or receiver.is_congested or self._is_at_end()):
+                await self._run_through(receiver)
+            if sink.is_congested:
+                await sink.drained()
+            piece = await self.next_raw()
+            if piece is None:
+                return
+            sink.write_framed(piece)
+
+    @types.coroutine
+    def _run_through(self, receiver: Receiver) -> Generator[None, None, None]:
+        """Let pieces go straight from one transport to the other until the strand is needed again."""
+        self._pass_on = self._passer(receiver)
+        try:
+            self._await_news()
+            yield
+        finally:
+            self._pass_on = None
+
+    def _passer(self, receiver: Receiver) -> Callable[[bytes], None]:
+        """Return what takes each piece while pieces run through."""
+        body = self._body
+        wheel = self._owner.wheel
+        write = receiver.transport.write
+
+        def pass_chunk(piece: bytes) -> None:
+            # HOT: streams come one event, one chunk, one piece; such a piece does not wake the strand,
+            # perf/micro/bench_exchange.py, 3.11, 2026-11
+            if not (piece.startswith(one_chunk_start(len(piece))) and piece.endswith(b"\r\n")):
+                pass_any(piece)
+                return
+            write(piece)
+            self._heard_at = wheel.coarse
+            if receiver.is_congested:
+                self._tell()
+
+        def pass_any(piece: bytes) -> None:
+            try:
+                piece = self._trim(piece)
+            except UpstreamGarbled as failure:
+                self._fail(failure)
+                return
+            if piece:
+                write(piece)
+            self._heard_at = wheel.coarse
+            if self._is_whole or receiver.is_congested:
+                self._tell()
+            elif self._pass_on is not None:
+                self._pass_on = pass_chunk if is_between_chunks(body) else pass_any
+
+        return pass_chunk if is_between_chunks(body) else pass_any
+
+    @types.coroutine
+    def next_part(self) -> Generator[None, None, bytes | None]:
+        """Return the next bytes of the body without their framing; None at the end."""
+        while True:
+            while self._pieces:
+                parts: list[bytes] = []
+                self._feed(self._take(), parts)
+                if parts:
+                    return parts[0] if len(parts) == 1 else b"".join(parts)
+            if self._is_at_end():
+                return self.maybe_whole()
+            self._await_news()
+            yield
+
+    async def read_body(self, max_bytes: int) -> tuple[bytes, bool]:
+        """Return the body and whether it is whole; reading stops beyond `max_bytes`."""
+        parts: list[bytes] = []
+        size = 0
+        while (part := await self.next_part()) is not None:
+            parts.append(part)
+            size += len(part)
+            if size > max_bytes:
+                return b"".join(parts)[:max_bytes], False
+        return b"".join(parts), True
+
+    def release(self) -> None:
+        """End the lease: back to the origin after a whole answer, else abort. Harmless when done already."""
+        if self._strand is None:
+            return
+        self._strand = None
+        if self.phase is _COMPLETE and self._is_reusable():
+            self.phase = RELEASE[_COMPLETE]
+            self.is_reused = True
+            self._owner.on_free(self)
+        else:
+            self.abort()
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether any byte of an answer to this request has come."""
+        return self.head is not None or not self._input.is_empty or self._has_interim
+
+    def retire_after(self, idle_s: float) -> None:
+        """Close the connection unless it is leased again in time."""
+        self._timer.arm(idle_s)
+
+    def abort(self) -> None:
+        """Drop the connection and the request on it now."""
+        self._close()
+        self.transport.abort()
+
+    # Within
+
+    def _is_reusable(self) -> bool:
+        """Whether another request may follow; not while a part of one that was answered early is still on its way."""
+        head = self.head
+        if head is None or not head.is_keep_alive or head.length == UNTIL_CLOSE or self._is_spoilt:
+            return False
+        return not self.transport.is_closing() and self.transport.get_write_buffer_size() == 0
+
+    def _is_repeat(self, piece: bytes) -> bool:
+        """Take a piece that begins with the very head this origin sent last; say whether it does."""
+        # HOT: a busy upstream sends the same head many times a second, perf/micro/bench_exchange.py, 3.11, 2026-11
+        owner = self._owner
+        raw = owner.last_raw_head
+        if self._method != owner.last_method or not piece.startswith(raw) or not self._input.is_empty:
+            return False
+        head = owner.last_head
+        if head.length > 0 and len(piece) == len(raw) + head.length:
+            self.head = head
+            self._whole = piece[len(raw) :]
+            self._is_whole = True
+            self.phase = ANSWER_ENDED[ANSWER_IN[self.phase]]
+        else:
+            self._take_head(head)
+            self._take_rest(piece[len(raw) :])
+        return True
+
+    def _take_rest(self, rest: bytes) -> None:
+        """Take what came together with the head; a whole body needs no framing machine."""
+        if self._is_whole:
+            self._is_spoilt = rest != b""
+        elif self.head is not None and len(rest) == self.head.length:
+            self._whole = rest
+            self._complete()
+        elif rest:
+            self._add(rest)
+
+    def _read_head(self, piece: bytes) -> None:
+        """Parse the head once it is complete, skipping interim ones."""
+        held = self._input
+        try:
+            while self.phase is _AWAITING_HEAD:
+                raw = held.next_head(piece)
+                if raw is None:
+                    if len(held) + held.blank_bytes > self._owner.limits.max_header_bytes:
+                        raise UpstreamGarbled("head too large")
+                    return
+                head = self._parse_head(raw)
+                if head.status < 200:
+                    self._has_interim = True
+                else:
+                    self._remember(raw, head)
+                    self._take_head(head)
+                piece = b""
+        except UpstreamGarbled as failure:
+            self._failure = failure
+            return
+        if not held.is_empty:
+            self._take_rest(held.take(len(held)))
+
+    def _remember(self, raw: bytes, head: ResponseHead) -> None:
+        owner = self._owner
+        owner.last_raw_head = raw
+        owner.last_method = self._method
+        owner.last_head = head
+
+    def _take_head(self, head: ResponseHead) -> None:
+        self.head = head
+        self.phase = ANSWER_IN[self.phase]
+        if head.length == 0:
+            self._complete()
+
+    def _parse_head(self, raw: bytes) -> ResponseHead:
+        limits = self._owner.limits
+        if len(raw) > limits.max_header_bytes or raw.count(b"\r\n") - 2 > limits.max_headers:
+            raise UpstreamGarbled("head too large")
+        status, minor, fields = self._owner.parser.response_fields(raw)
+        head = ResponseHead(status, minor, fields)
+        head.length = response_length(self._method, status, fields)
+        head.is_keep_alive = is_keep_alive(minor, fields.get(b"connection"))
+        return head
+
+    def _add(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._buffered_bytes += len(piece)
+        if self._buffered_bytes > HIGH_WATER_BYTES:
+            self._reader.hold(BUFFERED)
+
+    def _trim(self, piece: bytes) -> bytes:
+        """Run a piece through the framing and return what of it may travel on: no trailer, nothing behind the end."""
+        end = self._feed(piece, None)
+        body = self._body
+        if isinstance(body, ChunkedBody) and body.trailers_at < (len(piece) if end == MORE else end):
+            return piece[: body.trailers_at] if end == MORE else piece[: body.trailers_at] + b"\r\n"
+        return piece if end == MORE else piece[:end]
+
+    def _take(self) -> bytes:
+        piece = self._pieces.popleft()
+        self._buffered_bytes -= len(piece)
+        if self._buffered_bytes < LOW_WATER_BYTES:
+            self._reader.release(BUFFERED)
+        return piece
+
+    def _feed(self, piece: bytes, parts: list[bytes] | None) -> int:
+        """Run a piece through the body's framing."""
+        body = self._body
+        if body is None:
+            assert self.head is not None
+            body = self._body = body_of(self.head.length)
+        try:
+            end = body.feed(piece, parts)
+        except Refused as error:
+            raise UpstreamGarbled(str(error)) from error
+        if end != MORE:
+            if end < len(piece) or self._pieces:
+                self._is_spoilt = True
+                self._pieces.clear()
+            self._complete()
+        return end
+
+    def _is_at_end(self) -> bool:
+        """Whether no more of the body can come, all pieces being taken; raise what went wrong instead of an end."""
+        if self._is_whole or (self._has_ended and self._ends_at_eof()):
+            return True
+        if self._failure is not None:
+            raise self._failure
+        return False
+
+    def _await_news(self) -> None:
+        """Name ourselves as what the strand waits for; the caller yields next. Raise what went wrong already."""
+        if self._failure is not None:
+            raise self._failure
+        strand = self._strand
+        assert strand is not None
+        self._heard_at = self._owner.wheel.coarse
+        self._is_awaited = True
+        strand.source = self
+
+    def _tell(self) -> None:
+        """Let the strand go on, if it waits for us."""
+        strand = self._strand
+        if self._is_awaited and strand is not None:
+            self._is_awaited = False
+            strand.wake(self)
+
+    def _complete(self) -> None:
+        self._is_whole = True
+        self.phase = ANSWER_ENDED[self.phase]
+
+    def _fail(self, failure: BusbarError) -> None:
+        """Let the strand learn what happened, after the pieces that came before."""
+        if self._failure is None:
+            self._failure = failure
+        self._tell()
+
+    def _on_gone(self, exc: Exception | None) -> None:
+        """The peer closed or reset."""
+        if self.phase is _IDLE:
+            self._close()
+        elif self.phase is _AWAITING_HEAD or (self.phase is _BODY and not (self._has_ended and self._ends_at_eof())):
+            failure = UpstreamGone("closed in the middle of an exchange")
+            failure.__cause__ = exc
+            self._fail(failure)
+        else:
+            self._is_spoilt = True
+            self._tell()
+
+    def _ends_at_eof(self) -> bool:
+        return self.head is not None and self.head.length == UNTIL_CLOSE
+
+    def _on_overdue(self) -> None:
+        if self.phase is _IDLE:
+            self.abort()
+            return
+        # One timer serves all waits of a request: it runs on while nobody waits or something was heard meanwhile.
+        left_s = self._heard_at + self._wait_s - self._owner.wheel.coarse if self._is_awaited else self._wait_s
+        if left_s > 0:
+            self._timer.arm(left_s)
+        else:
+            self._fail(UpstreamTimeout("nothing from the upstream in time"))
+
+    def _close(self) -> None:
+        """Leave every list that knows this connection."""
+        if self.phase is not _CLOSED:
+            self.phase = UPSTREAM_GONE[self.phase]
+            self._timer.close()
+            self._owner.on_closed(self)

@@ -1,0 +1,53 @@
+"""The taxonomy states its facts, and states them consistently."""
+
+from enum import IntEnum
+
+import pytest
+
+from busbar_fast import errors
+from busbar_fast.errors import BusbarError, ConnectFailed, ConnectTimeout, OutOfOrder, Refused, Retry, Side
+
+
+class Phase(IntEnum):
+    """A phase for the message."""
+
+    IDLE = 0
+
+
+TAXONOMY = [thing for thing in vars(errors).values() if isinstance(thing, type) and issubclass(thing, BusbarError)]
+
+
+@pytest.mark.parametrize("kind", TAXONOMY)
+def test_every_error_states_its_three_facts(kind: type[BusbarError]) -> None:
+    """Side, retry and a status that tells of a failure are class attributes of each error."""
+    assert isinstance(kind.side, Side)
+    assert isinstance(kind.retry, Retry)
+    assert 400 <= kind.status < 600
+
+
+@pytest.mark.parametrize("kind", TAXONOMY)
+def test_status_and_retry_agree_with_the_side(kind: type[BusbarError]) -> None:
+    """The client's fault is a 4xx that is never tried again, anybody else's is a 5xx."""
+    if kind.side is Side.DOWNSTREAM:
+        assert (kind.status < 500, kind.retry) == (True, Retry.NO)
+    else:
+        assert kind.status >= 500
+
+
+def test_refusal_carries_its_own_status() -> None:
+    """A refusal answers with the status it was made with and keeps its reason."""
+    refusal = Refused(431, "too many fields")
+    assert (refusal.status, str(refusal), Refused.status) == (431, "too many fields", 400)
+
+
+def test_connect_timeout_is_a_failure_to_connect() -> None:
+    """Whoever handles a failed connection handles one that took too long."""
+    assert issubclass(ConnectTimeout, ConnectFailed)
+    assert ConnectTimeout.retry is Retry.YES
+
+
+def test_step_out_of_order_names_phase_and_step() -> None:
+    """The message of a broken invariant names both, for the bug report."""
+    message = str(OutOfOrder(Phase.IDLE, "head in"))
+    assert "IDLE" in message
+    assert "head in" in message

@@ -1,0 +1,177 @@
+"""Answers passed on: what the client gets for each framing of the upstream, and what it sees when that fails."""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from busbar_fast.clock import DateLine
+from busbar_fast.errors import UpstreamGone
+from busbar_fast.wire.exchange import Exchange
+from busbar_fast.wire.heads import HeadWriter, RequestHead
+from busbar_fast.wire.limits import UpstreamLimits
+from busbar_fast.wire.parsers import choose_parser
+from busbar_fast.wire.pool import Origin, OriginKey
+from busbar_fast.wire.relay import relay
+from busbar_fast.wire.strand import Strand
+from busbar_fast.wire.upstream import Upstream
+from tests.fakes import FakeLoop, FakeTransport
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+LENGTH = HEAD + b"Content-Length: 6\r\n\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+UNTIL_CLOSE = HEAD + b"\r\n"
+CHUNKS = b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
+
+
+class FakeClient:
+    """The connection an exchange came by."""
+
+    def __init__(self) -> None:
+        self.fake = FakeTransport()
+        self.transport: asyncio.Transport = self.fake
+        self.is_congested = False
+        self.error: BaseException | None = None
+
+    def must_close(self) -> bool:
+        return False
+
+    def on_body_wanted(self) -> None:
+        raise AssertionError("no body here")
+
+    def on_body_taken(self) -> None:
+        raise AssertionError("no body here")
+
+    def on_exchange_over(self, exchange: Exchange, error: BaseException | None) -> None:
+        assert exchange.is_over
+        self.error = error
+
+
+class Bench:
+    """One exchange whose responder relays one upstream's answer."""
+
+    def __init__(self, parser_kind: str, method: bytes = b"GET", *, minor: int = 1) -> None:
+        wheel = FakeLoop().new_wheel()
+        key = OriginKey(is_tls=False, host="upstream", port=80)
+        self.origin = Origin(key, self._dial, wheel, choose_parser(parser_kind), UpstreamLimits())
+        head = RequestHead(method, b"/", minor, {})
+        head.is_keep_alive = True
+        self.client = FakeClient()
+        self.exchange = Exchange(self.client, wheel, HeadWriter(DateLine()), head, 1000, b"")
+        self.exchange.run(self._respond())
+
+    async def _dial(self, strand: Strand, key: OriginKey, make: Callable[[], asyncio.Protocol]) -> FakeTransport:
+        assert (strand, key) == (self.exchange, self.origin.key)
+        upstream = make()
+        assert isinstance(upstream, Upstream)
+        self.upstream = upstream
+        upstream.connection_made(FakeTransport())
+        return cast("FakeTransport", upstream.transport)
+
+    async def _respond(self) -> None:
+        upstream = await self.origin.call(self.exchange, self.exchange.head.method, b"request", 5.0)
+        with upstream:
+            await relay(upstream, self.exchange, 200, b"X-Ours: 1\r\n")
+
+    def feed(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.upstream.data_received(piece)
+
+    def answer(self) -> tuple[list[bytes], bytes]:
+        """Return the framing lines of the head written and what came behind it."""
+        head, _, body = self.client.fake.written.partition(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        assert lines[0] == b"HTTP/1.1 200 OK"
+        assert b"X-Ours: 1" in lines
+        return [line for line in lines[1:] if not line.startswith((b"Date", b"X-Ours"))], body
+
+
+def test_whole_answer_is_one_write(parser_kind: str) -> None:
+    """A short answer that came at once leaves at once, under our head."""
+    bench = Bench(parser_kind)
+    bench.feed(LENGTH + b"onetwo")
+    assert bench.answer() == ([b"Content-Length: 6"], b"onetwo")
+    assert len(bench.client.fake.writes) == 1
+    assert bench.origin.idle == 1
+
+
+@pytest.mark.parametrize("cut", range(1, 7))
+def test_length_is_kept(parser_kind: str, cut: int) -> None:
+    """A body of known length travels on with that length as it comes."""
+    bench = Bench(parser_kind)
+    bench.feed(LENGTH, b"onetwo"[:cut])
+    assert bench.answer()[1] == b"onetwo"[:cut]
+    if cut < 6:
+        bench.feed(b"onetwo"[cut:])
+    assert bench.answer() == ([b"Content-Length: 6"], b"onetwo")
+    assert bench.origin.idle == 1
+
+
+@pytest.mark.parametrize("cut", range(1, len(CHUNKS) + 1))
+def test_chunks_travel_untouched(parser_kind: str, cut: int) -> None:
+    """Chunks reach the client as the upstream framed them, without its trailers."""
+    bench = Bench(parser_kind)
+    trailed = CHUNKS[:-2] + b"X-Sum: 1\r\n\r\n"
+    bench.feed(CHUNKED, trailed[:cut], trailed[cut:])
+    assert bench.answer() == ([b"Transfer-Encoding: chunked"], CHUNKS)
+    assert bench.origin.idle == 1
+
+
+def test_until_close_becomes_chunks(parser_kind: str) -> None:
+    """A body that ends with the upstream's connection is chunked for a client whose connection lives on."""
+    bench = Bench(parser_kind)
+    bench.feed(UNTIL_CLOSE, b"one", b"two")
+    bench.upstream.eof_received()
+    assert bench.answer() == ([b"Transfer-Encoding: chunked"], CHUNKS)
+    assert not bench.exchange.closes
+
+
+@pytest.mark.parametrize("raw", [CHUNKED + CHUNKS, UNTIL_CLOSE + b"onetwo"])
+def test_http_1_0_gets_bare_payload(parser_kind: str, raw: bytes) -> None:
+    """A client that knows no chunks gets the payload until the connection closes."""
+    bench = Bench(parser_kind, minor=0)
+    bench.feed(raw)
+    if raw.startswith(UNTIL_CLOSE):
+        bench.upstream.eof_received()
+    assert bench.answer() == ([b"Connection: close"], b"onetwo")
+
+
+def test_head_request_gets_no_body(parser_kind: str) -> None:
+    """An answer to HEAD is a head."""
+    bench = Bench(parser_kind, b"HEAD")
+    bench.feed(LENGTH)
+    head, body = bench.answer()
+    assert b"Content-Length: 6" in head
+    assert body == b""
+    assert bench.exchange.is_over
+    assert bench.origin.idle == 1
+
+
+@pytest.mark.parametrize("raw", [LENGTH + b"one", CHUNKED + CHUNKS[:-3], UNTIL_CLOSE + b"one"])
+def test_upstream_that_breaks_off_ends_the_responder(parser_kind: str, raw: bytes) -> None:
+    """A broken answer never gets the ending of a whole one; the connection learns why."""
+    bench = Bench(parser_kind)
+    bench.feed(raw)
+    bench.upstream.connection_lost(ConnectionResetError())
+    assert isinstance(bench.client.error, UpstreamGone)
+    assert not bench.client.fake.written.endswith(b"0\r\n\r\n")
+    assert bench.origin.open == 0
+
+
+@pytest.mark.parametrize("raw", [CHUNKED, UNTIL_CLOSE])
+def test_slow_client_holds_the_upstream(parser_kind: str, raw: bytes) -> None:
+    """While the client is full nothing more is written, and the upstream's reading stops at its mark."""
+    bench = Bench(parser_kind)
+    chunk = b"400\r\n" + bytes(1024) + b"\r\n"
+    bench.feed(raw, chunk)
+    bench.client.is_congested = True
+    bench.feed(chunk)
+    written = len(bench.client.fake.written)
+    bench.feed(*[chunk] * 70)
+    assert len(bench.client.fake.written) == written
+    assert "pause" in cast("FakeTransport", bench.upstream.transport).calls
+    bench.client.is_congested = False
+    bench.exchange.wake(bench.client)
+    assert bench.client.fake.written.count(bytes(1024)) == 72
+    assert cast("FakeTransport", bench.upstream.transport).calls == ["pause", "resume"]
