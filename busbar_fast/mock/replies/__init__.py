@@ -1,0 +1,1 @@
+"""How each dialect reads a request and writes answers, streams and errors: one module per dialect."""

@@ -1,0 +1,165 @@
+"""Bedrock Converse and ConverseStream, as the vendor answers: JSON, and binary event-stream frames."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+
+from busbar_fast.aws.eventstream import encode_message
+from busbar_fast.mock.ask import Ask, Place, last_user_text, require_turns
+from busbar_fast.mock.content import SIGNATURE, Answer, mint
+from busbar_fast.mock.replies.voice import Voice
+from busbar_fast.mock.reply import Fault
+from busbar_fast.mock.script import Stop
+
+_ANSWER_HEADERS: Final = b"x-amzn-requestid: 5eed0000-5eed-4000-8000-00000000b00c\r\n"
+_STREAM_TYPE: Final = b"Content-Type: application/vnd.amazon.eventstream\r\n"
+_LATENCY_MS: Final = 318
+_PADDING: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_PADDING_STRIDE: Final = 7  # the vendor pads at random; this walks through all lengths
+_STOPS: Final = MappingProxyType({Stop.SAFETY: "content_filtered", Stop.REFUSAL: "content_filtered"})
+_EXCEPTIONS: Final = {
+    400: "ValidationException",
+    402: "ServiceQuotaExceededException",
+    401: "AccessDeniedException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    408: "ModelTimeoutException",
+    413: "ValidationException",
+    424: "ModelErrorException",
+    429: "ThrottlingException",
+    503: "ServiceUnavailableException",
+}
+_STREAM_EXCEPTIONS: Final = {
+    408: "modelStreamErrorException",
+    424: "modelStreamErrorException",
+    429: "throttlingException",
+    503: "serviceUnavailableException",
+    504: "modelStreamErrorException",
+}
+_FIRST_SERVER_STATUS = 500
+
+Event = tuple[str, dict[str, Any]]
+
+
+def read(document: Mapping[str, Any], place: Place) -> Ask:
+    """Return what the request asks for: model and streaming are in the path."""
+    return Ask(
+        model=place.model or "",
+        prompt=last_user_text(require_turns(document, "messages")),
+        stream=place.action == "converse-stream",
+        document=document,
+    )
+
+
+def encode_body(answer: Answer) -> bytes:
+    """Return the whole answer as one JSON document."""
+    content: list[dict[str, Any]] = []
+    if answer.thoughts:
+        thinking = {"reasoningText": {"text": answer.thought, "signature": SIGNATURE}}
+        content.append({"reasoningContent": thinking})
+    if answer.pieces:
+        content.append({"text": answer.text})
+    content += ({"toolUse": {**_tool(call.number, call.name), "input": call.raw_args}} for call in answer.calls)
+    return orjson.dumps(
+        {
+            "output": {"message": {"role": "assistant", "content": content or [{"text": ""}]}},
+            **_ending(answer),
+            "usage": _usage(answer),
+            "metrics": {"latencyMs": _LATENCY_MS},
+        }
+    )
+
+
+def encode_stream(answer: Answer) -> list[bytes]:
+    """Return the binary frames of the answer; only tool blocks have a start event."""
+    events: list[Event] = [("messageStart", {"role": "assistant"})]
+    index = 0
+    if answer.thoughts:
+        deltas: list[dict[str, Any]] = [{"reasoningContent": {"text": piece}} for piece in answer.thoughts]
+        events += _block(index, [*deltas, {"reasoningContent": {"signature": SIGNATURE}}])
+        index += 1
+    if answer.pieces:
+        events += _block(index, [{"text": piece} for piece in answer.pieces])
+        index += 1
+    for call in answer.calls:
+        start = {"contentBlockIndex": index, "start": {"toolUse": _tool(call.number, call.name)}}
+        events.append(("contentBlockStart", start))
+        events += _block(index, [{"toolUse": {"input": piece}} for piece in call.pieces])
+        index += 1
+    events.append(("messageStop", _ending(answer)))
+    events.append(("metadata", {"usage": _usage(answer), "metrics": {"latencyMs": _LATENCY_MS}}))
+    return [_encode_event(number, name, payload) for number, (name, payload) in enumerate(events)]
+
+
+def encode_fault(fault: Fault, _place: Place) -> bytes:
+    """Return the body of an error answer; its name is in a header."""
+    return orjson.dumps({"message": fault.message})
+
+
+def encode_break(_answer: Answer, fault: Fault, _sent: list[bytes]) -> list[bytes]:
+    """Return an error in the middle of a stream: an exception frame named by a member of the union."""
+    fallback = "internalServerException" if fault.status >= _FIRST_SERVER_STATUS else "validationException"
+    name = fault.code or _STREAM_EXCEPTIONS.get(fault.status, fallback)
+    headers = ((":exception-type", name), (":content-type", "application/json"), (":message-type", "exception"))
+    return [encode_message(headers, orjson.dumps({"message": fault.message}))]
+
+
+def fault_headers(fault: Fault) -> bytes:
+    """Return the headers of an error answer: its name, and where the vendor documents it."""
+    fallback = "InternalServerException" if fault.status >= _FIRST_SERVER_STATUS else "ValidationException"
+    name = fault.code or _EXCEPTIONS.get(fault.status, fallback)
+    where = "http://internal.amazon.com/coral/com.amazon.bedrock/"
+    return _ANSWER_HEADERS + f"x-amzn-errortype: {name}:{where}\r\n".encode()
+
+
+def _block(index: int, deltas: list[dict[str, Any]]) -> list[Event]:
+    """Return the delta events of one block and its stop event."""
+    events: list[Event] = [("contentBlockDelta", {"contentBlockIndex": index, "delta": delta}) for delta in deltas]
+    events.append(("contentBlockStop", {"contentBlockIndex": index}))
+    return events
+
+
+def _encode_event(number: int, name: str, payload: dict[str, Any]) -> bytes:
+    headers = ((":event-type", name), (":content-type", "application/json"), (":message-type", "event"))
+    padding = _PADDING[: 1 + number * _PADDING_STRIDE % len(_PADDING)]
+    return encode_message(headers, orjson.dumps({**payload, "p": padding}))
+
+
+def _tool(number: int, name: str) -> dict[str, str]:
+    return {"toolUseId": mint("tooluse_", 30, number), "name": name}
+
+
+def _ending(answer: Answer) -> dict[str, Any]:
+    """Return the stop reason and, if the request asked for it by path, the sequence that matched."""
+    document: dict[str, Any] = {"stopReason": answer.stop_raw or _STOPS.get(answer.stop, answer.stop.value)}
+    wanted = answer.ask.document.get("additionalModelResponseFieldPaths")
+    if answer.stop is Stop.SEQUENCE and isinstance(wanted, list) and "/stop_sequence" in wanted:
+        config = answer.ask.document.get("inferenceConfig")
+        named = config.get("stopSequences") if isinstance(config, dict) else None
+        matched = named[0] if isinstance(named, list) and named else "END"
+        document["additionalModelResponseFields"] = {"stop_sequence": matched}
+    return document
+
+
+def _usage(answer: Answer) -> dict[str, Any]:
+    usage = answer.usage
+    document = {"inputTokens": usage.uncached, "outputTokens": usage.output, "totalTokens": usage.total}
+    if usage.cached is not None:
+        document["cacheReadInputTokens"] = usage.cached
+    if usage.cache_write is not None:
+        document["cacheWriteInputTokens"] = usage.cache_write
+    return document
+
+
+VOICE: Final = Voice(
+    read=read,
+    encode_body=encode_body,
+    encode_stream=encode_stream,
+    encode_fault=encode_fault,
+    encode_break=encode_break,
+    fault_headers=fault_headers,
+    answer_headers=_ANSWER_HEADERS,
+    stream_type=_STREAM_TYPE,
+)

@@ -1,0 +1,158 @@
+"""OpenAI Chat Completions, as the vendor answers; thinking takes the `reasoning_content` of compatible servers."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+
+from busbar_fast.mock.ask import Ask, Place, last_user_text, require_model, require_turns
+from busbar_fast.mock.content import CREATED_S, Answer, Call, Usage, mint
+from busbar_fast.mock.replies.openai_fault import ANSWER_HEADERS, encode_fault, fault_document, fault_headers
+from busbar_fast.mock.replies.voice import DONE, Voice, encode_line
+from busbar_fast.mock.reply import Fault
+from busbar_fast.mock.script import Stop
+
+_ID: Final = mint("chatcmpl-", 38)
+_LEAN_ID: Final = "mock"  # a lean answer with a short model name fits into the 235 bytes that perf/ asks for
+_FINGERPRINT: Final = "fp_mock000001"
+_FINISH: Final = MappingProxyType(
+    {
+        Stop.END: "stop",
+        Stop.LENGTH: "length",
+        Stop.SEQUENCE: "stop",
+        Stop.TOOL: "tool_calls",
+        Stop.SAFETY: "content_filter",
+        Stop.REFUSAL: "stop",
+    }
+)
+
+
+def read(document: Mapping[str, Any], place: Place) -> Ask:
+    """Return what the request asks for."""
+    options = document.get("stream_options")
+    return Ask(
+        model=require_model(document, place),
+        prompt=last_user_text(require_turns(document, "messages")),
+        stream=document.get("stream") is True,
+        include_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        document=document,
+    )
+
+
+def encode_body(answer: Answer) -> bytes:
+    """Return the whole answer as one JSON document."""
+    choice: dict[str, Any] = {"index": 0, "message": _message(answer)}
+    if not answer.lean:
+        choice["logprobs"] = None
+    choice["finish_reason"] = _finish(answer)
+    document: dict[str, Any] = {
+        "id": _LEAN_ID if answer.lean else _ID,
+        "object": "chat.completion",
+        "created": 0 if answer.lean else CREATED_S,
+        "model": answer.ask.model,
+        "choices": [choice],
+        "usage": _usage(answer.usage, lean=answer.lean),
+    }
+    if not answer.lean:
+        document |= {"service_tier": "default", "system_fingerprint": _FINGERPRINT}
+    return orjson.dumps(document)
+
+
+def encode_stream(answer: Answer) -> list[bytes]:
+    """Return the frames of the answer: role, thoughts, text, calls, finish, usage if asked for, terminator."""
+    word = "refusal" if answer.stop is Stop.REFUSAL else "content"
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": None if answer.calls else "", "refusal": None}]
+    deltas += ({"reasoning_content": piece} for piece in answer.thoughts)
+    deltas += ({word: piece} for piece in answer.pieces)
+    for call in answer.calls:
+        deltas.append({"tool_calls": [{"index": call.number, **_call(call, "")}]})
+        deltas += ({"tool_calls": [{"index": call.number, "function": {"arguments": piece}}]} for piece in call.pieces)
+    frames = [_chunk(answer, delta, None) for delta in deltas]
+    frames.append(_chunk(answer, {}, _finish(answer)))
+    if answer.ask.include_usage:
+        frames.append(encode_line({**_envelope(answer), "choices": [], "usage": _usage(answer.usage, lean=False)}))
+    frames.append(DONE)
+    return frames
+
+
+def encode_break(_answer: Answer, fault: Fault, _sent: list[bytes]) -> list[bytes]:
+    """Return an error in the middle of a stream."""
+    return [encode_line(fault_document(fault)), DONE]
+
+
+def _message(answer: Answer) -> dict[str, Any]:
+    text = answer.text or None
+    is_refusal = answer.stop is Stop.REFUSAL
+    message: dict[str, Any] = {"role": "assistant", "content": None if is_refusal else text}
+    if answer.thoughts:
+        message["reasoning_content"] = answer.thought
+    if answer.calls:
+        message["tool_calls"] = [_call(call, call.args) for call in answer.calls]
+    if is_refusal or not answer.lean:
+        message["refusal"] = text if is_refusal else None
+    if not answer.lean:
+        message["annotations"] = []
+    return message
+
+
+def _call(call: Call, arguments: str) -> dict[str, Any]:
+    return {
+        "id": mint("call_", 29, call.number),
+        "type": "function",
+        "function": {"name": call.name, "arguments": arguments},
+    }
+
+
+def _envelope(answer: Answer) -> dict[str, Any]:
+    return {
+        "id": _ID,
+        "object": "chat.completion.chunk",
+        "created": CREATED_S,
+        "model": answer.ask.model,
+        "service_tier": "default",
+        "system_fingerprint": _FINGERPRINT,
+    }
+
+
+def _chunk(answer: Answer, delta: dict[str, Any], finish: str | None) -> bytes:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+    document = {**_envelope(answer), "choices": [choice]}
+    if answer.ask.include_usage:
+        document["usage"] = None  # the vendor writes it on every chunk once usage was asked for
+    return encode_line(document)
+
+
+def _finish(answer: Answer) -> str:
+    return answer.stop_raw or _FINISH[answer.stop]
+
+
+def _usage(usage: Usage, *, lean: bool) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.total,
+    }
+    if lean:
+        return document
+    document["prompt_tokens_details"] = {"cached_tokens": usage.cached or 0, "audio_tokens": 0}
+    if usage.cache_write is not None:
+        document["prompt_tokens_details"]["cache_write_tokens"] = usage.cache_write
+    document["completion_tokens_details"] = {
+        "reasoning_tokens": usage.reasoning,
+        "audio_tokens": 0,
+        "accepted_prediction_tokens": 0,
+        "rejected_prediction_tokens": 0,
+    }
+    return document
+
+
+VOICE: Final = Voice(
+    read=read,
+    encode_body=encode_body,
+    encode_stream=encode_stream,
+    encode_fault=encode_fault,
+    encode_break=encode_break,
+    fault_headers=fault_headers,
+    answer_headers=ANSWER_HEADERS,
+)
