@@ -1,0 +1,1 @@
+"""The wire dialects of the vendors: bytes in, bytes out, no sockets."""

@@ -1,0 +1,1 @@
+"""Composes everything below it into the gateway; nobody imports it but the command line."""

@@ -1,0 +1,28 @@
+"""Answers of our own: errors in the caller's dialect, health, lists."""
+
+import secrets
+
+from busbar_fast.dialects import openai_chat
+from busbar_fast.wire.exchange import Exchange
+
+JSON = b"Content-Type: application/json\r\n"
+TEXT = b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"
+
+
+def request_id_line() -> bytes:
+    """Return a header line with a fresh request id."""
+    return b"x-request-id: req_%b\r\n" % secrets.token_hex(16).encode()
+
+
+def refuse(
+    exchange: Exchange,
+    status: int,
+    message: str,
+    *,
+    param: str | None = None,
+    code: str | None = None,
+    fields: bytes = b"",
+) -> None:
+    """Answer with an error of our own."""
+    body = openai_chat.encode_fault(status, message, param=param, code=code)
+    exchange.reply(status, JSON + request_id_line() + fields, body)
