@@ -1,0 +1,64 @@
+"""The bytes every measurement moves: one request, one JSON answer, one stream of 67 frames.
+
+Fixed sizes (86 bytes in, 235 bytes out, 64 deltas of 16 characters) make runs comparable across months and machines.
+This module knows no socket and no side; the upstream sends these bytes and the load generators demand them back.
+"""
+
+from typing import Final
+
+PATH: Final = "/v1/chat/completions"
+MODEL: Final = "gpt-4o"
+TOKEN: Final = "client-token"  # noqa: S105  a made-up token of the benchmark, not a secret
+
+REQUEST: Final = b'{"model":"gpt-4o","messages":[{"role":"user","content":"Say hello to the new day!!"}]}'
+REPLY: Final = (
+    b'{"id":"c-1","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,'
+    b'"message":{"role":"assistant","content":"Hi, all!"},"finish_reason":"stop"}],'
+    b'"usage":{"prompt_tokens":9,"completion_tokens":8,"total_tokens":17}}'
+)
+
+DELTAS: Final = 64
+DELTA_CHARS: Final = 16
+FRAME_COUNT: Final = DELTAS + 3  # the role first; the finish reason and [DONE] last
+STREAM_MARK: Final = b'"stream":true'
+PACE_MARK: Final = b"perf-pace-ms="
+GAP_MARK: Final = b"perf-gap-ms="
+BYTES_MARK: Final = b"perf-bytes="
+
+_CHUNK: Final = (
+    b'data: {"id":"c-1","object":"chat.completion.chunk","created":1,"model":"gpt-4o",'
+    b'"choices":[{"index":0,"delta":%s,"finish_reason":%s}]}\n\n'
+)
+
+
+def stream_request(*, pace_ms: int = 0, gap_ms: int = 0, total_bytes: int = 0) -> bytes:
+    """Return a request for a stream.
+
+    What the upstream should do travels in the ordinary `user` member, so that any gateway passes it on, whatever it
+    makes of the path, the model or unknown members.
+    """
+    wish = b""
+    if pace_ms:
+        wish = b',"user":"%s%d"' % (PACE_MARK, pace_ms)
+    elif gap_ms:
+        wish = b',"user":"%s%d"' % (GAP_MARK, gap_ms)
+    elif total_bytes:
+        wish = b',"user":"%s%d"' % (BYTES_MARK, total_bytes)
+    return REQUEST[:-1] + b"," + STREAM_MARK + wish + b"}"
+
+
+def stream_frames() -> tuple[bytes, ...]:
+    """Return the 67 SSE frames in order."""
+    opening = _CHUNK % (b'{"role":"assistant","content":""}', b"null")
+    deltas = (_CHUNK % (b'{"content":"token %09d "}' % number, b"null") for number in range(DELTAS))
+    closing = _CHUNK % (b"{}", b'"stop"')
+    return (opening, *deltas, closing, b"data: [DONE]\n\n")
+
+
+def encode_call(port: int, body: bytes, *, token: str = TOKEN) -> bytes:
+    """Return the whole request, head and body, that every side receives."""
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body

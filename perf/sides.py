@@ -1,0 +1,218 @@
+"""The sides of the comparison: how each is started, known to be ready, counted and stopped.
+
+A side is a class with a name and a command line; `Running` is one started instance. To add a peer write a class like
+`Nginx` (and its configuration beside the others in peers/) and list it in `PEERS`.
+"""
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from perf import http_reply, procfs, shapes
+from perf.caller import Caller
+from perf.figures import OURS, YARDSTICK, BenchError
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+_PEERS: Final = ROOT / "perf" / "peers"
+_READY_S: Final = 15.0
+_STOP_S: Final = 3.0
+
+
+class Side:
+    """What is compared; subclasses say how to start it."""
+
+    name = ""
+    program = ""
+    package = ""
+
+    def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
+        """Return the command line; configuration files may be written to scratch."""
+        raise NotImplementedError
+
+    def is_missing(self) -> bool:
+        """Whether the program is not installed here."""
+        return bool(self.program) and shutil.which(self.program) is None
+
+    def version(self) -> str:
+        """Return the first line the program says about itself."""
+        return ""
+
+
+class Ours(Side):
+    """The gateway, started by a command template with {python}, {listen} and {upstream} in it."""
+
+    name = OURS
+
+    def __init__(self, template: str) -> None:
+        self.template = template
+
+    def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
+        """Fill in the template."""
+        words = {"python": sys.executable, "listen": listen, "upstream": upstream, "scratch": scratch}
+        return [word.format_map(words) for word in shlex.split(self.template)]
+
+    def version(self) -> str:
+        """Return the template, folders left out: a record names no machine."""
+        return " ".join(Path(word).name if word.startswith("/") else word for word in shlex.split(self.template))
+
+
+class Haproxy(Side):
+    """The yardstick."""
+
+    name = YARDSTICK
+    program = "haproxy"
+    package = "haproxy"
+    configuration = "haproxy.cfg"
+
+    def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
+        """Write the configuration and stay in the foreground."""
+        written = _write_configuration(self.configuration, listen, upstream, scratch)
+        return [self.program, "-db", "-f", str(written)]
+
+    def version(self) -> str:
+        """Ask the program."""
+        return _first_line([self.program, "-v"])
+
+
+class HaproxyCorked(Haproxy):
+    """HAProxy without `option http-no-delay`: it holds back stream frames to send fewer, larger segments."""
+
+    name = "haproxy-corked"
+    configuration = "haproxy-corked.cfg"
+
+
+class Nginx(Side):
+    """nginx with one worker."""
+
+    name = "nginx"
+    program = "nginx"
+    package = "nginx"
+
+    def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
+        """Write the configuration; the master stays in the foreground with its worker below it."""
+        written = _write_configuration("nginx.conf", listen, upstream, scratch)
+        return [self.program, "-p", str(scratch), "-e", str(scratch / "nginx-error.log"), "-c", str(written)]
+
+    def version(self) -> str:
+        """Ask the program."""
+        return _first_line([self.program, "-v"])
+
+
+class Paced(Side):
+    """Our upstream: behind every side, measured by none."""
+
+    name = "upstream"
+
+    def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:  # noqa: ARG002
+        """Start the module beside this one."""
+        return [sys.executable, "-m", "perf.upstream", str(listen)]
+
+
+PEERS: Final[Mapping[str, type[Side]]] = {peer.name: peer for peer in (Nginx, HaproxyCorked)}
+
+
+class Running:
+    """One started instance of a side; leaving the context ends its whole process group."""
+
+    def __init__(self, side: Side, upstream: int, scratch: Path) -> None:
+        self.name = side.name
+        self.port = free_port()
+        self.log_path = scratch / f"{side.name}-{self.port}.log"
+        with self.log_path.open("wb") as log:
+            self._child = subprocess.Popen(
+                side.argv(self.port, upstream, scratch),
+                cwd=ROOT,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.pid = self._child.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def wait_ready(self) -> Self:
+        """Return once a proxied answer is right, byte for byte."""
+        self.wait_answer(shapes.encode_call(self.port, shapes.REQUEST), shapes.REPLY)
+        return self
+
+    def wait_answer(self, raw_request: bytes, expected: bytes | None) -> None:
+        """Ask again and again until the answer is 200 (and `expected`); give up when the child ends or time is up."""
+        deadline_s = time.monotonic() + _READY_S
+        last = "no connection"
+        while time.monotonic() < deadline_s:
+            if self._child.poll() is not None:
+                raise BenchError(f"{self.name} ended with {self._child.returncode}: {self._log_tail()}")
+            try:
+                with Caller(self.port, timeout_s=5.0) as caller:
+                    status, payload = caller.ask(raw_request)
+            except (OSError, http_reply.BadReplyError) as wrong:
+                last = repr(wrong)
+            else:
+                if status == http_reply.OK and expected in (None, payload):
+                    return
+                last = f"status {status}: {payload[:80]!r}"
+            time.sleep(0.0002)  # the resolution of the cold start figures
+        raise BenchError(f"{self.name} is not ready after {_READY_S} s ({last}): {self._log_tail()}")
+
+    def read_cpu(self) -> procfs.CpuReading:
+        """Return the CPU time of the whole tree so far."""
+        if self._child.poll() is not None:
+            raise BenchError(f"{self.name} ended with {self._child.returncode}: {self._log_tail()}")
+        return procfs.read_cpu(self.pid)
+
+    def stop(self) -> None:
+        """End the group that was started here, first politely."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.pid, number)
+            except ProcessLookupError:
+                break
+            try:
+                self._child.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                continue
+
+    def _log_tail(self) -> str:
+        return self.log_path.read_text(errors="replace")[-600:].strip() or "(it wrote nothing)"
+
+
+def free_port() -> int:
+    """Return a loopback port nobody listens on at the moment."""
+    with socket.socket() as finder:
+        finder.bind(("127.0.0.1", 0))
+        return int(finder.getsockname()[1])
+
+
+def _environment() -> dict[str, str]:
+    """Return ours with byte code caching allowed (a cold start must not compile) and this tree importable."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPATH": str(ROOT), "BUSBAR_PERF_TOKEN": shapes.TOKEN}
+
+
+def _write_configuration(template: str, listen: int, upstream: int, scratch: Path) -> Path:
+    written = scratch / f"{listen}-{template}"
+    text = (_PEERS / template).read_text()
+    written.write_text(text.format(listen=listen, upstream=upstream, scratch=scratch))
+    return written
+
+
+def _first_line(command: Sequence[str]) -> str:
+    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    return (said.stdout or said.stderr).splitlines()[0]
