@@ -183,6 +183,19 @@ async def until(is_so: Callable[[], bool], within_s: float = 5.0) -> None:
             await asyncio.sleep(0.001)
 
 
+async def soon(is_so: Callable[[], bool], within_ms: int = 100) -> bool:
+    """Say whether something comes to be so while the loop turns freely for that long.
+
+    What is counted are turns of a millisecond at least, so that a machine which stops us, or a collection of garbage,
+    is not taken for lateness of the server.
+    """
+    for _ in range(within_ms):
+        if is_so():
+            return True
+        await asyncio.sleep(0.001)
+    return is_so()
+
+
 async def all_of(waits: Iterable[Any]) -> list[Any]:
     """Wait for several things at once; the first failure is everyone's."""
     return list(await asyncio.gather(*waits))

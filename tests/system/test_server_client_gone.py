@@ -8,7 +8,7 @@ import pytest
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.limits import Limits
 from tests.system.rawclient import RawClient, turns
-from tests.system.serving import GET, TEXT, Gate, Serve, chunked_head, post, until
+from tests.system.serving import GET, TEXT, Gate, Serve, chunked_head, post, soon, until
 
 PIECE = b"x" * 65536
 
@@ -22,7 +22,6 @@ class Witness:
         self._stage = stage
         self.begun = 0
         self.undone = 0
-        self.ended_at = 0.0
 
     async def __call__(self, exchange: Exchange) -> None:
         """Run the stage."""
@@ -31,7 +30,6 @@ class Witness:
             await self._stage(exchange)
         finally:
             self.undone += 1
-            self.ended_at = asyncio.get_running_loop().time()
 
 
 async def wait_for_nothing(exchange: Exchange) -> None:
@@ -127,17 +125,14 @@ async def test_departure_undoes_the_exchange(
 ) -> None:
     """Operations §13 case 33: whatever the responder waits for, its clean-up has run within 100 ms."""
     witness = Witness(stage)
-    loop = asyncio.get_running_loop()
     async with serve(witness) as site:
         client = await site.connected()
         await client.send_pieces(raw)
         await until(lambda: witness.begun == 1)
         await asyncio.sleep(0.02)
         assert witness.undone == 0
-        left_at = loop.time()
         leave(client)
-        await until(lambda: witness.undone == 1, 1.0)
-        assert witness.ended_at - left_at < 0.1
+        assert await soon(lambda: witness.undone == 1)
         assert site.service.in_flight == 0
         await site.is_idle()
         assert (witness.begun, witness.undone) == (1, 1)
