@@ -1,14 +1,13 @@
 """The gateway as a responder: which path is answered by whom."""
 
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from busbar_fast.dialects import openai_chat
 from busbar_fast.errors import Overloaded
 from busbar_fast.gateway.forward import forward
-from busbar_fast.gateway.lanes import LanePool
 from busbar_fast.gateway.replies import JSON, TEXT, refuse
+from busbar_fast.gateway.topology import Topology
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.gate import Gate
 
@@ -22,12 +21,12 @@ _READS = (b"GET", b"HEAD")
 
 
 class Gateway:
-    """Routes exchanges. `service` is set once the gateway serves one."""
+    """Routes exchanges. `service` is set once the gateway serves one; `topology` is replaced by a reload."""
 
-    __slots__ = ("_gate", "_pools", "_started_s", "service")
+    __slots__ = ("_gate", "_started_s", "service", "topology")
 
-    def __init__(self, pools: Iterable[LanePool], gate: Gate) -> None:
-        self._pools = {pool.name: pool for pool in pools}
+    def __init__(self, topology: Topology, gate: Gate) -> None:
+        self.topology = topology
         self._gate = gate
         self._started_s = int(time.time())
         self.service: Service | None = None
@@ -50,10 +49,10 @@ class Gateway:
             if method != b"POST":
                 self._refuse_method(exchange, b"POST")
             else:
-                await forward(exchange, self._pools)
+                await forward(exchange, self.topology)
         elif path == _MODELS:
             if method in _READS:
-                exchange.reply(200, JSON, openai_chat.encode_models(self._pools, self._started_s))
+                exchange.reply(200, JSON, openai_chat.encode_models(self.topology.names, self._started_s))
             else:
                 self._refuse_method(exchange, b"GET, HEAD")
         else:
@@ -66,6 +65,8 @@ class Gateway:
         is_leaving = self.service is not None and self.service.is_leaving
         if is_leaving and path != b"/livez":
             exchange.reply(503, TEXT, b"draining")
+        elif path == b"/healthz" and not self.topology.lanes:
+            exchange.reply(503, TEXT, b"no usable lanes")
         else:
             exchange.reply(200, TEXT, b"ok")
 

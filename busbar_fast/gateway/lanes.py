@@ -1,41 +1,71 @@
-"""Pools and their lanes: where requests for a name may go, and what each lane is made of."""
+"""Lanes, and the pools that clients ask for as if they were models.
 
-from dataclasses import dataclass, field
+A lane is made of the configuration and replaced with it; what it has lived through is its `Life`, which the lane that
+takes its place after a reload goes on with.
+"""
 
+from busbar_fast.wire.gate import Gate
+from busbar_fast.wire.json_scan import encode_string
 from busbar_fast.wire.pool import Origin
 
+PATIENCE_S = 120.0  # how long a request waits for a lane that is full
 
-@dataclass(slots=True, eq=False)
+
+class Life:
+    """What a lane has lived through; outlives a reload."""
+
+    __slots__ = ("answered", "failed", "gate")
+
+    def __init__(self, max_concurrent: int | None = None) -> None:
+        self.answered = 0
+        self.failed = 0
+        self.gate = Gate(max_concurrent or 0, PATIENCE_S)
+
+
 class Lane:
-    """One way to an upstream. `credit` belongs to the selection, `in_flight` to whoever holds the lane."""
+    """One way to an upstream: where it is, how it is addressed, and what became of it so far."""
 
-    name: str
-    origin: Origin
-    weight: int = 1
-    credit: int = 0
-    in_flight: int = 0
-    answered: int = 0
-    failed: int = 0
-    head: bytes = field(init=False)
+    __slots__ = ("_fields", "_path", "life", "name", "origin", "raw_model")
 
-    def __post_init__(self) -> None:
-        host = self.origin.key.host.encode()
-        self.head = b" HTTP/1.1\r\nHost: %b:%d\r\nContent-Type: application/json\r\n" % (host, self.origin.key.port)
+    def __init__(
+        self, name: str, origin: Origin, path: bytes, fields: bytes, life: Life | None = None, model: str | None = None
+    ) -> None:
+        self.name = name
+        self.origin = origin
+        self.life = life or Life()
+        self.raw_model = None if model is None else encode_string(model)  # None: the body's own is left alone
+        self._path = path
+        self._fields = b" HTTP/1.1\r\n%bContent-Length: " % fields
 
-    def __enter__(self) -> None:
-        self.in_flight += 1
+    def __repr__(self) -> str:
+        return f"<Lane {self.name} in_flight={self.in_flight} answered={self.life.answered} failed={self.life.failed}>"
 
-    def __exit__(self, *_: object) -> None:
-        self.in_flight -= 1
+    @property
+    def in_flight(self) -> int:
+        """How many requests are on this lane."""
+        return self.life.gate.inside
 
-    def encode_request(self, method: bytes, target: bytes, body: bytes) -> bytes:
+    def encode_request(self, method: bytes, body: bytes) -> bytes:
         """Return a whole request for this lane."""
-        return b"".join((method, b" ", target, self.head, b"Content-Length: %d\r\n\r\n" % len(body), body))
+        return b"".join((method, b" ", self._path, self._fields, b"%d\r\n\r\n" % len(body), body))
 
 
-@dataclass(frozen=True, slots=True)
+class Member:
+    """A lane's place in a pool. `credit` belongs to the selection."""
+
+    __slots__ = ("credit", "lane", "weight")
+
+    def __init__(self, lane: Lane, weight: int = 1) -> None:
+        self.lane = lane
+        self.weight = weight
+        self.credit = 0
+
+
 class LanePool:
-    """A name that clients may put where a model stands."""
+    """A name that clients may put where a model stands, and who serves it."""
 
-    name: str
-    lanes: tuple[Lane, ...]
+    __slots__ = ("members", "name")
+
+    def __init__(self, name: str, members: tuple[Member, ...]) -> None:
+        self.name = name
+        self.members = members

@@ -7,6 +7,7 @@ half-made socket.
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,36 +19,25 @@ from busbar_fast.wire.strand import Strand
 if TYPE_CHECKING:
     import ssl
 
-AddressPolicy = Callable[[str], bool]
+_log = logging.getLogger("busbar_fast.wire")
+
 Connecting = asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]
-
-
-def new_tls_context(ca_file: str | None = None) -> "ssl.SSLContext":
-    """Return a context that verifies certificates and host names; `ca_file` replaces the system's trust store."""
-    import ssl  # noqa: PLC0415  20 ms of import that a gateway without https upstreams does not pay
-
-    context = ssl.create_default_context(cafile=ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 class Dialer:
     """Connects strands to origins."""
 
-    __slots__ = ("_ca_file", "_is_allowed", "_loop", "_timeout_s", "_tls")
+    __slots__ = ("_ca_file", "_loop", "_timeout_s", "_tls")
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         timeout_s: float,
         *,
-        is_allowed: AddressPolicy = lambda _address: True,
         ca_file: str | None = None,
     ) -> None:
         self._loop = loop
         self._timeout_s = timeout_s
-        self._is_allowed = is_allowed
         self._ca_file = ca_file
         self._tls: ssl.SSLContext | None = None
 
@@ -73,8 +63,10 @@ class Dialer:
         except (OSError, UnicodeError) as error:
             raise ConnectFailed(f"cannot resolve {key.host}") from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        allowed = [address for address in addresses if self._is_allowed(address)]
+        policy = key.policy
+        allowed = [address for address in addresses if policy is None or policy.is_allowed(key.host, address)]
         if not allowed:
+            _log.warning("every address of %s is blocked: %s", key.host, ", ".join(addresses))
             raise ConnectFailed(f"every address of {key.host} is blocked")
         return allowed
 
@@ -83,7 +75,9 @@ class Dialer:
     ) -> asyncio.BaseTransport:
         """Connect in a task: the loop's own code is made for one, and undoes what it began when that is cancelled."""
         if key.is_tls and self._tls is None:
-            self._tls = new_tls_context(self._ca_file)
+            from busbar_fast.wire.tls import new_client_context  # noqa: PLC0415  see there
+
+            self._tls = new_client_context(self._ca_file)
         tls, name = (self._tls, key.host) if key.is_tls else (None, None)
         connecting = self._loop.create_task(
             self._loop.create_connection(make, address, key.port, ssl=tls, server_hostname=name)

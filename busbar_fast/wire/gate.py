@@ -44,7 +44,7 @@ class Gate:
 
     async def enter(self, strand: Strand) -> Self:
         """Return the gate, to be held by a `with` at once. Raise Overloaded when the line does not move in time."""
-        if self._most == 0 or (self.inside < self._most and not self._line):
+        if self.has_room:
             self.inside += 1
             return self
         if self._patience_s == 0:
@@ -69,13 +69,25 @@ class Gate:
         self.inside -= 1
         self._admit()
 
+    def resize(self, most: int, patience_s: float | None = None) -> None:
+        """Let in another number from now on, and let newcomers wait for another time; who is inside stays."""
+        self._most = most
+        if patience_s is not None:
+            self._patience_s = patience_s
+        self._admit()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the next one would not have to wait."""
+        return self._most == 0 or (self.inside < self._most and not self._line)
+
     def _admit(self) -> None:
         """Let in whoever is next. A strand that leaves while it is being let in finds this loop running already."""
         if self._is_admitting:
             return
         self._is_admitting = True
         try:
-            while self._line and self.inside < self._most:
+            while self._line and (self.inside < self._most or self._most == 0):
                 turn = self._line.popleft()
                 turn.has_come = True
                 self.inside += 1

@@ -66,13 +66,13 @@ class Listener:
         "_open",
         "_service",
         "_sockets",
-        "_tls",
+        "tls",
     )
 
     def __init__(self, service: Service, loop: asyncio.AbstractEventLoop, tls: "ssl.SSLContext | None" = None) -> None:
         self._service = service
         self._loop = loop
-        self._tls = tls
+        self.tls = tls  # for handshakes from now on; running connections keep theirs
         self._sockets: list[socket.socket] = []
         self._joining: set[asyncio.Task[None]] = set()
         self._by_ip: dict[str, int] = {}
@@ -164,13 +164,13 @@ class Listener:
         """Make a connection of an accepted socket."""
         protocol = Downstream(self._service, peer, received)
         try:
-            if self._tls is None:
+            if self.tls is None:
                 await self._loop.connect_accepted_socket(lambda: protocol, sock)
             else:
                 await self._loop.connect_accepted_socket(
                     lambda: protocol,
                     sock,
-                    ssl=self._tls,
+                    ssl=self.tls,
                     ssl_handshake_timeout=self._service.limits.tls_handshake_timeout_s,
                 )
         except (OSError, asyncio.CancelledError) as error:

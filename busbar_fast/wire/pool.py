@@ -7,7 +7,7 @@ Two requests may share a connection when scheme, host, port and trust are equal:
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from busbar_fast.errors import ConnectFailed, UpstreamGone
 from busbar_fast.wire.heads import ResponseHead
@@ -18,12 +18,20 @@ from busbar_fast.wire.upstream import Upstream
 from busbar_fast.wire.wheel import Wheel
 
 
+class AddressPolicy(Protocol):
+    """Says which of the addresses that a host's name resolves to may be dialled; equal rules compare equal."""
+
+    def is_allowed(self, host: str, address: str) -> bool:
+        """Say whether this host may be reached at this address."""
+
+
 class OriginKey(NamedTuple):
     """Everything that makes two upstream connections equal."""
 
     is_tls: bool
     host: str
     port: int
+    policy: AddressPolicy | None = None
 
 
 Dial = Callable[[Strand, OriginKey, Callable[[], asyncio.Protocol]], Awaitable[asyncio.BaseTransport]]
@@ -175,6 +183,12 @@ class Pool:
     def origins(self) -> list[Origin]:
         """Every origin known so far."""
         return list(self._origins.values())
+
+    def relimit(self, limits: UpstreamLimits) -> None:
+        """Hold every origin to other limits from now on."""
+        self._limits = limits
+        for origin in self._origins.values():
+            origin.limits = limits
 
     def close(self) -> None:
         """Close what is idle now and what is leased when it is over."""

@@ -17,6 +17,7 @@ IO_SHELF = frozenset(
         "relay",
         "service",
         "strand",
+        "tls",
         "upstream",
     )
 )

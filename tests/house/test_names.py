@@ -20,7 +20,7 @@ DIALECTS = {"anthropic", "bedrock", "cohere", "gemini", "openai"}
 DIALECT_PACKAGES = ("busbar_fast/dialects/", "busbar_fast/mock/", "busbar_fast/catalog/")
 
 # Texts shown to people that name a client library: path → the dialects it may name.
-SHOWN_TEXTS = {"busbar_fast/cli.py": {"openai"}}
+SHOWN_TEXTS = {"busbar_fast/demo.py": {"openai"}}
 
 
 def names_in(module: Module) -> Iterator[tuple[int, str]]:
@@ -158,7 +158,7 @@ def test_a_named_dialect_is_found(text: str) -> None:
     [
         ("busbar_fast/dialects/openai_chat/faults.py", "class OpenAIError(Exception): ..."),
         ("busbar_fast/mock/replies/gemini.py", "gemini = 'gemini'"),
-        ("busbar_fast/cli.py", "print('from openai import OpenAI')"),
+        ("busbar_fast/demo.py", "print('from openai import OpenAI')"),
         ("busbar_fast/wire/heads.py", '"""Anthropic sends this."""\nresponses = coherence = 1'),
     ],
 )

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from busbar_fast.gateway.app import Gateway
-from busbar_fast.gateway.lanes import Lane, LanePool
+from busbar_fast.gateway.lanes import Lane, LanePool, Member
+from busbar_fast.gateway.topology import Topology
 from busbar_fast.mock.script import Script
 from busbar_fast.mock.server import MockBackend
 from busbar_fast.wire.dial import Dialer
@@ -17,6 +18,8 @@ from busbar_fast.wire.pool import OriginKey, Pool
 from busbar_fast.wire.service import new_wheel
 from tests.system.serving import Serve, Site
 
+CHAT = b"/v1/chat/completions"
+FIELDS = b"Host: h\r\nContent-Type: application/json\r\n"
 DOWN = "down"  # instead of a script: nobody listens there
 Fate = Script | None | str
 
@@ -32,7 +35,7 @@ class Front:
     @property
     def counts(self) -> list[tuple[int, int]]:
         """Return for each lane how often it answered and how often it failed."""
-        return [(lane.answered, lane.failed) for lane in self.lanes]
+        return [(lane.life.answered, lane.life.failed) for lane in self.lanes]
 
     @property
     def in_flight(self) -> list[int]:
@@ -68,12 +71,12 @@ async def gateway_over(serve: Serve, parser: str, *fates: Fate, limits: Limits |
         pool = Pool(dialer.dial, wheel, choose_parser(parser), upstream_limits)
         stack.callback(pool.close)
         lanes = [
-            Lane(name, pool.origin(OriginKey(is_tls=False, host="127.0.0.1", port=port)))
+            Lane(name, pool.origin(OriginKey(is_tls=False, host="127.0.0.1", port=port)), CHAT, FIELDS)
             for name, port in zip("abcdef", ports, strict=False)
         ]
         limits = limits or Limits()
         gate = Gate(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
-        gateway = Gateway([LanePool("demo", tuple(lanes))], gate)
+        gateway = Gateway(Topology(lanes, [LanePool("demo", tuple(map(Member, lanes)))]), gate)
         async with serve(gateway.serve, limits) as front:
             gateway.service = front.service
             yield Front(front, lanes, backends)

@@ -32,7 +32,6 @@ GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 WAIT_S = 10.0
-Addressed = Callable[[str], bool]
 
 
 async def until(condition: Callable[[], object], limit_s: float = LIMIT_S) -> None:
@@ -158,11 +157,11 @@ def answering(answer: bytes) -> Callable[[Peer], None]:
 class Gateway:
     """A gateway with one upstream, in the test's loop."""
 
-    def __init__(self, parser_kind: str, key: OriginKey, timeout_s: float, policy: Addressed, ca_file: str) -> None:
+    def __init__(self, parser_kind: str, key: OriginKey, timeout_s: float, ca_file: str) -> None:
         loop = asyncio.get_running_loop()
         self.wheel = new_wheel(loop.call_later)
         parser = choose_parser(parser_kind)
-        dialer = Dialer(loop, timeout_s, is_allowed=policy, ca_file=ca_file or None)
+        dialer = Dialer(loop, timeout_s, ca_file=ca_file or None)
         self.pool = Pool(dialer.dial, self.wheel, parser, UpstreamLimits())
         self.origin = self.pool.origin(key)
         self.service = Service(self.respond, Limits(), self.wheel, parser)
@@ -207,7 +206,6 @@ async def gateway(
     parser_kind: str,
     key: OriginKey | int,
     timeout_s: float = 5.0,
-    policy: Addressed = lambda _address: True,
     ca_file: str = "",
 ) -> AsyncIterator[Gateway]:
     """Run a gateway to one upstream, given by its key or its port here; check that nothing of it is left."""
@@ -216,7 +214,7 @@ async def gateway(
         key = OriginKey(is_tls=False, host="127.0.0.1", port=key)
     complaints: list[str] = []
     loop.set_exception_handler(lambda _loop, context: complaints.append(f"{context}"))
-    site = Gateway(parser_kind, key, timeout_s, policy, ca_file)
+    site = Gateway(parser_kind, key, timeout_s, ca_file)
     site.listener.serve(bind("127.0.0.1", 0))
     try:
         yield site

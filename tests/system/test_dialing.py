@@ -60,9 +60,9 @@ class Loop:
 class Bench:
     """One origin with its dialer, and strands to lease from it."""
 
-    def __init__(self, loop: Any, key: OriginKey, timeout_s: float, is_allowed: Callable[[str], bool]) -> None:
+    def __init__(self, loop: Any, key: OriginKey, timeout_s: float) -> None:
         self.wheel = new_wheel(asyncio.get_running_loop().call_later)
-        dialer = Dialer(loop, timeout_s, is_allowed=is_allowed)
+        dialer = Dialer(loop, timeout_s)
         self.origin = Origin(key, dialer.dial, self.wheel, choose_parser(), UpstreamLimits())
 
     def lease(self) -> ProbeStrand:
@@ -83,13 +83,12 @@ async def dialing(
     key: OriginKey,
     loop: Any = None,
     timeout_s: float = 5.0,
-    is_allowed: Callable[[str], bool] = lambda _address: True,
 ) -> AsyncIterator[Bench]:
     """Yield a bench; when it is left, no connection, task, timer or complaint may be left."""
     complaints: list[dict[str, Any]] = []
     real = asyncio.get_running_loop()
     real.set_exception_handler(lambda _loop, context: complaints.append(context))
-    bench = Bench(loop or real, key, timeout_s, is_allowed)
+    bench = Bench(loop or real, key, timeout_s)
     yield bench
     bench.origin.close()
     await until(lambda: len(asyncio.all_tasks()) == 1)
@@ -101,9 +100,22 @@ async def dialing(
     assert [(str(said.get("message")), repr(said.get("exception"))) for said in complaints] == []
 
 
-def plain(port: int, host: str = "127.0.0.1") -> OriginKey:
+class Rule:
+    """A policy made of a function; notes what it was asked."""
+
+    def __init__(self, is_fine: Callable[[str], bool]) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self._is_fine = is_fine
+
+    def is_allowed(self, host: str, address: str) -> bool:
+        """Ask the function."""
+        self.asked.append((host, address))
+        return self._is_fine(address)
+
+
+def plain(port: int, host: str = "127.0.0.1", policy: Rule | None = None) -> OriginKey:
     """Return the key of an origin without TLS."""
-    return OriginKey(is_tls=False, host=host, port=port)
+    return OriginKey(is_tls=False, host=host, port=port, policy=policy)
 
 
 @contextmanager
@@ -128,25 +140,21 @@ def full_backlog() -> Iterator[int]:
 async def test_blocked_address_is_never_dialled() -> None:
     """A host whose every address the policy forbids is refused before any connect."""
     loop = Loop(["10.0.0.1", "127.0.0.1"])
-    async with dialing(plain(1, "inside"), loop, is_allowed=lambda _address: False) as bench:
+    async with dialing(plain(1, "inside", Rule(lambda _address: False)), loop) as bench:
         assert isinstance(await bench.failure(), ConnectFailed)
         assert loop.dialled == []
 
 
 async def test_checked_address_is_the_dialled_one() -> None:
     """The name is looked up once, and the connect gets the very address that passed the policy."""
-    asked: list[str] = []
-
-    def is_allowed(address: str) -> bool:
-        asked.append(address)
-        return address != "169.254.169.254"
-
+    rule = Rule(lambda address: address != "169.254.169.254")
     async with serving_upstream() as server:
         loop = Loop(["169.254.169.254", "127.0.0.1", "127.0.0.1"])
-        async with dialing(plain(server.port, "rebound"), loop, is_allowed=is_allowed) as bench:
+        async with dialing(plain(server.port, "rebound", rule), loop) as bench:
             strand = bench.lease()
             await until(lambda: strand.is_over)
-            assert (loop.lookups, asked) == (["rebound"], ["169.254.169.254", "127.0.0.1"])
+            assert loop.lookups == ["rebound"]
+            assert rule.asked == [("rebound", "169.254.169.254"), ("rebound", "127.0.0.1")]
             assert loop.dialled == ["127.0.0.1"]
             strand.result.release()
 

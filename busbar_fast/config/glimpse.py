@@ -1,0 +1,51 @@
+"""A look at a few sections of a deployment file, for commands that need no more of it.
+
+Nothing else is checked, and no variable has to be set but those in the sections that are read.
+"""
+
+from busbar_fast.config.complaints import Complaints, Mark, Path
+from busbar_fast.config.inputs import Inputs
+from busbar_fast.config.reading import Section
+from busbar_fast.config.schema import Listen, Security
+from busbar_fast.config.sections.doors import read_listen
+from busbar_fast.config.sections.sinks import read_security
+from busbar_fast.config.tree import Entries, read_tree
+from busbar_fast.config.variables import Variables
+
+
+def glimpse_door(path: str, inputs: Inputs) -> tuple[Listen, bool]:
+    """Return where the gateway of a file listens, and whether with TLS. Raise ValueError."""
+    section = _open(path, inputs, "listen")
+    listen = read_listen(section, "listen")
+    if section.complaints.errors:
+        raise ValueError(str(section.complaints.errors[0]))
+    return listen or Listen(host="0.0.0.0", port=8080), section.has("tls")  # noqa: S104  the default
+
+
+def glimpse_security(path: str, inputs: Inputs) -> Security:
+    """Return what a file blocks and allows. Raise ValueError."""
+    section = _open(path, inputs, "security")
+    security = read_security(section)
+    if section.complaints.errors:
+        raise ValueError(str(section.complaints.errors[0]))
+    return security
+
+
+def _open(path: str, inputs: Inputs, name: str) -> Section:
+    """Return the root of a file; only complaints about the section of this name count."""
+    complaints = Complaints()
+    try:
+        text = inputs.read(path).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read: {error}") from error
+    variables = Variables(inputs.variable)
+
+    def fill(scalar: str, at: Mark, where: Path) -> tuple[str | None, str]:
+        return variables.fill(scalar, complaints if where[:1] == (name,) else Complaints(), at, where)
+
+    root = read_tree(variables.make_inert(text), path, complaints, fill)
+    if complaints.errors:
+        raise ValueError(str(complaints.errors[0]))
+    if not isinstance(root, Entries):
+        root = Entries(Mark(file=path))
+    return Section(root, (), complaints)

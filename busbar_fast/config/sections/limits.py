@@ -1,0 +1,101 @@
+"""`limits`, and the defaults that `health` and `routing` give to providers and pools; `metrics`."""
+
+from busbar_fast.config.reading import U32, Section
+from busbar_fast.config.schema import Health, Limits, Metrics
+from busbar_fast.config.tree import Entries
+
+_BUDGETS = {"minimal": 1024, "low": 4096, "medium": 8192, "high": 16384}
+_AT_LEAST_ONE = (
+    "upstream_error_body_max_bytes",
+    "upstream_request_timeout_secs",
+    "pool_idle_timeout_secs",
+    "hard_down_cooldown_secs",
+    "max_honored_retry_after_secs",
+    "tls_handshake_timeout_secs",
+    "header_read_timeout_secs",
+    "max_headers",
+    "max_request_line_bytes",
+    "request_body_read_timeout_secs",
+    "keepalive_idle_timeout_secs",
+    "write_stall_timeout_secs",
+    "max_pipelined_requests",
+)
+_ANY = (
+    "pool_max_idle_per_host",
+    "max_inbound_concurrent",
+    "inbound_queue_max_ms",
+    "max_connections",
+    "max_connections_per_ip",
+    "max_requests_per_connection",
+    "max_connection_age_secs",
+    "stream_keepalive_secs",
+)
+
+
+def read_limits(root: Section) -> Limits:
+    """Return every limit."""
+    with root.section("limits") as section:
+        section.put_off(
+            "upstream_error_body_max_bytes",
+            "hard_down_cooldown_secs",
+            "max_honored_retry_after_secs",
+            "default_max_tokens",
+            "stream_keepalive_secs",
+            "reasoning_effort_budgets",
+        )
+        given = {name: section.maybe_integer(name, 1) for name in _AT_LEAST_ONE}
+        given |= {name: section.maybe_integer(name) for name in _ANY}
+        given["default_max_tokens"] = section.maybe_integer("default_max_tokens", 1, U32)
+        given["request_body_max_bytes"] = section.maybe_integer("request_body_max_bytes", 65536, 1073741824)
+        given["max_header_bytes"] = section.maybe_integer("max_header_bytes", 8192, 1048576)
+        found = {name: value for name, value in given.items() if value is not None}
+        return Limits(reasoning_effort_budgets=_read_budgets(section)).with_(**found)
+
+
+def _read_budgets(section: Section) -> dict[str, int]:
+    with section.section("reasoning_effort_budgets") as words:
+        budgets = {word: words.integer(word, default, 1) for word, default in _BUDGETS.items()}
+        values = list(budgets.values())
+        if values != sorted(values):
+            section.error("reasoning_effort_budgets", f"must rise from {' to '.join(_BUDGETS)}", str(values))
+        return budgets
+
+
+def read_metrics(root: Section) -> Metrics:
+    """Return the limits of the exposition."""
+    with root.section("metrics") as section:
+        section.put_off("key_gauge_limit")
+        return Metrics(key_gauge_limit=section.integer("key_gauge_limit", 2000))
+
+
+def read_default_health(root: Section) -> Health:
+    """Return what a provider's probing is when it does not say."""
+    with root.section("health") as section:
+        section.put_off("default_probe_interval_secs", "default_probe_timeout_secs")
+        return Health(
+            interval_secs=section.integer("default_probe_interval_secs", 30, 1),
+            timeout_secs=section.integer("default_probe_timeout_secs", 5, 1),
+        )
+
+
+def read_default_policy_timeout_ms(root: Section) -> int:
+    """Return how long a policy may think when its pool does not say."""
+    with root.section("routing") as section:
+        section.put_off("default_policy_timeout_ms")
+        return section.integer("default_policy_timeout_ms", 150, 1)
+
+
+def read_health(section: Section, default: Health) -> Health | None:
+    """Return a provider's probing, None if it does not say."""
+    node = section.maybe_node("health")
+    if node is None:
+        return None
+    if not isinstance(node, Entries):
+        section.error("health", f"must be a map, not {node.kind}")
+        return None
+    with section.within("health", node) as health:
+        return Health(
+            mode=health.choice("mode", "none", ("none", "dead", "active")),
+            interval_secs=health.integer("interval_secs", default.interval_secs, 1),
+            timeout_secs=health.integer("timeout_secs", default.timeout_secs, 1),
+        )

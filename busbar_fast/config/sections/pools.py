@@ -1,0 +1,280 @@
+"""`pools`: members, and the rules by which a pool picks, benches, moves on and gives up."""
+
+import re
+
+from busbar_fast.config import retired
+from busbar_fast.config.complaints import SECRET
+from busbar_fast.config.guards import Exemptions, judge_sink
+from busbar_fast.config.inputs import Inputs
+from busbar_fast.config.reading import U32, Section
+from busbar_fast.config.schema import Affinity, Breaker, Exhausted, Failover, Member, Policy, Pool, Trip
+from busbar_fast.config.sections.references import not_blank
+from busbar_fast.config.sections.sinks import check_sink
+from busbar_fast.config.tree import Entries, Scalar
+
+NATIVE = ("weighted", "cheapest", "fastest", "least_busy", "usage")
+SHORTHANDS = NATIVE[1:]
+ROUTES = ("weighted", "native", "webhook", "script", *SHORTHANDS)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_MOST_FAILOVER_SECS = 86400
+_MOST_HEADER_CHARACTERS = 64
+_REJECT = ("reject", "503", "status_503", "status503")
+_LEAST_BAD = ("least_bad", "least-bad", "leastbad")
+_FALLBACK = "fallback_pool"
+# Which fields of `policy` each kind of route reads.
+_READ_BY = {
+    "weighted": (),
+    "native": ("name", "on_error", "explore"),
+    "webhook": ("url", "timeout_ms", "on_error"),
+    "script": ("script", "script_file", "timeout_ms", "on_error", "max_steps"),
+}
+
+
+class PoolReader:
+    """Reads pools; what all of them share is held here."""
+
+    def __init__(self, exemptions: Exemptions, policy_timeout_ms: int, inputs: Inputs) -> None:
+        self._exemptions = exemptions
+        self._policy_timeout_ms = policy_timeout_ms
+        self._inputs = inputs
+
+    def read(self, section: Section) -> Pool:
+        """Return one pool."""
+        section.put_off("policy", "breaker", "failover", "affinity", "drop_guardrails", "on_lossy")
+        section.choice("on_lossy", "warn", ("allow", "warn", "reject"))
+        failover, policy = _read_failover(section), self._read_policy(section)
+        on_exhausted = _read_exhausted(section, failover)
+        if policy.route != "weighted":
+            section.put_off("route")
+        if on_exhausted.action != "reject":
+            section.put_off("on_exhausted")
+        return Pool(
+            members=_read_members(section),
+            policy=policy,
+            breaker=_read_breaker(section),
+            failover=failover,
+            on_exhausted=on_exhausted,
+            affinity=_read_affinity(section),
+            drop_guardrails=section.flag("drop_guardrails", default=False),
+        )
+
+    def _read_policy(self, pool: Section) -> Policy:
+        route = pool.choice("route", "weighted", ROUTES)
+        kind = "native" if route in SHORTHANDS else route
+        with pool.section("policy") as section:
+            section.put_off("max_steps", "explore")
+            name = section.text("name", "")
+            timeout_ms = section.integer("timeout_ms", 0)
+            policy = Policy(
+                route=kind,
+                name=self._native_name(pool, section, route, name),
+                url=self._url(section, is_needed=kind == "webhook"),
+                timeout_ms=timeout_ms or self._policy_timeout_ms,
+                on_error=_on_error(section),
+                script=self._script(section, is_needed=kind == "script"),
+                max_steps=section.integer("max_steps", 20000, 1, 250000),
+                explore=section.flag("explore", default=False),
+            )
+            for field in section.node.entries:
+                if field in section.known and field not in _READ_BY[kind]:
+                    section.warn("W21", field, f"has no effect with `route: {route}`")
+            return policy
+
+    def _native_name(self, pool: Section, section: Section, route: str, name: str) -> str:
+        if route in SHORTHANDS:
+            if name and name not in NATIVE:
+                section.error("name", f"must be one of {', '.join(NATIVE)}", name)
+            elif name and name != route:
+                section.warn("W21", "name", f"differs from `route: {route}`; `{name}` is used")
+            return name or route
+        if route == "native" and name not in NATIVE:
+            if section.has("name"):
+                section.error("name", f"must be one of {', '.join(NATIVE)}", name)
+            else:
+                pool.complaints.error(
+                    section.mark, (*section.path, "name"), f"required with `route: native`: {', '.join(NATIVE)}"
+                )
+        return name or "weighted"
+
+    def _url(self, section: Section, *, is_needed: bool) -> str:
+        url = section.text("url", "")
+        if is_needed and not section.has("url"):
+            section.error("url", "required with `route: webhook`, and missing")
+        return url and check_sink(section, "url", url, judge_sink(url, self._exemptions))
+
+    def _script(self, section: Section, *, is_needed: bool) -> str:
+        text, path = section.maybe_text("script"), section.maybe_text("script_file", not_blank)
+        if is_needed and section.has("script") == section.has("script_file"):
+            section.error("script", "`route: script` needs exactly one of `script` and `script_file`")
+            return ""
+        if path is None:
+            return text or ""
+        try:
+            return self._inputs.read(path).decode()
+        except OSError as error:
+            section.error("script_file", f"cannot be read: {error.strerror or error}", path)
+        except UnicodeDecodeError:
+            section.error("script_file", "is not valid UTF-8", path)
+        return ""
+
+
+def _on_error(section: Section) -> str:
+    chosen = section.choice("on_error", "weighted", ("weighted", "reject", "first", "abstain"))
+    return "weighted" if chosen == "abstain" else chosen
+
+
+def _read_members(pool: Section) -> tuple[Member, ...]:
+    nodes = pool.items("members")
+    if not nodes and (not pool.has("members") or pool.node.entries["members"].kind == "a list"):
+        pool.error("members", "must list at least one member")
+    members = []
+    listed = pool.within("members", None)
+    for number, node in enumerate(nodes):
+        if not isinstance(node, Entries):
+            kind = "nothing" if node.is_null else node.kind
+            pool.complaints.error(node.mark, (*listed.path, number), f"must be a map, not {kind}")
+            continue
+        with listed.within(number, node) as section:
+            members.append(_read_member(section))
+    return tuple(members)
+
+
+def _read_member(section: Section) -> Member:
+    section.put_off("context_max", "tier", "tags", "cost_per_mtok", "attempt_timeout_ms", "reasoning")
+    target, model = section.maybe_text("target", not_blank), section.maybe_text("model", not_blank)
+    if target is None and model is None and not section.has("target") and not section.has("model"):
+        section.error("target", "required, and missing")
+    elif target is not None and model is not None and target != model:
+        section.error("model", f"differs from `target`, which is {target}; give one of them", model)
+    cost = section.maybe_number("cost_per_mtok")
+    if cost is not None and cost < 0:
+        section.error("cost_per_mtok", "must not be negative", str(cost))
+    return Member(
+        target=target or model or "",
+        weight=section.integer("weight", 1, 0, U32),
+        context_max=section.maybe_integer("context_max", 1),
+        tier=section.text("tier", ""),
+        tags=section.texts("tags"),
+        cost_per_mtok=cost,
+        attempt_timeout_ms=section.maybe_integer("attempt_timeout_ms", 1),
+        reasoning=section.maybe_flag("reasoning"),
+    )
+
+
+def _read_breaker(pool: Section) -> Breaker:
+    with pool.section("breaker") as section:
+        base = section.integer("base_cooldown_secs", 15, 1)
+        longest = section.integer("max_cooldown_secs", 120, 1)
+        if longest < base:
+            section.error("max_cooldown_secs", f"must not be below base_cooldown_secs, which is {base}", str(longest))
+        return Breaker(base_cooldown_secs=base, max_cooldown_secs=longest, trip=_read_trip(section))
+
+
+def _read_trip(breaker: Section) -> Trip:
+    with breaker.section("trip") as section:
+        mode = section.choice("mode", "error_rate", ("error_rate", "consecutive"))
+        threshold = section.maybe_number("threshold")
+        if mode == "error_rate" and threshold is not None and not 0 < threshold <= 1:
+            section.error("threshold", "must be above 0 and at most 1", section.node.entries["threshold"].text)  # type: ignore[union-attr]
+        lowest = 1 if mode == "consecutive" else 0
+        return Trip(
+            mode=mode,
+            window_secs=section.integer(section.alias("window_secs", "window_s"), 30, 1),
+            threshold=0.5 if threshold is None else threshold,
+            min_requests=section.integer("min_requests", 5, 1),
+            consecutive_n=section.integer(section.alias("consecutive_n", "n"), 3, lowest, U32),
+        )
+
+
+def _read_failover(pool: Section) -> Failover:
+    with pool.section("failover") as section:
+        return Failover(
+            timeout_secs=section.integer(section.alias("timeout_secs", "deadline_secs"), 120, 1, _MOST_FAILOVER_SECS),
+            max_hops=section.integer(section.alias("max_hops", "cap"), 3),
+            exclusions=section.texts("exclusions"),
+        )
+
+
+def _read_affinity(pool: Section) -> Affinity:
+    with pool.section("affinity") as section:
+        section.put_off("from_system")
+        return Affinity(
+            mode=section.choice("mode", "session", ("session",)),
+            header_name=section.text("header_name", "x-session-id", _complaint_of_header),
+            from_system=section.flag("from_system", default=False),
+        )
+
+
+def _complaint_of_header(text: str) -> str:
+    if len(text) > _MOST_HEADER_CHARACTERS:
+        return f"must be at most {_MOST_HEADER_CHARACTERS} characters long"
+    return "" if _TOKEN.fullmatch(text) else "must be the name of a header: letters, digits and !#$%&'*+.^_`|~-"
+
+
+def _read_exhausted(pool: Section, failover: Failover) -> Exhausted:
+    """Return what happens when nobody can serve: a word, or a map with an action or one short form."""
+    node = pool.maybe_node("on_exhausted")
+    if node is None:
+        return Exhausted()
+    if isinstance(node, Scalar):
+        return _action(pool, "on_exhausted", node.text) if not node.is_broken else Exhausted()
+    if not isinstance(node, Entries):
+        pool.error("on_exhausted", f"must be a word or a map, not {node.kind}")
+        return Exhausted()
+    with pool.within("on_exhausted", node) as section:
+        forms = [form for form in ("action", _FALLBACK, "queue") if section.has(form)]
+        fallback, action = section.maybe_text(_FALLBACK, not_blank), section.maybe_text("action")
+        longest_ms = failover.timeout_secs * 1000
+        with section.section("queue") as queue:
+            queue_ms = queue.maybe_integer("max_ms", 1, longest_ms)
+            if section.has("queue"):
+                queue.need("max_ms")
+        own_ms = section.maybe_integer("max_ms", 1, longest_ms)
+        if len(forms) != 1:
+            reason = "give one of action, fallback_pool, queue"
+            pool.error("on_exhausted", reason if not forms else f"{reason}, not {' and '.join(forms)}")
+        elif fallback is not None:
+            return Exhausted(action=_FALLBACK, pool=fallback)
+        elif forms == ["queue"]:
+            return Exhausted(action="queue", max_ms=queue_ms or 0)
+        elif action == "queue":
+            section.need("max_ms")
+            return Exhausted(action="queue", max_ms=own_ms or 0)
+        elif action is not None:
+            if section.has("max_ms"):
+                section.error("max_ms", "has a meaning with `action: queue` only", str(own_ms))
+            return _action(section, "action", action)
+        return Exhausted()
+
+
+def _action(section: Section, name: str, text: str) -> Exhausted:
+    word = text.strip()
+    if word in _REJECT:
+        return Exhausted()
+    if word in _LEAST_BAD:
+        return Exhausted(action="least_bad")
+    kind, separator, pool = word.partition(":")
+    if kind == _FALLBACK and separator and pool.strip():
+        return Exhausted(action=_FALLBACK, pool=pool.strip())
+    wanted = "must be reject, least_bad, fallback_pool:NAME or a queue"
+    if kind in (_FALLBACK, "fallback", "failover"):
+        wanted += "; write fallback_pool:NAME with the name of a pool"
+    elif kind == "queue":
+        wanted += "; write {queue: {max_ms: N}}"
+    section.error(name, wanted, text)
+    return Exhausted()
+
+
+def complain_of_misplaced(root: Section) -> None:
+    """Refuse what stands among the pools and is none."""
+    node = root.node.entries.get("pools")
+    if not isinstance(node, Entries):
+        return
+    for name, reason, kind in (
+        ("hooks", retired.HOOKS_LIST, "a list"),
+        ("upstream_credentials", retired.CREDENTIALS_TEXT, "a text"),
+    ):
+        found = node.entries.get(name)
+        if found is not None and not found.is_null and found.kind == kind:
+            root.complaints.error(node.keys[name], ("pools", name), reason, SECRET if kind == "a text" else None)
+            del node.entries[name]

@@ -1,0 +1,78 @@
+"""What leaves the process besides answers, and which hosts may be asked: `observability`, `security`."""
+
+from busbar_fast.config.complaints import SECRET
+from busbar_fast.config.guards import Exemptions, Verdict, complaint_of_entry, judge_log_sink, judge_sink
+from busbar_fast.config.reading import Section
+from busbar_fast.config.schema import Observability, Security
+from busbar_fast.config.sections.references import complaint_of_token, read_secret
+
+
+def read_security(root: Section) -> Security:
+    """Return what the guards let through or block besides their own lists."""
+    with root.section("security") as section:
+        security = Security(
+            blocked_metadata_hosts=section.texts("blocked_metadata_hosts", complaint_of_entry),
+            allow_metadata_hosts=section.texts("allow_metadata_hosts", complaint_of_entry),
+            allow_all_metadata=section.flag("allow_all_metadata", default=False),
+            allow_sink_hosts=section.texts("allow_sink_hosts", complaint_of_entry),
+        )
+        if security.allow_all_metadata:
+            section.warn("W8", "allow_all_metadata", "the guard against cloud metadata addresses is off")
+        return security
+
+
+def sink_exemptions(security: Security) -> Exemptions:
+    """Return what an operator allowed sinks."""
+    return Exemptions(blocked=security.blocked_metadata_hosts, sinks=security.allow_sink_hosts)
+
+
+def check_sink(section: Section, name: str, url: str, verdict: Verdict) -> str:
+    """Return a sink's URL; empty if its guard refuses it. Userinfo is never shown."""
+    if verdict.reason:
+        section.error(name, verdict.reason, masked(url))
+        return ""
+    for entry in verdict.used:
+        section.warn("W10", name, f"let through by `{entry}`")
+    return url
+
+
+def masked(url: str) -> str:
+    """Return a URL with `***` in place of its userinfo."""
+    scheme, separator, rest = url.partition("://")
+    cut = min((at for at in (rest.find(end) for end in "/?#\\") if at >= 0), default=len(rest))
+    _, at_sign, host = rest[:cut].rpartition("@")
+    return f"{scheme}{separator}{SECRET}@{host}{rest[cut:]}" if at_sign else url
+
+
+def read_observability(root: Section, security: Security) -> Observability:
+    """Return what is reported, and to whom."""
+    exemptions = sink_exemptions(security)
+    with root.section("observability") as section:
+        section.put_off(
+            "otlp_endpoint",
+            "request_log_webhook_url",
+            "max_inflight_webhook_deliveries",
+            "webhook_delivery_timeout_secs",
+            "emit_server_timing",
+            "emit_route_headers",
+            "metrics_token",
+            "accept_traceparent",
+            "request_log_detail",
+        )
+        traces = section.text("otlp_endpoint", "")
+        records = section.text("request_log_webhook_url", "")
+        return Observability(
+            otlp_endpoint=traces and check_sink(section, "otlp_endpoint", traces, judge_sink(traces, exemptions)),
+            request_log_webhook_url=records
+            and check_sink(section, "request_log_webhook_url", records, judge_log_sink(records, exemptions)),
+            max_inflight_webhook_deliveries=section.integer("max_inflight_webhook_deliveries", 64, 1),
+            webhook_delivery_timeout_secs=section.integer("webhook_delivery_timeout_secs", 2, 1),
+            emit_server_timing=section.flag("emit_server_timing", default=False),
+            emit_route_headers=section.flag("emit_route_headers", default=True),
+            metrics_token=read_secret(
+                section, "metrics_token", section.maybe_node("metrics_token"), complaint_of_token
+            ),
+            accept_traceparent=section.flag("accept_traceparent", default=True),
+            request_log_detail=section.flag("request_log_detail", default=False),
+            log_format=section.choice("log_format", "", ("text", "json")),
+        )

@@ -1,0 +1,55 @@
+"""What the loader must know of the protocols a provider may speak; the dialects fill it in, the loader names none."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class Facts(Protocol):
+    """One protocol, as far as configuration goes."""
+
+    @property
+    def name(self) -> str:
+        """What stands under `protocol`."""
+
+    @property
+    def path(self) -> str:
+        """The request path behind the base URL; `{model}` in it stands for the model."""
+
+    @property
+    def is_served(self) -> bool:
+        """Whether lanes of this protocol can be reached yet."""
+
+    @property
+    def takes_path_base(self) -> bool:
+        """Whether the part of the path before the model can be replaced."""
+
+    @property
+    def region_labels(self) -> tuple[str, ...]:
+        """Labels of a host name that a region follows; none if the protocol knows no regions."""
+
+    @property
+    def provider_options(self) -> Mapping[str, str | bool]:
+        """Settings of a provider that only this protocol knows, with their defaults."""
+
+    @property
+    def settings(self) -> Mapping[str, tuple[str, ...]]:
+        """Settings of the whole gateway in a section of this protocol's name: the words of each, its default first."""
+
+
+# A setting of a model that only some writers look at: the words it may have, or nothing if it is true or false.
+ModelOptions = Mapping[str, tuple[str, ...]]
+
+
+class Vocabulary:
+    """Every protocol by name, and the model settings of their writers."""
+
+    __slots__ = ("model_options", "protocols")
+
+    def __init__(self, protocols: Mapping[str, Facts], model_options: ModelOptions) -> None:
+        self.protocols = protocols
+        self.model_options = model_options
+
+    @property
+    def provider_options(self) -> dict[str, str | bool]:
+        """Every provider setting of any protocol, with its default."""
+        return {name: default for facts in self.protocols.values() for name, default in facts.provider_options.items()}

@@ -1,0 +1,157 @@
+"""The running gateway: everything that is made of one configuration, how it is replaced, and how it ends.
+
+Process-lifetime objects (the wheel, the upstream pool, the service, the listener, the gate) are made once; a reload
+changes their limits and swaps the topology in one step, so a request that runs finishes on what it started with.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Iterable
+
+from busbar_fast.config.inputs import Inputs
+from busbar_fast.config.schema import NONE, Config, Tls
+from busbar_fast.config.secrets import reveal_raw
+from busbar_fast.gateway.app import Gateway
+from busbar_fast.gateway.topology import build
+from busbar_fast.observe.log import fields
+from busbar_fast.wire.dial import Dialer
+from busbar_fast.wire.gate import Gate
+from busbar_fast.wire.limits import Limits, UpstreamLimits
+from busbar_fast.wire.listener import Listener
+from busbar_fast.wire.parsers import HeadParser
+from busbar_fast.wire.pool import Pool
+from busbar_fast.wire.service import Service, new_wheel
+
+_log = logging.getLogger("busbar_fast.gateway")
+
+# A connection that somebody else accepted: descriptor, peer, bytes read so far.
+Parked = tuple[int, str, bytes]
+
+
+class Engine:
+    """See the module."""
+
+    __slots__ = ("_gate", "_gateway", "_listener", "_pool", "_service", "_wheel", "config", "reloads")
+
+    def __init__(self, config: Config, inputs: Inputs, loop: asyncio.AbstractEventLoop, parser: HeadParser) -> None:
+        self.config = config
+        self.reloads = {"ok": 0, "error": 0}
+        self._wheel = new_wheel(loop.call_later)
+        upstream_limits = upstream_limits_of(config)
+        dialer = Dialer(loop, upstream_limits.connect_timeout_s)
+        self._pool = Pool(dialer.dial, self._wheel, parser, upstream_limits)
+        limits = limits_of(config)
+        self._gate = Gate(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
+        self._gateway = Gateway(build(config, self._pool, inputs), self._gate)
+        self._service = self._gateway.service = Service(self._gateway.serve, limits, self._wheel, parser)
+        self._listener = Listener(self._service, loop)
+        self._renew_tls(config.tls, inputs)
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where clients are served."""
+        return self._listener.addresses
+
+    def open(self, door: socket.socket, parked: Iterable[Parked] = ()) -> None:
+        """Serve those who wait already, in order, then everybody who comes."""
+        for descriptor, peer, received in parked:
+            visitor = socket.socket(fileno=descriptor)
+            visitor.setblocking(False)
+            self._listener.adopt(visitor, peer, received)
+        self._listener.serve(door)
+
+    def replace(self, config: Config, inputs: Inputs) -> None:
+        """Go on with another configuration; what needs a restart stays as it is and is warned about."""
+        for path in _needing_restart(self.config, config):
+            _log.warning("this change takes effect at the next start", extra=fields(path=path))
+        self._renew_tls(config.tls, inputs)
+        limits = limits_of(config)
+        self._pool.relimit(upstream_limits_of(config))
+        topology = build(config, self._pool, inputs, (self.config, self._gateway.topology))
+        self.config = config
+        self._gateway.topology = topology
+        self._service.limits = limits
+        self._gate.resize(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
+
+    async def end(self, stops: "asyncio.Queue[int]", first: int) -> None:
+        """Leave in the order of the manual after a signal; another one skips what is left of it."""
+        self._listener.leave()
+        shutdown = self.config.shutdown
+        delay_s = shutdown.readiness_delay_secs if first == signal.SIGTERM else 0
+        again = asyncio.ensure_future(stops.get())
+        if delay_s:
+            _log.info("not ready any more", extra=fields(accepting_for_s=delay_s))
+            await asyncio.wait((again,), timeout=delay_s)
+        _log.info("draining", extra=fields(in_progress=self._service.in_flight, limit_s=shutdown.drain_timeout_secs))
+        draining = asyncio.ensure_future(self._listener.drain(shutdown.drain_timeout_secs))
+        await asyncio.wait((draining, again), return_when=asyncio.FIRST_COMPLETED)
+        for pending in (draining, again):
+            pending.cancel()
+        self.close()
+
+    def close(self) -> None:
+        """Cut what is left."""
+        self._listener.cut()
+        self._pool.close()
+        self._wheel.close()
+
+    def _renew_tls(self, tls: Tls | None, inputs: Inputs) -> None:
+        """Make new handshakes use this material, if TLS is on at all."""
+        if tls is None or (self._listener.addresses and self._listener.tls is None):
+            return
+        from busbar_fast.wire.tls import new_server_context  # noqa: PLC0415  see there
+
+        authorities = b"" if tls.client_ca == NONE else reveal_raw(tls.client_ca, inputs)
+        chain, key = reveal_raw(tls.cert, inputs), reveal_raw(tls.key, inputs)
+        self._listener.tls = new_server_context(chain, key, authorities)
+
+
+def limits_of(config: Config) -> Limits:
+    """Return what a client may cost."""
+    limits = config.limits
+    return Limits(
+        request_body_max_bytes=limits.request_body_max_bytes,
+        max_header_bytes=limits.max_header_bytes,
+        max_request_line_bytes=limits.max_request_line_bytes,
+        max_headers=limits.max_headers,
+        header_read_timeout_s=limits.header_read_timeout_secs,
+        request_body_read_timeout_s=limits.request_body_read_timeout_secs,
+        keepalive_idle_timeout_s=limits.keepalive_idle_timeout_secs,
+        write_stall_timeout_s=limits.write_stall_timeout_secs,
+        tls_handshake_timeout_s=limits.tls_handshake_timeout_secs,
+        max_pipelined_requests=limits.max_pipelined_requests,
+        max_inbound_concurrent=limits.max_inbound_concurrent,
+        inbound_queue_max_s=limits.inbound_queue_max_ms / 1000,
+        max_requests_per_connection=limits.max_requests_per_connection,
+        max_connection_age_s=limits.max_connection_age_secs,
+        max_connections=limits.max_connections,
+        max_connections_per_ip=limits.max_connections_per_ip,
+    )
+
+
+def upstream_limits_of(config: Config) -> UpstreamLimits:
+    """Return what an upstream is allowed."""
+    limits = config.limits
+    return UpstreamLimits(
+        idle_timeout_s=limits.pool_idle_timeout_secs, max_idle_per_origin=limits.pool_max_idle_per_host
+    )
+
+
+def _needing_restart(old: Config, new: Config) -> list[str]:
+    """Return the fields that differ and are read at the start only."""
+    pairs = {
+        "listen": (old.listen, new.listen),
+        "tls": (old.tls is None, new.tls is None),
+        "server": (old.server, new.server),
+        "limits.max_connections": (old.limits.max_connections, new.limits.max_connections),
+        "governance.enabled": (old.governance.enabled, new.governance.enabled),
+        "governance.db_path": (old.governance.db_path, new.governance.db_path),
+        "governance.admin_listen": (old.governance.admin_listen, new.governance.admin_listen),
+        "governance.store": (
+            (old.governance.keys_store, old.governance.counters_store),
+            (new.governance.keys_store, new.governance.counters_store),
+        ),
+    }
+    return [path for path, (before, after) in pairs.items() if before != after]

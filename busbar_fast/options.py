@@ -1,0 +1,113 @@
+"""The words of the command line and what they ask for; prints nothing and touches no file."""
+
+from busbar_fast import __version__
+
+HELP = """\
+usage: busbar-fast [--config PATH] [--providers PATH] [--strict]     run the gateway
+       busbar-fast --validate [--strict] ...                         check the configuration and end
+       busbar-fast demo [--host ADDRESS] [--port PORT]               serve a built-in backend; needs no configuration
+
+A lean, latency-sensitive LLM gateway.
+
+flags
+  --config PATH                the deployment file (else BUSBAR_CONFIG, else /etc/busbar/config.yaml)
+  --providers PATH             the provider catalog (else BUSBAR_PROVIDERS, `providers_file`, providers.yaml beside the
+                               deployment file, /etc/busbar/providers.yaml, the catalog inside the package)
+  --validate                   do every check of a start and end: 0 if it would start, 1 if not; opens no port
+  --strict                     let warnings fail as well
+  --healthcheck                ask the gateway of this configuration for /livez: 0 if it answers 200 within 5 s
+  --print-metadata-blocklist   list the hosts that no provider may be at
+  -V, --version                print the version
+  -h, --help                   print this
+
+variables
+  BUSBAR_CONFIG, BUSBAR_PROVIDERS   see above
+  BUSBAR_LOG, else RUST_LOG         error, warn, info, debug or trace (info)
+  BUSBAR_LOG_FORMAT                 text or json (text)
+  BUSBAR_CACHE_DIR                  where the checked configuration is kept for the next start
+  BUSBAR_HTTP_PARSER                httptools or h11
+  SSL_CERT_FILE, SSL_CERT_DIR       trusted authorities for https upstreams
+  any ${NAME} in the files, and the variables that `api_key_env` names
+
+endpoints
+  POST /v1/chat/completions    a model or pool by the body's `model`
+  GET  /v1/models              everything that can be asked for
+  GET  /healthz                200 if some lane can serve, else 503
+  GET  /livez, /readyz         200 if the process turns; 200 if it takes requests
+
+signals
+  SIGHUP                       read both files again; a mistake leaves the running configuration alone
+  SIGTERM, SIGINT              finish what runs, then end; once more: end at once
+
+exit codes: 0 done, 1 a mistake in the configuration or a port that is taken, 2 a mistake on the command line,
+130 killed by the third signal
+"""
+VERSION = f"busbar-fast {__version__}"
+
+RUN, VALIDATE, HEALTHCHECK, BLOCKLIST, DEMO, SHOW_HELP, SHOW_VERSION = range(7)
+_ACTIONS = {
+    "--validate": VALIDATE,
+    "--healthcheck": HEALTHCHECK,
+    "--print-metadata-blocklist": BLOCKLIST,
+}
+_AT_ONCE = {"--help": SHOW_HELP, "-h": SHOW_HELP, "--version": SHOW_VERSION, "-V": SHOW_VERSION}
+_HIGHEST_PORT = 65535
+
+
+class Usage(Exception):
+    """The command line makes no sense; the text names the word that does not."""
+
+
+class Options:
+    """What a command line asks for."""
+
+    __slots__ = ("action", "config", "host", "is_strict", "port", "providers")
+
+    def __init__(self) -> None:
+        self.action = RUN
+        self.config: str | None = None
+        self.providers: str | None = None
+        self.is_strict = False
+        self.host = "127.0.0.1"
+        self.port = 8080
+
+
+def read_options(words: list[str]) -> Options:
+    """Return what these words ask for, from left to right. Raise Usage."""
+    options = Options()
+    left = list(words)
+    while left:
+        word, joint, joined = left.pop(0).partition("=")
+        values = [joined] if joint else left
+        if word in _AT_ONCE and not joint:
+            options.action = _AT_ONCE[word]
+            return options
+        if word == "demo" and options.action == RUN and not joint:
+            options.action = DEMO
+        elif options.action == DEMO and word in ("--host", "--port"):
+            _set_address(options, word, _value(word, values))
+        elif word in ("--config", "--providers") and options.action != DEMO:
+            setattr(options, word[2:], _value(word, values))
+        elif word == "--strict" and not joint and options.action != DEMO:
+            options.is_strict = True
+        elif word in _ACTIONS and not joint and options.action in (RUN, _ACTIONS[word]):
+            options.action = _ACTIONS[word]
+        else:
+            raise Usage(f"unexpected argument {word + joint + joined!r}")
+    return options
+
+
+def _value(flag: str, values: list[str]) -> str:
+    if not values or not values[0] or values[0].startswith("--"):
+        raise Usage(f"{flag} needs a value")
+    return values.pop(0)
+
+
+def _set_address(options: Options, flag: str, value: str) -> None:
+    if flag == "--host":
+        options.host = value
+        return
+    port = int(value) if value.isascii() and value.isdigit() and len(value) <= 5 else -1
+    if not 0 <= port <= _HIGHEST_PORT:
+        raise Usage(f"--port must be a number from 0 (any free port) to {_HIGHEST_PORT}, not {value!r}")
+    options.port = port
