@@ -64,13 +64,6 @@ class NotJson(BusbarError):
     status = 400
 
 
-class ClientGone(BusbarError):
-    """The client left; there is nobody to answer."""
-
-    side = Side.DOWNSTREAM
-    status = 499
-
-
 class Overloaded(BusbarError):
     """We have more to do than we accept at once."""
 

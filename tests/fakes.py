@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import count
 from typing import Any, cast
 
@@ -220,3 +221,8 @@ def run_now(wheel: Wheel, coroutine: Any) -> Any:
 def late() -> BusbarError:
     """Return the error of a deadline that a test sets."""
     return BusbarError("late")
+
+
+def expire_after(strand: Strand, delay_s: float, error: Callable[[], BusbarError]) -> None:
+    """Set a deadline on a strand from outside, for as long as it lives."""
+    ExitStack().enter_context(strand.within(delay_s, error))

@@ -190,6 +190,8 @@ def _claimed_by(path: str) -> Voice:
 
 
 _PREFIX = r"(?:/[^/]+)*?"
+# The first such segment decides, or a long path of nothing else would be tried at each of them.
+_TO_MODELS = r"(?:/(?!(?:tunedM|m)odels/)[^/]+)*/(?:tunedM|m)odels/"
 _GEMINI_ACTIONS = r"(?P<action>generateContent|streamGenerateContent|countTokens)"
 
 _ROUTES: Final = tuple(
@@ -203,7 +205,7 @@ _ROUTES: Final = tuple(
         ),
         (_PREFIX + r"/responses", b"POST", openai_responses.VOICE, _converse),
         (_PREFIX + r"/messages(?:/(?P<action>count_tokens))?", b"POST", anthropic.VOICE, _converse),
-        (_PREFIX + r"/(?:tunedM|m)odels/(?P<model>.+):" + _GEMINI_ACTIONS, b"POST", gemini.VOICE, _converse),
+        (_TO_MODELS + r"(?P<model>.+):" + _GEMINI_ACTIONS, b"POST", gemini.VOICE, _converse),
         (r"/model/(?P<model>[^/]+)/(?P<action>converse|converse-stream)", b"POST", bedrock.VOICE, _converse),
         (_PREFIX + r"/v2/chat", b"POST", cohere.VOICE, _converse),
         (_PREFIX + r"/embeddings", b"POST", openai_chat.VOICE, _openai_embeddings),

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from busbar_fast.errors import ConnectFailed, ConnectTimeout
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("busbar_fast.wire")
 
+_PATIENCE_S = 1.0  # with an address while another is left
+
 Connecting = asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]
+
+
+class _NoAnswer(ConnectTimeout):
+    """One of several addresses did not answer soon enough."""
 
 
 class Dialer:
@@ -43,18 +50,16 @@ class Dialer:
 
     async def dial(self, strand: Strand, key: OriginKey, make: Callable[[], asyncio.Protocol]) -> asyncio.BaseTransport:
         """Return the transport of a new connection; its protocol is the last one made."""
-        strand.expire_after(self._timeout_s, lambda: ConnectTimeout(f"no connection to {key.host} in time"))
-        try:
+        with strand.within(self._timeout_s, lambda: ConnectTimeout(f"no connection to {key.host} in time")):
             addresses = await self._resolve(key)
-            failure: OSError | None = None
-            for address in addresses:
-                try:
+            for address in addresses[:-1]:
+                # One that swallows what it is sent must not keep us from the next.
+                with suppress(OSError, _NoAnswer), strand.within(_PATIENCE_S, _NoAnswer):
                     return await self._connect(key, address, make)
-                except OSError as error:
-                    failure = error
-            raise ConnectFailed(f"cannot connect to {key.host}:{key.port}") from failure
-        finally:
-            strand.unexpire()
+            try:
+                return await self._connect(key, addresses[-1], make)
+            except OSError as error:
+                raise ConnectFailed(f"cannot connect to {key.host}:{key.port}") from error
 
     async def _resolve(self, key: OriginKey) -> list[str]:
         """Return the allowed addresses of a host, in the resolver's order."""

@@ -175,7 +175,7 @@ class Downstream(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The transport has room again."""
         self.is_congested = False
-        if self.phase is _CLOSING:  # what is left may stall as well, and no other timer runs now
+        if self.phase is _CLOSING or self.phase is _LINGERING:  # what is left may stall as well
             self._watch_writing()
             return
         self._stall_timer.disarm()
@@ -207,7 +207,7 @@ class Downstream(asyncio.Protocol):
         """Invite the body of a client that waits for a word."""
         exchange = self._exchange
         assert exchange is not None
-        if exchange.head.expects_continue and not exchange.has_continued:
+        if exchange.head.expects_continue and not exchange.has_continued and not exchange.has_begun:
             exchange.has_continued = True
             if exchange.body_bytes == 0:
                 self.transport.write(CONTINUE)
@@ -231,7 +231,8 @@ class Downstream(asyncio.Protocol):
             self._close()
         elif exchange.closes:
             self._exchange = None
-            self._end(lingers=not exchange.has_body_ended or not self._input.held.is_empty)
+            # Who learns of an end by the end alone must not wait for it where one side cannot be shut by itself (TLS).
+            self._end(lingers=self.transport.can_write_eof() or not exchange.ends_by_close)
         elif exchange.has_body_ended:
             self._exchange = None
             self.phase = ANSWERED[self.phase]
@@ -378,7 +379,9 @@ class Downstream(asyncio.Protocol):
 
     def _on_reading_overdue(self) -> None:
         phase = self.phase
-        if phase is _HEAD or (phase is _IDLE and not self.served):
+        if phase is _HEAD and self.served and not self._input.held:
+            self._close()  # nothing but an empty line, which some clients send behind a body
+        elif phase is _HEAD or (phase is _IDLE and not self.served):
             self._refuse(Refused(408, "no complete head in time"))
         elif phase is _EXCHANGE:
             self._give_up(Refused(408, "no complete body in time"))
@@ -474,6 +477,8 @@ class Downstream(asyncio.Protocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._timer.arm(LINGER_S)
+        if self.transport.get_write_buffer_size():
+            self._watch_writing()
 
     def _close(self) -> None:
         """Close once everything written has left; a client that does not take it is cut off."""
@@ -500,8 +505,8 @@ class Downstream(asyncio.Protocol):
             exchange.close()
 
     def close_if_idle(self) -> None:
-        """Close at once when no request is under way; called when the process drains."""
-        if self.phase is _IDLE:
+        """Close at once when no request is under way or has arrived unread; called when the process drains."""
+        if self.phase is _IDLE and not kernel.has_unread(self.transport.get_extra_info("socket")):
             self._close()
 
     def cut(self) -> None:

@@ -11,7 +11,7 @@ import asyncio
 from typing import Protocol
 
 from busbar_fast.errors import BodyTooLarge, LengthBroken
-from busbar_fast.wire.framing import LAST_CHUNK, MORE, Body, body_of, encode_chunk
+from busbar_fast.wire.framing import LAST_CHUNK, MORE, Body, encode_chunk, request_body_of
 from busbar_fast.wire.heads import CHUNKED, UNTIL_CLOSE, HeadWriter, RequestHead, has_body
 from busbar_fast.wire.kernel import reset_on_close
 from busbar_fast.wire.states import CUT, FINISH, FIRST_PART, REPLY, START, AnswerPhase
@@ -97,7 +97,7 @@ class Exchange(Strand):
     def feed_body(self, piece: bytes) -> int:
         """Add received bytes; return the offset just past the body's end, or MORE. Raise Refused on bad framing."""
         if self._body is None:
-            self._body = body_of(self.head.length)
+            self._body = request_body_of(self.head.length)
         is_kept = self.phase is not _DONE  # what comes after the answer is noise
         end = self._body.feed(piece, self._parts if is_kept else None)
         taken = len(piece) if end == MORE else end
@@ -157,6 +157,16 @@ class Exchange(Strand):
     def is_congested(self) -> bool:
         """Whether more is waiting for the client than it should; `drained` waits for better times."""
         return self._client.is_congested
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether bytes of the answer are out, or all of them."""
+        return self.phase is not _PENDING and self.phase is not _HELD
+
+    @property
+    def ends_by_close(self) -> bool:
+        """Whether the client knows the end of the answer by the end of the connection."""
+        return self._left == UNTIL_CLOSE
 
     @property
     def takes_chunks(self) -> bool:

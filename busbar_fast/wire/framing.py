@@ -20,6 +20,7 @@ _ZERO = 0x30
 _MAX_LENGTH_DIGITS = 18  # leading zeros count: below 2**63 whatever the digits are, and h11 reads no more than 20
 _MAX_SIZE_LINE_BYTES = 16 + MAX_CHUNK_EXTENSION_BYTES + 2
 _MAX_TRAILER_BYTES = 8192
+_NO_CAP = 2**63
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _SIZE_LINE_START = re.compile(rb"[0-9A-Fa-f]{1,15}(?:;[\t\x20-\x7e\x80-\xff]*)?\r?")
@@ -125,15 +126,26 @@ _AT_SIZE, _PAYLOAD, _PAYLOAD_END, _TRAILERS = _Reading
 class ChunkedBody:
     """A chunked body (RFC 9112, 7.1), strict: no signs, no blanks, no bare line ends.
 
-    Extensions are ignored up to 4096 bytes a body. Trailers are checked and dropped: `trailers_at` says where in the
-    piece fed last they begin (its length if they do not), so that whoever passes pieces on as they came can stop there.
+    Extensions are ignored, up to a number of bytes a body that matters for requests; each line has a limit besides.
+    Trailers are checked and dropped: `trailers_at` says where in the piece fed last they begin (its length if they do
+    not), so that whoever passes pieces on as they came can stop there.
     """
 
-    __slots__ = ("_extension_bytes", "_held", "_left", "_reading", "_trailer_bytes", "_trailers", "trailers_at")
+    __slots__ = (
+        "_extension_bytes",
+        "_extension_cap",
+        "_held",
+        "_left",
+        "_reading",
+        "_trailer_bytes",
+        "_trailers",
+        "trailers_at",
+    )
 
     is_complete_at_eof = False
 
-    def __init__(self) -> None:
+    def __init__(self, extension_cap: int = MAX_CHUNK_EXTENSION_BYTES) -> None:
+        self._extension_cap = extension_cap
         self._reading = _AT_SIZE
         self._left = 0  # payload bytes still to come in this chunk
         self._held = b""  # the start of a line whose end has not come
@@ -209,7 +221,7 @@ class ChunkedBody:
         digits, extension = match.groups()
         if extension is not None:
             self._extension_bytes += len(extension)
-            if self._extension_bytes > MAX_CHUNK_EXTENSION_BYTES:
+            if self._extension_bytes > self._extension_cap:
                 raise Refused(400, "chunk extensions too long")
         self._left = int(digits, 16)
         self._reading = _PAYLOAD if self._left else _TRAILERS
@@ -282,11 +294,16 @@ class ChunkedBody:
 Body = LengthBody | UntilCloseBody | ChunkedBody
 
 
-def body_of(length: int) -> Body:
-    """Return the machine for a length as `request_length` and `response_length` give it."""
+def request_body_of(length: int) -> Body:
+    """Return the machine for a length as `request_length` gives it."""
+    return ChunkedBody() if length == CHUNKED else LengthBody(length)
+
+
+def response_body_of(length: int) -> Body:
+    """Return the machine for a length as `response_length` gives it; an upstream may pad its chunks as it likes."""
     if length >= 0:
         return LengthBody(length)
-    return ChunkedBody() if length == CHUNKED else UntilCloseBody()
+    return ChunkedBody(_NO_CAP) if length == CHUNKED else UntilCloseBody()
 
 
 @lru_cache(maxsize=4096)

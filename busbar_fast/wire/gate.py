@@ -51,14 +51,13 @@ class Gate:
             raise self._turn_away()
         turn = _Turn(strand)
         self._line.append(turn)
-        strand.expire_after(self._patience_s, self._turn_away)
         is_in = False
         try:
-            await strand.wait_for(turn)
+            with strand.within(self._patience_s, self._turn_away):
+                await strand.wait_for(turn)
             is_in = turn.has_come
             return self
         finally:
-            strand.unexpire()
             if not is_in:
                 self._line.remove(turn)
 

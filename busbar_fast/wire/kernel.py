@@ -57,6 +57,15 @@ def count_unacknowledged(sock: SocketLike) -> int:
     return count[0]
 
 
+def has_unread(sock: SocketLike | None) -> bool:
+    """Say whether bytes have arrived that nobody has read yet."""
+    count = array.array("i", [0])
+    if sock is not None:
+        with contextlib.suppress(OSError):  # gone already
+            fcntl.ioctl(sock.fileno(), termios.FIONREAD, count)
+    return count[0] > 0
+
+
 def reset_on_close(sock: SettableSocket) -> None:
     """Make the close of a connection a reset, so that the peer cannot take it for the end of what it reads."""
     with contextlib.suppress(OSError):  # gone already

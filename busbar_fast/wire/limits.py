@@ -1,6 +1,7 @@
 """The limits of one listener, as plain numbers with the product's defaults.
 
-Every field is the like-named key of the `limits` block of the configuration; zero means "off" where a field says so.
+Fields follow the keys of the configuration's `limits` block, times in seconds; zero means "off" where the manual says
+so.
 This module knows nothing of how a limit is enforced.
 """
 

@@ -26,6 +26,7 @@ _log = logging.getLogger("busbar_fast.wire")
 BACKLOG = 4096
 _ACCEPTS_PER_TURN = 64
 _PAUSE_S = 0.1
+_WARN_EVERY_S = 60.0
 _DESCRIPTOR_SHARE = 0.8
 _NO_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
@@ -66,6 +67,7 @@ class Listener:
         "_open",
         "_service",
         "_sockets",
+        "_warn_again_at",
         "tls",
     )
 
@@ -78,6 +80,7 @@ class Listener:
         self._by_ip: dict[str, int] = {}
         self._open = 0  # connections, those being set up included
         self._is_accepting = False
+        self._warn_again_at = 0.0
         self._most = most_connections(service.limits.max_connections)
         self._drained: asyncio.Future[None] | None = None
         service.on_connection_closed = self._on_connection_closed
@@ -110,7 +113,11 @@ class Listener:
     async def drain(self, limit_s: float) -> bool:
         """Stop accepting, let requests finish, cut them at the limit (0 = none). Return whether all finished."""
         self.leave()
+        for sock in self._sockets:  # who is connected already is served
+            self._accept_rest(sock)
         self._close_sockets()
+        if self._joining:
+            await asyncio.wait(self._joining, timeout=_PAUSE_S)
         # Who becomes idle from now on, its last answer begun before it could say close, is let go at once as well.
         self._service.limits = replace(self._service.limits, keepalive_idle_timeout_s=0.0)
         for connection in list(self._service.connections):
@@ -135,19 +142,28 @@ class Listener:
 
     def _accept(self, sock: socket.socket) -> None:
         for _ in range(_ACCEPTS_PER_TURN):
-            if not self._is_accepting:
+            if not self._is_accepting or not self._accept_one(sock):
                 return
-            try:
-                accepted, address = sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                _log.debug("accept failed: %s", os.strerror(error.errno or 0))
-                if error.errno in _NO_DESCRIPTORS:
-                    self._pause()
-                    self._loop.call_later(_PAUSE_S, self._resume)
-                return
-            self._admit(accepted, address[0])
+
+    def _accept_rest(self, sock: socket.socket) -> None:
+        """Accept everybody who waits in the kernel's queue, as far as the limits allow."""
+        while self._open < self._most and self._accept_one(sock):
+            continue
+
+    def _accept_one(self, sock: socket.socket) -> bool:
+        """Accept one connection; return whether there may be more."""
+        try:
+            accepted, address = sock.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return False
+        except OSError as error:
+            _log.debug("accept failed: %s", os.strerror(error.errno or 0))
+            if error.errno in _NO_DESCRIPTORS:
+                self._pause()
+                self._loop.call_later(_PAUSE_S, self._resume_with_room)
+            return False
+        self._admit(accepted, address[0])
+        return True
 
     def _admit(self, accepted: socket.socket, peer: str) -> None:
         limit = self._service.limits.max_connections_per_ip
@@ -157,8 +173,15 @@ class Listener:
         accepted.setblocking(False)
         self.adopt(accepted, peer)
         if self._open >= self._most:
-            _log.warning("%d connections: accepting is paused until one closes", self._most)
+            self._warn_of_limit()
             self._pause()
+
+    def _warn_of_limit(self) -> None:
+        """Tell that the limit is reached, once a minute: from then on each close lets one in and pauses again."""
+        now = self._loop.time()
+        if now >= self._warn_again_at:
+            self._warn_again_at = now + _WARN_EVERY_S
+            _log.warning("%d connections: accepting is paused until one closes", self._most)
 
     async def _join(self, sock: socket.socket, peer: str, received: bytes) -> None:
         """Make a connection of an accepted socket."""
@@ -174,8 +197,9 @@ class Listener:
                     ssl_handshake_timeout=self._service.limits.tls_handshake_timeout_s,
                 )
         except (OSError, asyncio.CancelledError) as error:
-            sock.close()
-            self._forget(peer)
+            if protocol not in self._service.connections:  # else it is counted, and takes itself off the counts
+                sock.close()
+                self._forget(peer)
             if isinstance(error, asyncio.CancelledError):
                 raise
             _log.debug("connection from %s failed: %s", peer, error)
@@ -200,6 +224,10 @@ class Listener:
         self._is_accepting = False
         for sock in self._sockets:
             self._loop.remove_reader(sock)
+
+    def _resume_with_room(self) -> None:
+        if self._open < self._most:
+            self._resume()
 
     def _resume(self) -> None:
         self._is_accepting = True

@@ -87,8 +87,10 @@ class Origin:
         """Return a connection begun for one request; use it in a `with` at once. Raise ConnectFailed."""
         return self._reuse(strand, method, wait_s) or await self._connect(strand, method, wait_s)
 
-    async def call(self, strand: Strand, method: bytes, request: bytes, wait_s: float) -> Upstream:
+    async def call(self, strand: Strand, method: bytes, request: bytes, wait_s: float, body: bytes = b"") -> Upstream:
         """Send a whole request and return the connection with the answer's head read; use it in a `with` at once.
+
+        `body` is what of the request is too large to be copied behind its head.
 
         A reused connection may have been closed by the upstream while our request was on its way. If it dies before a
         byte of an answer, the request is sent once more on a fresh one and nobody is told.
@@ -100,6 +102,9 @@ class Origin:
             is_answered = False
             try:
                 upstream.write(request)
+                if body:
+                    upstream.write(body)
+                upstream.end_request()
                 await upstream.read_head()
                 is_answered = True
             except UpstreamGone:

@@ -8,13 +8,14 @@ blocks synchronously: whoever dropped the strand may rely on everything being gi
 
 A plain asyncio future can be awaited as well (a look-up, a sleep, a thread's result): the strand attaches itself as its
 callback, and cancels the future when it stops waiting before its time, as a Task would. What needs a current Task
-(`asyncio.timeout`, `asyncio.wait_for`) does not work in a strand; deadlines come from `Strand.expire_after`.
+(`asyncio.timeout`, `asyncio.wait_for`) does not work in a strand; deadlines come from `Strand.within`.
 """
 
 import asyncio
 import logging
 import types
 from collections.abc import Callable, Coroutine, Generator
+from operator import attrgetter
 from typing import Any
 
 from busbar_fast.errors import BusbarError
@@ -43,12 +44,27 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+class Deadline:
+    """A moment by which a `with` block of a strand must be over."""
+
+    __slots__ = ("_strand", "at", "error")
+
+    def __init__(self, strand: "Strand", at: float, error: Callable[[], BusbarError]) -> None:
+        self._strand = strand
+        self.at = at
+        self.error = error
+
+    def __enter__(self) -> None:
+        self._strand.deadlines = (*self._strand.deadlines, self)
+
+    def __exit__(self, *_: object) -> None:
+        self._strand.deadlines = tuple(other for other in self._strand.deadlines if other is not self)
+
+
 class Strand:
     """Drives one coroutine; subclassed by `Exchange`, used as it is by background work."""
 
-    __slots__ = ("_coroutine", "_future", "_overdue", "_timer", "_wheel", "source")
-
-    _overdue: Callable[[], BusbarError]  # set with the timer
+    __slots__ = ("_coroutine", "_deadlines", "_future", "_timer", "_wheel", "source")
 
     def __init__(self, wheel: Wheel) -> None:
         self._wheel = wheel
@@ -56,6 +72,7 @@ class Strand:
         self.source: object = None
         self._future: asyncio.Future[Any] | None = None
         self._timer: Timer | None = None
+        self._deadlines: tuple[Deadline, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -81,17 +98,12 @@ class Strand:
             self.source = None
             self._step(None)
 
-    def expire_after(self, delay_s: float, error: Callable[[], BusbarError]) -> None:
-        """Raise an error in the coroutine, wherever it waits, unless `unexpire` comes first."""
-        if self._timer is None:
-            self._timer = self._wheel.timer(self._on_overdue)
-        self._overdue = error
-        self._timer.arm(delay_s)
+    def within(self, delay_s: float, error: Callable[[], BusbarError]) -> "Deadline":
+        """Return a deadline for a `with` block: when it passes, the error is raised where the coroutine waits.
 
-    def unexpire(self) -> None:
-        """Take the deadline back."""
-        if self._timer is not None:
-            self._timer.disarm()
+        Deadlines nest; the one that passes first counts.
+        """
+        return Deadline(self, self._wheel.now() + delay_s, error)
 
     def close(self) -> None:
         """End the coroutine where it waits; every clean-up of it has run when this returns."""
@@ -110,10 +122,35 @@ class Strand:
         if error is not None:
             raise error
 
-    def _on_overdue(self) -> None:
+    @property
+    def deadlines(self) -> tuple[Deadline, ...]:
+        """Every deadline that holds now."""
+        return self._deadlines
+
+    @deadlines.setter
+    def deadlines(self, deadlines: tuple[Deadline, ...]) -> None:
+        self._deadlines = deadlines
         if self._coroutine is not None:
-            self._forget_wait()
-            self._step(self._overdue())
+            self._arm()
+
+    def _arm(self) -> None:
+        """Arm the timer for the deadline that passes first."""
+        if self._timer is None:
+            self._timer = self._wheel.timer(self._on_overdue)
+        if self._deadlines:
+            self._timer.arm(min(deadline.at for deadline in self._deadlines) - self._wheel.now())
+        else:
+            self._timer.disarm()
+
+    def _on_overdue(self) -> None:
+        if self._coroutine is None or not self._deadlines:
+            return
+        first = min(self._deadlines, key=attrgetter("at"))
+        if first.at > self._wheel.now():  # the wheel stood still when it was set
+            self._arm()
+            return
+        self._forget_wait()
+        self._step(first.error())
 
     def _step(self, error: BaseException | None) -> None:
         coroutine = self._coroutine

@@ -23,14 +23,15 @@ from busbar_fast.wire.framing import (
     MORE,
     Body,
     ChunkedBody,
-    body_of,
     is_between_chunks,
     one_chunk_start,
+    response_body_of,
     response_length,
 )
 from busbar_fast.wire.heads import UNTIL_CLOSE, ResponseHead, is_keep_alive
 from busbar_fast.wire.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES, UpstreamLimits
 from busbar_fast.wire.parsers import HeadParser
+from busbar_fast.wire.parsers.status import check_head_start
 from busbar_fast.wire.states import ANSWER_ENDED, ANSWER_IN, BEGIN, RELEASE, UPSTREAM_GONE, UpstreamPhase
 from busbar_fast.wire.strand import Strand
 from busbar_fast.wire.wheel import Wheel
@@ -89,6 +90,7 @@ class Upstream(asyncio.Protocol):
         "_failure",
         "_has_ended",
         "_has_interim",
+        "_has_sent_all",
         "_heard_at",
         "_input",
         "_is_awaited",
@@ -129,6 +131,7 @@ class Upstream(asyncio.Protocol):
         self._is_awaited = False
         self._failure: BusbarError | None = None
         self._has_ended = False  # the peer closed in good order
+        self._has_sent_all = False  # until then an answer is an early one, and the rest of the request is still owed
         self._has_interim = False
         self._is_spoilt = False  # whatever the head says, this connection must not serve again
         self.head: ResponseHead | None = None
@@ -175,7 +178,6 @@ class Upstream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is over."""
         if not self._has_ended:
-            self._has_ended = exc is None
             self._on_gone(exc)
         self._close()
 
@@ -186,7 +188,13 @@ class Upstream(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The transport has room again."""
         self.is_congested = False
-        self._tell()
+        # Not from in here: the stock loop of CPython 3.11 ends a connection twice that is closed inside this call.
+        self._owner.wheel.soon(self._on_room)
+
+    def _on_room(self) -> None:
+        """Let a strand go on that waits for room."""
+        if not self.is_congested and self.phase is not _CLOSED:
+            self._tell()
 
     # Called by the strand that leases the connection
 
@@ -211,6 +219,7 @@ class Upstream(asyncio.Protocol):
         self._wait_s = wait_s
         self.head = None
         self._has_interim = False
+        self._has_sent_all = False
         self._body = None
         self._whole = None
         self._is_whole = False
@@ -218,8 +227,13 @@ class Upstream(asyncio.Protocol):
         self._timer.arm(wait_s)
 
     def write(self, piece: bytes) -> None:
-        """Send bytes of the request."""
-        self.transport.write(piece)
+        """Send bytes of the request; on a connection that is closed by now they go nowhere."""
+        if self.phase is not _CLOSED:
+            self.transport.write(piece)
+
+    def end_request(self) -> None:
+        """Say that the request was sent to its end; without it the connection never serves another one."""
+        self._has_sent_all = True
 
     @types.coroutine
     def drained(self) -> Generator[None, None, None]:
@@ -364,9 +378,11 @@ class Upstream(asyncio.Protocol):
     # Within
 
     def _is_reusable(self) -> bool:
-        """Whether another request may follow; not while a part of one that was answered early is still on its way."""
+        """Whether another request may follow; not while a part of one that was answered early is owed or on its way."""
         head = self.head
-        if head is None or not head.is_keep_alive or head.length == UNTIL_CLOSE or self._is_spoilt:
+        if head is None or not head.is_keep_alive or head.length == UNTIL_CLOSE:
+            return False
+        if self._is_spoilt or not self._has_sent_all:
             return False
         return not self.transport.is_closing() and self.transport.get_write_buffer_size() == 0
 
@@ -407,6 +423,7 @@ class Upstream(asyncio.Protocol):
                 if raw is None:
                     if len(held) + held.blank_bytes > self._owner.limits.max_header_bytes:
                         raise UpstreamGarbled("head too large")
+                    check_head_start(held.peek())
                     return
                 head = self._parse_head(raw)
                 if head.status < 200:
@@ -469,7 +486,7 @@ class Upstream(asyncio.Protocol):
         body = self._body
         if body is None:
             assert self.head is not None
-            body = self._body = body_of(self.head.length)
+            body = self._body = response_body_of(self.head.length)
         try:
             end = body.feed(piece, parts)
         except Refused as error:

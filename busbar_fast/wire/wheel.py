@@ -101,6 +101,10 @@ class Wheel:
         """Return a new timer, not armed."""
         return Timer(self, on_due)
 
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call on one of the loop's next turns."""
+        self._call_later(0.0, call)
+
     def place(self, timer: Timer) -> None:
         """Put a timer into the slot of its deadline, taking it out of the one it is in."""
         if self._handle is None:  # the wheel stood still, and so did its time

@@ -5,7 +5,7 @@ import datetime as dt
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from busbar_fast.wire.limits import UpstreamLimits
 from busbar_fast.wire.parsers import choose_parser
 from busbar_fast.wire.pool import Origin, OriginKey
 from busbar_fast.wire.service import new_wheel
-from tests.fakes import ProbeStrand
+from tests.fakes import ProbeStrand, expire_after
 from tests.system.origins import (
     GET,
     OK,
@@ -206,6 +206,47 @@ async def test_connect_that_never_ends_is_timed() -> None:
             assert descriptors() <= before
 
 
+async def test_address_that_swallows_everything_does_not_hide_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host with one dead and one healthy address is reached, and nothing of the first try stays."""
+    monkeypatch.setattr("busbar_fast.wire.dial._PATIENCE_S", 0.1)
+    with full_backlog() as port, socket.create_server(("127.0.0.2", port)):
+        loop = Loop(["127.0.0.1", "127.0.0.2"])
+        async with dialing(plain(port, "two"), loop) as bench:
+            strand = bench.lease()
+            await until(lambda: strand.is_over)
+            assert strand.error is None
+            assert loop.dialled == ["127.0.0.1", "127.0.0.2"]
+            strand.result.release()
+
+
+@pytest.mark.parametrize("is_orderly", [True, False], ids=["close_notify", "cut"])
+async def test_until_close_body_over_tls_needs_an_orderly_end(
+    parser_kind: str, loop_kind: str, tmp_path: Path, is_orderly: bool
+) -> None:
+    """Who cuts the connection below TLS cannot make a part of an answer look whole (ADR 0007 for the stock loop)."""
+    authority, ca_file = new_authority(tmp_path)
+    context = server_side(authority.issue_cert("localhost"))
+
+    def serve(listener: socket.socket) -> None:
+        with context.wrap_socket(listener.accept()[0], server_side=True) as secured:
+            secured.recv(1000)
+            secured.sendall(b"HTTP/1.1 200 OK\r\n\r\nsome")
+            if is_orderly:
+                with suppress(OSError), secured.unwrap():  # which says so, and waits for the other side to say so
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.get_running_loop().run_in_executor(None, serve, listener)
+        key = OriginKey(is_tls=True, host="localhost", port=listener.getsockname()[1])
+        async with gateway(parser_kind, key, ca_file=ca_file) as site:
+            client = await site.client()
+            client.say(GET)
+            await client.heard(b"some")
+            await until(lambda: client.is_over or client.received.endswith(b"0\r\n\r\n"))
+            assert client.received.endswith(b"0\r\n\r\n") == (is_orderly or loop_kind == "asyncio")
+        await serving
+
+
 async def test_handshake_that_never_ends_is_timed() -> None:
     """An upstream that takes the connection and is silent on TLS is given up as well, and sees the end."""
     async with (
@@ -247,7 +288,7 @@ async def test_leaving_at_any_turn_of_a_dial_leaves_nothing(expires: bool) -> No
                 leased += 1
                 strand.result.release()
             elif expires:
-                strand.expire_after(60.0, lambda: ConnectTimeout("now"))
+                expire_after(strand, 0.0, lambda: ConnectTimeout("now"))
                 strand._on_overdue()
                 assert isinstance(strand.error, ConnectTimeout)
             else:

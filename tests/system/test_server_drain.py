@@ -67,6 +67,21 @@ async def test_leaving_marks_answers_begun_before_their_head_is_written(serve: S
         assert answer.closes
 
 
+@pytest.mark.parametrize("is_accepted", [False, True], ids=["in the queue", "accepted"])
+async def test_drain_answers_what_has_arrived(serve: Serve, is_accepted: bool) -> None:
+    """Operations §4: a request that reached the machine before the drain is answered, read by then or not."""
+    async with serve() as site:
+        clients = [await site.connected() if is_accepted else site.connect() for _ in range(100)]
+        for client in clients:
+            client.send(GET)
+        site.listener.leave()
+        draining = asyncio.ensure_future(site.listener.drain(5.0))
+        for client in clients:
+            (answer,) = split_answers(await client.read_all())
+            assert (answer.status, answer.closes) == (200, True)
+        assert await draining
+
+
 async def test_drain_closes_doors_and_idle_connections_at_once(serve: Serve) -> None:
     """Operations §4 phase 1: nobody is accepted any more, and who has no request is let go silently."""
     async with serve() as site:

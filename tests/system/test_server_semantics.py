@@ -289,6 +289,47 @@ async def test_departure_with_requests_pending_is_noticed(serve: Serve, pending:
         assert site.targets == [b"/first"]
 
 
+async def test_late_requests_do_not_destroy_the_last_answer(serve: Serve) -> None:
+    """Operations §3.1, case 27: bytes that come after an answer that says close leave that answer readable."""
+
+    async def long(exchange: Exchange) -> None:
+        exchange.reply(200, TEXT, b"z" * 60_000)
+
+    async with serve(long, Limits(max_requests_per_connection=1)) as site:
+        client = await site.connected(receive_buffer_bytes=4096)
+        await client.send_pieces(GET)
+        for _ in range(5):
+            client.send(GET)
+        (answer,) = split_answers(await client.read_all())
+        assert (len(answer.body), answer.closes) == (60_000, True)
+        assert site.targets == [b"/first"]
+
+
+async def test_no_invitation_in_the_middle_of_an_answer(serve: Serve) -> None:
+    """Operations §3.3: once bytes of the answer are out, 100 Continue would stand among them."""
+
+    async def answer_first(exchange: Exchange) -> None:
+        exchange.start(200, TEXT)
+        exchange.write(b"hello ")
+        exchange.write(await exchange.read_body())
+        exchange.finish()
+
+    async with serve(answer_first) as site:
+        client = await site.connected()
+        await client.send_pieces(post(b"", EXPECT).replace(b"Content-Length: 0", b"Content-Length: 5"), b"abcde")
+        (answer,) = split_answers(await client.read_all())
+        assert (answer.status, answer.body) == (200, b"hello abcde")
+
+
+async def test_empty_line_behind_a_body_is_no_request(serve: Serve) -> None:
+    """RFC 9112, 2.2: a line end that some clients send behind a body does not become a refusal when time is up."""
+    async with serve(limits=Limits(header_read_timeout_s=0.1)) as site:
+        client = await site.connected()
+        await client.send_pieces(post(b"abc") + b"\r\n")
+        (answer,) = split_answers(await client.read_all())
+        assert answer.status == 200
+
+
 # Upgrades
 
 

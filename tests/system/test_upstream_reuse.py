@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 from busbar_fast.errors import ConnectFailed, UpstreamGone
+from tests.fakes import ProbeStrand
 from tests.system.origins import GET, OK, STREAM, Peer, answering, gateway, serving_upstream, until
 
 
@@ -136,3 +137,26 @@ async def test_no_delay_on_both_legs(parser_kind: str) -> None:
         for transport in legs:
             sock = transport.get_extra_info("socket")
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_connection_with_a_request_half_sent_serves_nobody_else(parser_kind: str) -> None:
+    """An upstream that answers early may read the next request as the rest of this one, so it gets none."""
+    async with serving_upstream() as server, gateway(parser_kind, server.port) as site:
+        server.script = answering(OK)
+        async with asyncio.timeout(5):
+            for is_whole in (False, True):
+                strand = ProbeStrand(site.wheel)
+
+                async def upload(strand: ProbeStrand = strand, is_whole: bool = is_whole) -> None:
+                    with await site.origin.lease(strand, b"POST", 5.0) as upstream:
+                        upstream.write(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n")
+                        if is_whole:
+                            upstream.write(b"xx")
+                            upstream.end_request()
+                        await upstream.read_body(9)
+
+                strand.start(upload())
+                await until(lambda strand=strand: strand.is_over)  # type: ignore[misc]
+                assert strand.error is None
+                assert site.origin.idle == int(is_whole)
+        await until(lambda: site.origin.open == 1)

@@ -15,13 +15,14 @@ from busbar_fast.wire.framing import (
     ChunkedBody,
     LengthBody,
     UntilCloseBody,
-    body_of,
     check_coding,
     encode_chunk,
     is_between_chunks,
     one_chunk_start,
     read_length,
+    request_body_of,
     request_length,
+    response_body_of,
     response_length,
 )
 from busbar_fast.wire.heads import CHUNKED, UNTIL_CLOSE, Fields
@@ -320,10 +321,19 @@ def test_body_until_the_connection_closes() -> None:
 )
 def test_kind_of_body(length: int, kind: type[Body], may_stop: bool) -> None:
     """Each length has its machine, and only one of them may end with the connection."""
-    body = body_of(length)
-    assert type(body) is kind
-    assert body.is_complete_at_eof is may_stop
-    assert is_between_chunks(body) is (length == CHUNKED)
+    for body in (response_body_of(length), *(() if length == UNTIL_CLOSE else (request_body_of(length),))):
+        assert type(body) is kind
+        assert body.is_complete_at_eof is may_stop
+        assert is_between_chunks(body) is (length == CHUNKED)
+
+
+def test_upstream_may_pad_its_chunks() -> None:
+    """Operations §3.1: the cap on extensions guards us from clients; an answer is cut only for one absurd line."""
+    padded = b"1;%b\r\nx\r\n" % (b"p" * 100)
+    body = response_body_of(CHUNKED)
+    assert all(body.feed(padded, None) == MORE for _ in range(100))
+    with pytest.raises(Refused):
+        body.feed(b"1;%b" % (b"p" * 5000), None)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from busbar_fast.wire.parsers import HeadParser, choose_parser
 from busbar_fast.wire.pool import OriginKey, Pool
 from busbar_fast.wire.strand import Strand
 from busbar_fast.wire.upstream import Upstream
-from tests.fakes import FakeLoop, FakeTransport, ProbeStrand, late
+from tests.fakes import FakeLoop, FakeTransport, ProbeStrand, expire_after, late
 
 KEY = OriginKey(is_tls=False, host="upstream", port=80)
 LIMITS = UpstreamLimits(idle_timeout_s=30.0, max_idle_per_origin=3)
@@ -331,7 +331,7 @@ class Connections(RuleBasedStateMachine):
         """Set a deadline on a strand."""
         strand = self.pick(self.strands, number)
         if strand is not None and not strand.is_over:
-            strand.expire_after(1.0, late)
+            expire_after(strand, 1.0, late)
 
     @rule(seconds=st.sampled_from([0.2, 2.0, 12.0, 31.0]))
     def time_passes(self, seconds: float) -> None:

@@ -101,9 +101,9 @@ def test_deadline_is_raised_where_the_strand_waits(loop: FakeLoop, strand: Probe
     source = Source()
 
     async def wait() -> str:
-        strand.expire_after(1.0, late)
         try:
-            return await source.next_news(strand)
+            with strand.within(1.0, late):
+                return await source.next_news(strand)
         except BusbarError as error:
             return str(error)
 
@@ -119,8 +119,8 @@ def test_deadline_ends_a_strand_that_does_not_catch_it(loop: FakeLoop, strand: P
     source = Source()
 
     async def wait() -> str:
-        strand.expire_after(1.0, late)
-        return await source.next_news(strand)
+        with strand.within(1.0, late):
+            return await source.next_news(strand)
 
     strand.start(wait())
     loop.advance_past(1.0)
@@ -133,8 +133,7 @@ def test_deadline_does_not_touch_later_waits(loop: FakeLoop, strand: ProbeStrand
     first, second = Source(), Source()
 
     async def wait() -> str:
-        strand.expire_after(1.0, late)
-        with pytest.raises(BusbarError):
+        with pytest.raises(BusbarError), strand.within(1.0, late):
             await first.next_news(strand)
         return await second.next_news(strand)
 
@@ -147,13 +146,12 @@ def test_deadline_does_not_touch_later_waits(loop: FakeLoop, strand: ProbeStrand
 
 
 def test_deadline_taken_back_never_fires(loop: FakeLoop, strand: ProbeStrand) -> None:
-    """After `unexpire` the time is forgotten, and without a deadline it does nothing."""
+    """Behind the `with` block the time is forgotten."""
     source = Source()
 
     async def wait() -> str:
-        strand.unexpire()
-        strand.expire_after(1.0, late)
-        strand.unexpire()
+        with strand.within(1.0, late):
+            pass
         return await source.next_news(strand)
 
     strand.start(wait())
@@ -162,20 +160,53 @@ def test_deadline_taken_back_never_fires(loop: FakeLoop, strand: ProbeStrand) ->
     assert strand.result == "in peace"
 
 
-def test_new_deadline_replaces_the_old_one(loop: FakeLoop, strand: ProbeStrand) -> None:
-    """Only the last deadline set counts, time and error both."""
+@pytest.mark.parametrize(("outer_s", "inner_s", "said"), [(1.0, 3.0, "outer"), (3.0, 1.0, "inner")])
+def test_nearest_of_nested_deadlines_counts(
+    loop: FakeLoop, strand: ProbeStrand, outer_s: float, inner_s: float, said: str
+) -> None:
+    """Of two deadlines the one that passes first is raised, whichever was set first."""
     source = Source()
 
     async def wait() -> str:
-        strand.expire_after(1.0, late)
-        strand.expire_after(3.0, lambda: BusbarError("later"))
-        return await source.next_news(strand)
+        with strand.within(outer_s, lambda: BusbarError("outer")), strand.within(inner_s, lambda: BusbarError("inner")):
+            return await source.next_news(strand)
 
     strand.start(wait())
+    loop.advance_past(1.0)
+    assert str(strand.error) == said
+
+
+def test_outer_deadline_outlives_an_inner_one(loop: FakeLoop, strand: ProbeStrand) -> None:
+    """What a part of the work sets and takes back leaves the deadline of the whole alone."""
+    source = Source()
+
+    async def wait() -> str:
+        with strand.within(2.0, late):
+            with strand.within(1.0, lambda: BusbarError("inner")):
+                await source.next_news(strand)
+            return await source.next_news(strand)
+
+    strand.start(wait())
+    source.say(strand, "part")
     loop.advance_past(1.5)
     assert not strand.is_over
-    loop.advance_past(1.5)
-    assert str(strand.error) == "later"
+    loop.advance_past(0.5)
+    assert str(strand.error) == "late"
+
+
+def test_timer_that_fires_early_is_armed_again(loop: FakeLoop, strand: ProbeStrand) -> None:
+    """A deadline is judged by the clock, not by the timer that reminds of it."""
+    source = Source()
+
+    async def wait() -> str:
+        with strand.within(1.0, late):
+            return await source.next_news(strand)
+
+    strand.start(wait())
+    strand._on_overdue()
+    assert not strand.is_over
+    loop.advance_past(1.0)
+    assert str(strand.error) == "late"
 
 
 def test_end_frees_the_timer(loop: FakeLoop) -> None:
@@ -183,9 +214,9 @@ def test_end_frees_the_timer(loop: FakeLoop) -> None:
     wheel = loop.new_wheel()
 
     async def wait(strand: Strand, source: Source) -> None:
-        strand.expire_after(60.0, late)
-        await source.next_news(strand)
-        raise BusbarError("failed")
+        with strand.within(60.0, late):
+            await source.next_news(strand)
+            raise BusbarError("failed")
 
     strands = [ProbeStrand(wheel) for _ in range(3)]
     source = Source()
@@ -335,8 +366,8 @@ def test_deadline_cancels_the_awaited_future(loop: FakeLoop, strand: ProbeStrand
     future = loop.new_future()
 
     async def wait() -> None:
-        strand.expire_after(1.0, late)
-        await future
+        with strand.within(1.0, late):
+            await future
 
     strand.start(wait())
     loop.advance_past(1.0)

@@ -15,7 +15,7 @@ from busbar_fast.wire.parsers import HeadParser, choose_parser
 from busbar_fast.wire.states import UpstreamPhase
 from busbar_fast.wire.upstream import Receiver, Upstream
 from busbar_fast.wire.wheel import Wheel
-from tests.fakes import FakeLoop, FakeTransport, ProbeStrand, late
+from tests.fakes import FakeLoop, FakeTransport, ProbeStrand, expire_after, late
 
 WAIT_S = 10.0
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nonetwo"
@@ -90,6 +90,7 @@ class Bench:
         """Lease the connection for a request."""
         self.strand = ProbeStrand(self.wheel)
         self.upstream.begin(self.strand, method, WAIT_S)
+        self.upstream.end_request()
 
     def run(self, coroutine: Any) -> ProbeStrand:
         """Run a coroutine on the strand."""
@@ -449,7 +450,7 @@ def test_time_spent_elsewhere_is_not_the_upstreams(bench: Bench) -> None:
 def test_deadline_of_the_strand_takes_the_request_along(bench: Bench) -> None:
     """A strand that expires while it reads drops its connection on the way out."""
     bench.run(bench.read_parts())
-    bench.strand.expire_after(1.0, late)
+    expire_after(bench.strand, 1.0, late)
     bench.feed(CHUNKS[:60])
     bench.loop.advance_past(1.0)
     assert isinstance(bench.strand.error, BusbarError)
@@ -494,7 +495,50 @@ def test_congestion_of_the_request_is_awaited(bench: Bench) -> None:
     bench.run(send())
     assert not bench.strand.is_over
     bench.upstream.resume_writing()
+    assert not bench.strand.is_over  # the stock loop cannot bear what a strand may do inside that call
+    bench.loop.advance_past(0)
     assert bench.strand.ends == [None]
+
+
+def test_room_that_is_gone_again_wakes_nobody(bench: Bench) -> None:
+    """A transport that filled up again, or is closed, before the loop turned does not wake the strand."""
+    bench.upstream.pause_writing()
+    bench.run(bench.upstream.drained())
+    bench.upstream.resume_writing()
+    bench.upstream.pause_writing()
+    bench.loop.advance_past(0)
+    assert not bench.strand.is_over
+    bench.upstream.resume_writing()
+    bench.upstream.abort()
+    bench.loop.advance_past(0)
+    assert not bench.strand.is_over
+
+
+def test_early_answer_to_an_unfinished_request_spoils_the_connection(bench: Bench) -> None:
+    """An upstream that answers before it has the whole request may read the next one as the rest of this one."""
+    bench.upstream._has_sent_all = False
+    bench.run(bench.read_parts())
+    bench.feed(LENGTH)
+    assert bench.strand.result == b"onetwo"
+    assert bench.owner.log == ["closed"]
+
+
+def test_writing_to_a_closed_connection_is_harmless(bench: Bench) -> None:
+    """Bytes for an upstream that left go nowhere; whoever reads the answer learns the truth."""
+    bench.upstream.write(b"POST")
+    bench.end()
+    bench.upstream.write(b" / HTTP/1.1")
+    assert bench.transport.written == b"POST"
+
+
+@pytest.mark.parametrize(
+    "raw", [b"SSH-2.0-x\r\n", b"\0\0\x12\4\0", b"HTTP/2", b"HTTP/1.1 200 OK\nServer: x\n\n", b"\r\nHTTX", b"<html>"]
+)
+def test_what_is_no_http_is_refused_at_once(bench: Bench, raw: bytes) -> None:
+    """Nobody waits for the rest of a head that cannot become one, however it is split."""
+    bench.run(bench.read_head())
+    bench.feed(*(raw[at : at + 1] for at in range(len(raw))))
+    assert isinstance(bench.strand.error, UpstreamGarbled)
 
 
 def test_upstream_that_takes_nothing_is_timed(bench: Bench) -> None:
@@ -597,6 +641,7 @@ def test_connection_is_leased_again_inside_the_call_that_ended_it(bench: Bench) 
     async def first() -> None:
         await bench.read_parts()
         bench.upstream.begin(second, b"POST", WAIT_S)
+        bench.upstream.end_request()
         second.start(bench.read_parts())
 
     bench.run(first())
