@@ -439,9 +439,11 @@ class Porch:
 
     def greet(self) -> None:
         """Serve for a moment on the thread that will load the engine, while nobody contends for the interpreter."""
-        end_s = time.monotonic() + _GREETING_S
-        while (left_s := end_s - time.monotonic()) > 0:
+        left_s = _GREETING_S
+        end_s = time.monotonic() + left_s
+        while left_s > 0:
             self._turn(left_s)
+            left_s = end_s - time.monotonic()
 
     def serve(self) -> None:
         """Serve the porch until the bell rings."""
@@ -449,7 +451,6 @@ class Porch:
             while self._turn(_PAUSE_S if self._is_paused else None):
                 continue
         finally:
-            del self._poller
             self._bell.close()
 
     def _turn(self, wait_s: float | None) -> bool:

@@ -18,7 +18,7 @@ from perf.bench import Bench
 from perf.figures import BenchError, Figure, Section
 from perf.plan import DEFAULT, FULL, QUICK, Plan
 from perf.rows import cpu, latency, memory, start
-from perf.sides import PEERS, ROOT, Haproxy, Ours, Side
+from perf.sides import CORE, PEERS, ROOT, Command, Haproxy, Ours, Side
 
 Row = Callable[[Bench], Iterator[Figure]]
 
@@ -68,7 +68,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", dest="plan", action="store_const", const=QUICK, help="about 40 s")
     size.add_argument("--full", dest="plan", action="store_const", const=FULL, help="about 8 minutes")
-    parser.add_argument("--ours", default="{python} perf/core.py {listen} {upstream}", help="command of our side")
+    parser.add_argument("--ours", default="", metavar="CMD", help="another command in our place, or `core`")
     parser.add_argument("--peers", default="", help=f"more sides, separated by commas: {', '.join(PEERS)}")
     parser.add_argument("--only", default="", help="only rows whose name starts like this")
     parser.add_argument("--pin", action="store_true", help="give the sides the last CPU, everything else the others")
@@ -76,6 +76,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--enforce", action="store_true", help="exit 3 when a budget is missed")
     parser.set_defaults(plan=DEFAULT)
     return parser.parse_args(argv)
+
+
+def _ours(wanted: str) -> Side:
+    return Command(CORE if wanted == "core" else wanted) if wanted else Ours()
 
 
 def _run(asked: argparse.Namespace, sides: Sequence[Side]) -> int:
@@ -105,7 +109,11 @@ def main(argv: Sequence[str]) -> int:
     if unknown:
         _say(f"unknown peers: {', '.join(unknown)}; known: {', '.join(PEERS)}")
         return 2
-    sides: list[Side] = [Ours(asked.ours), Haproxy(), *(PEERS[name]() for name in filter(None, asked.peers.split(",")))]
+    sides: list[Side] = [
+        _ours(asked.ours),
+        Haproxy(),
+        *(PEERS[name]() for name in filter(None, asked.peers.split(","))),
+    ]
     packages = _missing(sides)
     if packages:
         _say(f"NOT MEASURED: programs are missing. On Debian: sudo apt-get install {' '.join(packages)}")

@@ -23,6 +23,7 @@ from perf.figures import OURS, YARDSTICK, BenchError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _PEERS: Final = ROOT / "perf" / "peers"
+CORE: Final = "{python} perf/core.py {listen} {upstream}"
 _READY_S: Final = 15.0
 _STOP_S: Final = 3.0
 
@@ -33,6 +34,7 @@ class Side:
     name = ""
     program = ""
     package = ""
+    listen = 0  # where every instance listens; 0 means on any free port
 
     def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
         """Return the command line; configuration files may be written to scratch."""
@@ -48,7 +50,23 @@ class Side:
 
 
 class Ours(Side):
-    """The gateway, started by a command template with {python}, {listen} and {upstream} in it."""
+    """The gateway as people run it, with a configuration of its own."""
+
+    name = OURS
+    configuration = "ours.yaml"
+
+    def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
+        """Write the configuration and start by path, which is the fastest way; snapshots stay in scratch."""
+        written = _write_configuration(ROOT / "perf" / self.configuration, listen, upstream, scratch)
+        return [sys.executable, "-I", "-S", str(ROOT / "busbar_fast" / "__main__.py"), "--config", str(written)]
+
+    def version(self) -> str:
+        """Return what was started, folders left out: a record names no machine."""
+        return f"python -I -S busbar_fast/__main__.py --config {self.configuration}"
+
+
+class Command(Side):
+    """Anything else in our place, started by a command template with {python}, {listen} and {upstream} in it."""
 
     name = OURS
 
@@ -75,7 +93,7 @@ class Haproxy(Side):
 
     def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
         """Write the configuration and stay in the foreground."""
-        written = _write_configuration(self.configuration, listen, upstream, scratch)
+        written = _write_configuration(_PEERS / self.configuration, listen, upstream, scratch)
         return [self.program, "-db", "-f", str(written)]
 
     def version(self) -> str:
@@ -99,7 +117,7 @@ class Nginx(Side):
 
     def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
         """Write the configuration; the master stays in the foreground with its worker below it."""
-        written = _write_configuration("nginx.conf", listen, upstream, scratch)
+        written = _write_configuration(_PEERS / "nginx.conf", listen, upstream, scratch)
         return [self.program, "-p", str(scratch), "-e", str(scratch / "nginx-error.log"), "-c", str(written)]
 
     def version(self) -> str:
@@ -125,13 +143,13 @@ class Running:
 
     def __init__(self, side: Side, upstream: int, scratch: Path) -> None:
         self.name = side.name
-        self.port = free_port()
+        self.port = side.listen or free_port()
         self.log_path = scratch / f"{side.name}-{self.port}.log"
         with self.log_path.open("wb") as log:
             self._child = subprocess.Popen(
                 side.argv(self.port, upstream, scratch),
                 cwd=ROOT,
-                env=_environment(),
+                env=_environment(scratch),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -200,15 +218,16 @@ def free_port() -> int:
         return int(finder.getsockname()[1])
 
 
-def _environment() -> dict[str, str]:
+def _environment(scratch: Path) -> dict[str, str]:
     """Return ours with byte code caching allowed (a cold start must not compile) and this tree importable."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPATH": str(ROOT), "BUSBAR_PERF_TOKEN": shapes.TOKEN}
+    ours = {"PYTHONPATH": str(ROOT), "BUSBAR_PERF_TOKEN": shapes.TOKEN, "BUSBAR_CACHE_DIR": str(scratch / "cache")}
+    return kept | ours
 
 
-def _write_configuration(template: str, listen: int, upstream: int, scratch: Path) -> Path:
-    written = scratch / f"{listen}-{template}"
-    text = (_PEERS / template).read_text()
+def _write_configuration(template: Path, listen: int, upstream: int, scratch: Path) -> Path:
+    written = scratch / f"{listen}-{template.name}"
+    text = template.read_text()
     written.write_text(text.format(listen=listen, upstream=upstream, scratch=scratch))
     return written
 

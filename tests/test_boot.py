@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from busbar_fast import __version__, boot
@@ -22,6 +22,7 @@ from busbar_fast.wire.requests import read_request
 
 FACTS = PorchFacts("127.0.0.1", 8080, is_tls=False, has_lanes=True)
 PAYLOAD = b"\x00opaque\xff"
+PROPERTY = settings(derandomize=True, deadline=None, max_examples=200)
 SECRET = b"token-that-nobody-may-find"
 
 Environ = dict[bytes, bytes]
@@ -306,10 +307,6 @@ def become_a_folder(place: Path) -> None:
     place.mkdir(0o600)
 
 
-def outgrow(place: Path) -> None:
-    os.truncate(place, boot._MOST_BYTES + 1)
-
-
 ODDITIES: dict[str, Callable[[Path], None]] = {
     "missing": Path.unlink,
     "a folder": become_a_folder,
@@ -321,7 +318,6 @@ ODDITIES: dict[str, Callable[[Path], None]] = {
     "executable": lambda place: place.chmod(0o700),
     "read-only": lambda place: place.chmod(0o400),
     "set-uid": lambda place: place.chmod(0o4600),
-    "too large": outgrow,
     "empty": replace_by(b""),
     "the magic alone": rewrite(lambda raw: raw[: len(boot._MAGIC)]),
     "the sum cut": rewrite(lambda raw: raw[: len(boot._MAGIC) + 7]),
@@ -363,6 +359,20 @@ def test_odd_snapshot_is_a_miss(deployment: Deployment, oddity: str) -> None:
         assert deployment.is_hit()
 
 
+def test_too_large_a_file_is_a_miss(monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> None:
+    """Design §5: neither a snapshot nor an input above the limit is read, and one that just fits is."""
+    assert boot._MOST_BYTES == 64 * 1024 * 1024
+    limit = deployment.place.stat().st_size
+    deployment.config.write_bytes(b"x" * limit)
+    deployment.store()
+    for size, is_hit in ((limit, True), (limit - 1, False)):
+        monkeypatch.setattr(boot, "_MOST_BYTES", size)
+        assert deployment.is_hit() == is_hit
+    deployment.config.write_bytes(b"x" * (limit - 1))
+    deployment.store()
+    assert not deployment.is_hit()  # the snapshot itself is one byte too long
+
+
 def test_record_that_is_not_odd_is_a_hit(deployment: Deployment) -> None:
     """Design §5: the records above fail by what was changed in them and by nothing else."""
     replace_by(record())(deployment.place)
@@ -397,6 +407,10 @@ def make_config_a_folder(deployment: Deployment) -> None:
 
 
 def make_config_a_pipe(deployment: Deployment) -> None:
+    """Put a pipe, which reads as empty, in the place of an empty file."""
+    deployment.config.write_bytes(b"")
+    deployment.store()
+    assert deployment.is_hit()
     deployment.config.unlink()
     os.mkfifo(deployment.config)
 
@@ -540,6 +554,7 @@ def put(folder: str, variables: Environ, inputs: Iterable[Input]) -> None:
             os.unlink(path)  # noqa: PTH108  same
 
 
+@PROPERTY
 @given(changed_inputs())
 def test_any_change_of_one_input_changes_the_verdict(drawn: tuple[list[Input], int, bytes | None]) -> None:
     """Design §5: a snapshot holds exactly while every input is what it was."""
@@ -560,6 +575,7 @@ def test_any_change_of_one_input_changes_the_verdict(drawn: tuple[list[Input], i
         assert load(place) is not None
 
 
+@PROPERTY
 @given(st.lists(st.tuples(st.sampled_from(("file", "env")), st.text(max_size=3), CONTENTS), max_size=4))
 def test_neighbouring_inputs_are_told_apart(inputs: list[Input]) -> None:
     """Design §5: a byte that moves from one input to the next changes the fingerprint."""
@@ -724,6 +740,7 @@ PIECES = st.sampled_from(
 )
 
 
+@PROPERTY
 @given(st.lists(PIECES | st.binary(min_size=1, max_size=2), max_size=6), st.booleans())
 def test_engine_would_take_every_probe_for_one(pieces: list[bytes], is_whole: bool) -> None:
     """Operations §11: a head that is answered on the porch is one that the engine reads as the same request."""
@@ -734,6 +751,7 @@ def test_engine_would_take_every_probe_for_one(pieces: list[bytes], is_whole: bo
         assert (head.method, head.target, head.length, head.expects_continue) == (b"GET", path, 0, False)
 
 
+@PROPERTY
 @given(st.lists(PIECES, max_size=8))
 def test_no_byte_changes_a_verdict_back(pieces: list[bytes]) -> None:
     """Design §5: once a connection is parked, nothing that follows would have made a probe of it."""

@@ -101,10 +101,9 @@ class Origin:
                 upstream = await self._connect(strand, method, wait_s)
             is_answered = False
             try:
-                upstream.write(request)
+                upstream.write(request, is_last=not body)
                 if body:
-                    upstream.write(body)
-                upstream.end_request()
+                    upstream.write(body, is_last=True)
                 await upstream.read_head()
                 is_answered = True
             except UpstreamGone:

@@ -226,14 +226,14 @@ class Upstream(asyncio.Protocol):
         self._is_spoilt = False
         self._timer.arm(wait_s)
 
-    def write(self, piece: bytes) -> None:
-        """Send bytes of the request; on a connection that is closed by now they go nowhere."""
+    def write(self, piece: bytes, *, is_last: bool = False) -> None:
+        """Send bytes of the request; on a connection that is closed by now they go nowhere.
+
+        A connection on which no piece was the last one never serves another request.
+        """
+        self._has_sent_all = is_last
         if self.phase is not _CLOSED:
             self.transport.write(piece)
-
-    def end_request(self) -> None:
-        """Say that the request was sent to its end; without it the connection never serves another one."""
-        self._has_sent_all = True
 
     @types.coroutine
     def drained(self) -> Generator[None, None, None]:

@@ -7,7 +7,6 @@ when its import begins, by which time the door is open, and it goes on when the 
 import ast
 import importlib.util
 import os
-import resource
 import select
 import shutil
 import signal
@@ -562,57 +561,147 @@ def test_door_is_the_one_that_the_engine_would_open() -> None:
         assert (os.get_blocking(ours.fileno()), ours.get_inheritable()) == (False, False)
 
 
-class CrowdedDoor:
-    """A door that has no descriptor for the first guests."""
+class OddDoor:
+    """A door at which accepting fails a few times, or waits for the test."""
 
-    def __init__(self, door: socket.socket) -> None:
+    def __init__(self, door: socket.socket, failure: Exception | None = None) -> None:
         self._door = door
-        self.refusals = 2
-        self.failure: Exception = OSError(24, "Too many open files")
+        self.failure = failure
+        self.failures = 2 if failure else 0
         self.fileno = door.fileno
+        self.port = int(door.getsockname()[1])
+        self.is_asked = threading.Event()
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
 
     def _accept(self) -> tuple[int, Any]:
-        if self.refusals:
-            self.refusals -= 1
+        self.is_asked.set()
+        assert self.may_go_on.wait(LIMIT_S)
+        if self.failure and self.failures:
+            self.failures -= 1
             raise self.failure
         accepted, address = self._door.accept()
         return accepted.detach(), address
 
 
+def porch_on(door: Any) -> boot.Porch:
+    """Return a porch in this process."""
+    return boot.Porch(door, boot.PorchFacts("", 0, is_tls=False, has_lanes=True), [])
+
+
 @contextmanager
-def porch_on(door: Any) -> Iterator[boot.Porch]:
-    """Serve a porch in this process."""
-    porch = boot.Porch(door, boot.PorchFacts("", 0, is_tls=False, has_lanes=True), [])
+def served(porch: boot.Porch) -> Iterator[list[bytes]]:
+    """Serve a porch on a thread; the list holds in the end what had been read from those who were left on it."""
+    left: list[bytes] = []
     thread = threading.Thread(target=porch.serve)
     thread.start()
     try:
-        yield porch
+        yield left
     finally:
-        assert porch.leave() == []
+        for guest, _, raw in porch.leave():
+            left.append(raw)
+            os.close(guest)
         thread.join(LIMIT_S)
 
 
+def probe(port: int) -> Answer:
+    """Return the answer of a porch in this process."""
+    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+        return only_answer(read_all(client))
+
+
+def test_client_who_waits_already_is_greeted() -> None:
+    """Design §5: before the engine competes for the interpreter, whoever is at the door gets an answer."""
+    with bind("127.0.0.1", 0) as sock, socket.create_connection(sock.getsockname(), timeout=LIMIT_S) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+        porch = porch_on(sock)
+        porch.greet()
+        assert only_answer(read_all(client)).status == 200
+        with served(porch) as left:
+            assert probe(sock.getsockname()[1]).status == 200
+        assert left == []
+
+
 def test_lack_of_descriptors_is_waited_out() -> None:
-    """Design §5: an accept that fails pauses the accepting for a moment, and the client is served after it."""
-    with bind("127.0.0.1", 0) as sock:
-        door = CrowdedDoor(sock)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-        with porch_on(door):
-            assert Program(None, sock.getsockname()[1]).probe().status == 200  # type: ignore[arg-type]  # no child
-        assert door.refusals == 0
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - before < 0.1
+    """Design §5: an accept that fails pauses the accepting instead of turning in circles, and nobody is lost by it."""
+    with bind("127.0.0.1", 0) as sock, socket.create_connection(sock.getsockname()):
+        door = OddDoor(sock, OSError(24, "Too many open files"))
+        porch = porch_on(door)
+        assert porch._turn(LIMIT_S)
+        assert porch._poller.poll(0) == []
+        assert porch._turn(0)
+        with served(porch) as left:
+            assert probe(door.port).status == 200
+        assert (door.failures, left) == (0, [b""])
+
+
+def test_client_that_ends_in_the_middle_is_not_watched() -> None:
+    """Design §5: the end of a parked client's bytes does not keep the porch busy."""
+    with bind("127.0.0.1", 0) as sock, socket.create_connection(sock.getsockname()) as client:
+        porch = porch_on(sock)
+        client.sendall(b"GET /he")
+        assert porch._turn(LIMIT_S)
+        assert porch._poller.poll(0) == []
+        client.shutdown(socket.SHUT_WR)
+        assert porch._turn(LIMIT_S)
+        assert porch._poller.poll(0) == []
+        with served(porch) as left:
+            assert probe(sock.getsockname()[1]).status == 200
+        assert left == [b"GET /he"]
+
+
+def test_porch_is_left_when_it_has_stopped() -> None:
+    """Design §5: whoever is being let in while the bell rings is handed over like the others."""
+    with bind("127.0.0.1", 0) as sock, socket.create_connection(sock.getsockname()), ExitStack() as stack:
+        door = OddDoor(sock)
+        door.may_go_on.clear()
+        left = stack.enter_context(served(porch_on(door)))
+        assert door.is_asked.wait(LIMIT_S)
+        leaver = threading.Thread(target=stack.close)
+        leaver.start()
+        leaver.join(0.05)
+        assert leaver.is_alive()
+        door.may_go_on.set()
+        leaver.join(LIMIT_S)
+        assert left == [b""]
+
+
+def test_porch_that_fell_down_can_be_left() -> None:
+    """Design §5: the engine gets what is there even if the porch could not be served to the end."""
+    with bind("127.0.0.1", 0) as sock, socket.create_connection(sock.getsockname()):
+        porch = porch_on(OddDoor(sock, RuntimeError("a fault of ours")))
+        with pytest.raises(RuntimeError):
+            porch.serve()
+        assert porch.leave() == []
+
+
+class Poll:
+    """The poller of a platform without epoll; remembers how long it was asked to wait."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self.register, self.unregister = self._poll.register, self._poll.unregister
+        self.waits: list[float | None] = []
+
+    def poll(self, wait_ms: float | None) -> list[tuple[int, int]]:
+        """Wait for that many milliseconds."""
+        self.waits.append(wait_ms)
+        return self._poll.poll(wait_ms)
 
 
 def test_porch_stands_without_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Design §5: where the platform has no epoll, poll does the same."""
-    monkeypatch.setattr(boot, "_new_poller", select.poll)
+    """Design §5: where the platform has no epoll, poll does the same with other units."""
+    poller = Poll()
+    monkeypatch.setattr(boot, "_new_poller", lambda: poller)
     monkeypatch.setattr(boot, "_WAIT_UNITS", 1000)
     with bind("127.0.0.1", 0) as sock:
-        door = CrowdedDoor(sock)
-        with porch_on(door):
+        door = OddDoor(sock, OSError(24, "Too many open files"))
+        with served(porch_on(door)) as left:
             for _ in range(3):
-                assert Program(None, sock.getsockname()[1]).probe().status == 200  # type: ignore[arg-type]  # no child
-        assert door.refusals == 0
+                assert probe(door.port).status == 200
+        assert (door.failures, left) == (0, [])
+        assert set(poller.waits) == {None, 100.0}
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
@@ -620,14 +709,3 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     end_s = time.monotonic() + LIMIT_S
     while not is_so():
         assert time.monotonic() < end_s
-
-
-def test_porch_that_fell_down_can_be_left() -> None:
-    """Design §5: the engine gets what is there even if the porch could not be served to the end."""
-    with bind("127.0.0.1", 0) as sock:
-        door = CrowdedDoor(sock)
-        door.failure = RuntimeError("a fault of ours")
-        porch = boot.Porch(door, boot.PorchFacts("", 0, is_tls=False, has_lanes=True), [])  # type: ignore[arg-type]
-        with socket.create_connection(sock.getsockname()), pytest.raises(RuntimeError):
-            porch.serve()
-        assert porch.leave() == []

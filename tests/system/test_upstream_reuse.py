@@ -151,8 +151,7 @@ async def test_connection_with_a_request_half_sent_serves_nobody_else(parser_kin
                     with await site.origin.lease(strand, b"POST", 5.0) as upstream:
                         upstream.write(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n")
                         if is_whole:
-                            upstream.write(b"xx")
-                            upstream.end_request()
+                            upstream.write(b"xx", is_last=True)
                         await upstream.read_body(9)
 
                 strand.start(upload())

@@ -143,13 +143,81 @@ def test_line_of_quick_strands_needs_no_stack(count: int) -> None:
     assert (gate.inside, gate.waiting) == (0, 0)
 
 
+@pytest.mark.parametrize(("most", "inside"), [(2, "ab"), (3, "abc"), (9, "abcd"), (0, "abcd")])
+def test_wider_gate_lets_in_who_waits(most: int, inside: str) -> None:
+    """Config §14 X9: a reload that raises a cap acts at once, in order, and 0 lets everybody in."""
+    gate = Gate(1, PATIENCE_S)
+    _, log = visitors(gate, "abcd")
+    gate.resize(most)
+    assert "".join(log) == inside
+    assert (gate.inside, gate.waiting) == (len(inside), 4 - len(inside))
+
+
+def test_narrower_gate_throws_nobody_out() -> None:
+    """Config §14 X9: a lower cap lets nobody in until enough have left."""
+    gate = Gate(3, PATIENCE_S)
+    guests, log = visitors(gate, "abcd")
+    gate.resize(1)
+    for leaver, waiting in ((0, 1), (1, 1), (2, 0)):
+        assert (gate.has_room, gate.waiting) == (False, 1)
+        guests[leaver].go()
+        assert gate.waiting == waiting
+    assert log == list("abcd")
+    assert gate.inside == 1
+
+
+def test_gate_without_limit_may_get_one() -> None:
+    """Config §14 X9: who is inside of a gate that had no limit counts when it gets one."""
+    gate = Gate(0, PATIENCE_S)
+    guests, log = visitors(gate, "ab")
+    gate.resize(2)
+    assert not gate.has_room
+    visitors(gate, "c")
+    assert (log, gate.waiting) == (["a", "b"], 1)
+    guests[0].go()
+    assert (gate.inside, gate.waiting) == (2, 0)
+
+
+def test_patience_of_newcomers_changes() -> None:
+    """Config §14 X9: another patience is for who comes from now on, and none given leaves it as it is."""
+    loop = FakeLoop()
+    gate = Gate(1, PATIENCE_S)
+    (_, second), _ = visitors(gate, "ab", loop)
+    gate.resize(1, 0)
+    (third,), _ = visitors(gate, "c", loop)
+    assert isinstance(third.strand.error, Overloaded)
+    assert not second.strand.is_over
+    gate.resize(1)
+    (fourth,), _ = visitors(gate, "d", loop)
+    assert isinstance(fourth.strand.error, Overloaded)
+    loop.advance(PATIENCE_S + 0.2)
+    assert isinstance(second.strand.error, Overloaded)
+
+
+def test_room_is_what_the_next_one_finds() -> None:
+    """Config §6.2 `max_concurrent`: room is a free place that nobody in line has a right to."""
+    assert Gate(0, 0).has_room
+    gate = Gate(2, PATIENCE_S)
+    found = []
+    guests = []
+    for name in "abc":
+        found.append(gate.has_room)
+        guests += visitors(gate, name)[0]
+    assert found == [True, True, False]
+    guests[0].go()
+    assert not gate.has_room
+    guests[1].go()
+    assert gate.has_room
+
+
 class GateMachine(RuleBasedStateMachine):
-    """Strands come, go, lose patience and are closed in any order."""
+    """Strands come, go, lose patience and are closed in any order, and the gate gets wider and narrower meanwhile."""
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = FakeLoop()
-        self.gate = Gate(2, PATIENCE_S)
+        self.most = 2
+        self.gate = Gate(self.most, PATIENCE_S)
         self.log: list[str] = []
         self.guests: list[Visitor] = []
 
@@ -167,6 +235,11 @@ class GateMachine(RuleBasedStateMachine):
         if which < len(self.guests):
             self.guests[which].strand.close()
 
+    @rule(most=st.integers(0, 4))
+    def resize(self, most: int) -> None:
+        self.most = most
+        self.gate.resize(most)
+
     @rule(seconds=st.floats(0.1, 3.0))
     def wait(self, seconds: float) -> None:
         self.loop.advance(seconds)
@@ -174,8 +247,8 @@ class GateMachine(RuleBasedStateMachine):
     @invariant()
     def no_place_is_lost_or_doubled(self) -> None:
         alive = [guest for guest in self.guests if not guest.strand.is_over]
-        assert self.gate.inside == min(len(alive), 2)
         assert self.gate.inside + self.gate.waiting == len(alive)
+        assert not self.gate.waiting or 0 < self.most <= self.gate.inside
         assert self.log == sorted(self.log, key=int)
 
 

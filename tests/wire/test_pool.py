@@ -135,6 +135,22 @@ def test_bound_of_zero_means_no_reuse(parser_kind: str) -> None:
     assert bench.counts == (0, 0, 1)
 
 
+def test_other_limits_hold_for_every_origin(bench: Bench) -> None:
+    """Config §14 X9: a reload changes how many connections may idle, and for how long, for old and new origins."""
+    old, *_ = bench.idle(3)
+    bench.pool.relimit(UpstreamLimits(idle_timeout_s=5.0, max_idle_per_origin=1))
+    assert bench.counts[:2] == (3, 3)
+    strand = bench.call()
+    newest = bench.dialer.made[2]
+    newest.data_received(ANSWER)
+    assert strand.result == b"ok"
+    assert old.is_closed
+    bench.loop.advance_past(5.0)
+    assert newest.is_closed
+    other = bench.pool.origin(OriginKey(is_tls=False, host="other", port=1))
+    assert other.limits is bench.origin.limits is not LIMITS
+
+
 def test_idle_connections_expire(bench: Bench) -> None:
     """A connection that served nobody for its time closes, and use begins the time anew."""
     old, used = bench.idle(2)

@@ -90,7 +90,7 @@ class Bench:
         """Lease the connection for a request."""
         self.strand = ProbeStrand(self.wheel)
         self.upstream.begin(self.strand, method, WAIT_S)
-        self.upstream.end_request()
+        self.upstream.write(b"", is_last=True)
 
     def run(self, coroutine: Any) -> ProbeStrand:
         """Run a coroutine on the strand."""
@@ -641,7 +641,7 @@ def test_connection_is_leased_again_inside_the_call_that_ended_it(bench: Bench) 
     async def first() -> None:
         await bench.read_parts()
         bench.upstream.begin(second, b"POST", WAIT_S)
-        bench.upstream.end_request()
+        bench.upstream.write(b"", is_last=True)
         second.start(bench.read_parts())
 
     bench.run(first())
