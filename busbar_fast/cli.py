@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from busbar_fast import options as words
 from busbar_fast.config.complaints import Complaint
@@ -20,6 +20,7 @@ from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.record import pack, unpack
 from busbar_fast.config.schema import Config, Listen
 from busbar_fast.config.secrets import NoSecret
+from busbar_fast.gateway.certificates import new_context
 from busbar_fast.gateway.engine import Engine, Parked
 from busbar_fast.gateway.narration import tell_listening, tell_start, tell_warnings
 from busbar_fast.gateway.reload import Reloads
@@ -36,7 +37,20 @@ _log = logging.getLogger("busbar_fast")
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _LIVE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 _LIVE_LIMIT_S = 5.0
+_WELL = b"HTTP/1.1 200 "
 _KILLED = 130
+
+
+class Start(NamedTuple):
+    """What a gateway starts with. `signals` came before anybody could act on them."""
+
+    config: Config
+    warnings: Iterable[Complaint]
+    inputs: Inputs
+    door: socket.socket
+    options: words.Options
+    signals: list[int]
+    parked: Iterable[Parked] = ()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -60,35 +74,43 @@ def main(arguments: list[str] | None = None) -> None:
 
 def serve_handover(handover: "Handover") -> None:
     """Run the gateway that the porch has been standing in for."""
-    inputs = Inputs(os.environ)
-    try:
-        packed_config, packed_warnings = marshal.loads(handover.payload)  # noqa: S302  checked by whoever read it
-        config, warnings = unpack(packed_config), unpack(packed_warnings)
-    except (ValueError, EOFError, TypeError, KeyError) as error:
-        _fail(f"the snapshot of the configuration cannot be used: {error!r}")
-    _set_up_log(config)
     door = socket.socket(fileno=handover.door)
     door.setblocking(False)
-    _run(lambda: _serve(config, warnings, inputs, door, handover.parked, handover.signals, handover.arguments))
+    options = words.read_options(handover.arguments)
+    found = _unpack(handover.payload)
+    if found is None:  # as good as no snapshot, but somebody is at the door already
+        loaded, config = _load_or_end(options)
+        warnings, inputs = loaded.complaints.warnings, loaded.inputs
+    else:
+        loaded, inputs = None, Inputs(os.environ)
+        config, warnings = found
+    _introduce(config, warnings)
+    if loaded is not None:
+        _store(loaded, options)
+    _run(Start(config, warnings, inputs, door, options, handover.signals, handover.parked))
+
+
+def _unpack(payload: bytes) -> "tuple[Config, list[Complaint]] | None":
+    """Return what a snapshot holds, None if it cannot be used."""
+    try:
+        packed_config, packed_warnings = marshal.loads(payload)  # noqa: S302  checked by whoever read it
+        config, warnings = unpack(packed_config), unpack(packed_warnings)
+    except (ValueError, EOFError, TypeError, LookupError, AttributeError):
+        return None
+    is_whole = isinstance(config, Config) and isinstance(warnings, tuple)
+    return (config, list(warnings)) if is_whole and all(isinstance(one, Complaint) for one in warnings) else None
 
 
 # Running
 
 
 def _run_gateway(options: words.Options) -> None:
-    loaded = _load(options)
-    complaints = loaded.complaints
-    refusals = [*complaints.errors, *complaints.unavailable]
-    if options.is_strict:
-        refusals += complaints.warnings
-    _refuse(refusals)
-    config = loaded.config
-    assert config is not None  # no error, so it was made
-    _set_up_log(config)
+    signals = _note_signals()
+    loaded, config = _load_or_end(options)
+    _introduce(config, loaded.complaints.warnings)
     _store(loaded, options)
     door = _open_door(config.listen)
-    arguments = [f"--{name}={value}" for name in ("config", "providers") if (value := getattr(options, name))]
-    _run(lambda: _serve(config, complaints.warnings, loaded.inputs, door, (), [], arguments))
+    _run(Start(config, loaded.complaints.warnings, loaded.inputs, door, options, signals))
 
 
 def _run_demo(options: words.Options) -> None:
@@ -102,10 +124,21 @@ def _run_demo(options: words.Options) -> None:
         stops = _watch_stops([])
         await serve_demo(door, parser, stops, lambda text: print(text, flush=True))
 
-    _run(serve)
+    _run_loop(serve)
 
 
-def _run(serve: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def _introduce(config: Config, warnings: Iterable[Complaint]) -> None:
+    """Set the log up, and tell what was configured before anything is made of it."""
+    _set_up_log(config)
+    tell_start(config)
+    tell_warnings(warnings)
+
+
+def _run(start: Start) -> None:
+    _run_loop(lambda: _serve(start))
+
+
+def _run_loop(serve: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run on uvloop, or on the stock loop where uvloop is missing."""
     try:
         import uvloop  # noqa: PLC0415  optional: not every platform has it
@@ -115,30 +148,20 @@ def _run(serve: Callable[[], Coroutine[Any, Any, None]]) -> None:
         uvloop.run(serve())
 
 
-async def _serve(
-    config: Config,
-    warnings: Iterable[Complaint],
-    inputs: Inputs,
-    door: socket.socket,
-    parked: Iterable[Parked],
-    signals: list[int],
-    arguments: list[str],
-) -> None:
-    """Serve until a signal, then leave in order. `signals` came before anybody listened to them."""
+async def _serve(start: Start) -> None:
+    """Serve until a signal, then leave in order."""
+    config, options = start.config, start.options
     loop = asyncio.get_running_loop()
     try:
-        engine = Engine(config, inputs, loop, _choose_parser())
+        engine = Engine(config, start.inputs, loop, _choose_parser())
     except (OSError, NoSecret) as error:
-        _fail(f"{config.config_file}: {error}")
-    tell_start(config)
-    tell_warnings(warnings)
-    options = words.read_options(arguments)
-    reloads = Reloads(engine, lambda: _load(options), lambda loaded: _store(loaded, options))
-    stops = _watch_stops(signals)
+        _fail(f"{config.config_file}: {'tls: ' if isinstance(error, OSError) else ''}{error}")
+    reloads = Reloads(engine, lambda: _load(options), lambda loaded: _settle(loaded, options))
+    stops = _watch_stops(start.signals)
     loop.add_signal_handler(signal.SIGHUP, reloads.ask)
-    engine.open(door, parked)
+    engine.open(start.door, start.parked)
     tell_listening(config, str(Listen(host=engine.addresses[0][0], port=engine.addresses[0][1])))
-    if signal.SIGHUP in signals:
+    if signal.SIGHUP in start.signals:
         reloads.ask()
     first = await stops.get()
     reloads.cancel()
@@ -146,16 +169,34 @@ async def _serve(
     _log.info("busbar-fast ends")
 
 
+def _settle(loaded: "Loaded", options: words.Options) -> None:
+    """Follow a reload with what lies outside the engine."""
+    assert loaded.config is not None  # nothing else comes into force
+    _set_up_log(loaded.config)
+    _store(loaded, options)
+
+
+def _note_signals() -> list[int]:
+    """Return a list that gets the signals which come before the gateway can act on them; it does so afterwards."""
+    noted: list[int] = []
+    for number in (*_STOPS, signal.SIGHUP):
+        signal.signal(number, lambda number, _: _note_signal(noted, number))
+    return noted
+
+
+def _note_signal(noted: list[int], number: int) -> None:
+    noted.append(number)
+    if sum(stop in _STOPS for stop in noted) > len(_STOPS):
+        raise SystemExit(_KILLED)
+
+
 def _watch_stops(before: list[int]) -> "asyncio.Queue[int]":
     """Return a queue that gets every SIGTERM and SIGINT, those from before first; the third ends the process."""
     stops = asyncio.Queue[int]()
-    count = 0
+    seen: list[int] = []
 
     def note(number: int) -> None:
-        nonlocal count
-        count += 1
-        if count > len(_STOPS):
-            raise SystemExit(_KILLED)
+        _note_signal(seen, number)
         stops.put_nowait(number)
 
     loop = asyncio.get_running_loop()
@@ -207,6 +248,16 @@ def _load(options: words.Options) -> "Loaded":
     return load(config_file, catalog_file, os.environ, Vocabulary(DIALECTS, MODEL_OPTIONS))
 
 
+def _load_or_end(options: words.Options) -> "tuple[Loaded, Config]":
+    """Return a configuration to start with, or end with a line for everything that is wrong."""
+    loaded = _load(options)
+    complaints = loaded.complaints
+    warnings = complaints.warnings if options.is_strict else []
+    _refuse([*complaints.errors, *complaints.unavailable, *warnings])
+    assert loaded.config is not None  # no error, so it was made
+    return loaded, loaded.config
+
+
 def _store(loaded: "Loaded", options: words.Options) -> None:
     """Keep the checked configuration for the next start, where there is a place for it."""
     from busbar_fast import boot  # noqa: PLC0415  the porch is not there on every start
@@ -240,15 +291,26 @@ def _validate(options: words.Options) -> None:
     for warning in (*complaints.warnings, *complaints.unavailable):
         print(f"[warn] {warning}", file=sys.stderr)
     _refuse(complaints.errors)
-    if options.is_strict and (complaints.warnings or complaints.unavailable):
-        sys.exit(1)
     config = loaded.config
     assert config is not None  # no error, so it was made
+    _try_certificates(config, loaded.inputs)
+    if options.is_strict and (complaints.warnings or complaints.unavailable):
+        sys.exit(1)
     if not complaints.unavailable:
         _store(loaded, options)
     print(f"ok: {len(config.providers)} providers, {len(config.models)} models, {len(config.pools)} pools")
     print(f"config {config.config_file}")
     print(f"catalog {config.catalog_file or 'inside the package'}")
+
+
+def _try_certificates(config: Config, inputs: Inputs) -> None:
+    """End with a word about TLS material that is well-formed and that OpenSSL refuses all the same, a weak key say."""
+    if config.tls is None:
+        return
+    try:
+        new_context(config.tls, inputs)
+    except (OSError, NoSecret) as error:
+        _fail(f"{config.config_file}: tls: {error}")
 
 
 def _check_health(options: words.Options) -> None:
@@ -266,14 +328,27 @@ def _check_health(options: words.Options) -> None:
 
 def _is_live(listen: Listen, *, is_tls: bool) -> bool:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104  what a wildcard means here
+    signal.signal(signal.SIGALRM, _end_wait)
+    signal.setitimer(signal.ITIMER_REAL, _LIVE_LIMIT_S)  # for all of it, looking the name up included
     try:
-        with socket.create_connection((host, listen.port), _LIVE_LIMIT_S) as plain:
+        with socket.create_connection((host, listen.port)) as plain:
             sock = _secured(plain) if is_tls else plain
             sock.sendall(_LIVE)
-            return sock.recv(64).startswith(b"HTTP/1.1 200 ")
+            answer = b""
+            while len(answer) < len(_WELL) and (piece := sock.recv(64)):
+                answer += piece
     except OSError as error:
-        print(f"[error] {listen}: {error.strerror or error}", file=sys.stderr)
-        return False
+        reason = error.strerror or str(error)
+    else:
+        if answer.startswith(_WELL):
+            return True
+        reason = f"answered {answer[:40]!r}"
+    print(f"[error] {listen}: {reason}", file=sys.stderr)
+    return False
+
+
+def _end_wait(_number: int, _frame: object) -> NoReturn:
+    raise TimeoutError("no answer in time")
 
 
 def _secured(plain: socket.socket) -> socket.socket:

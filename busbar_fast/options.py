@@ -77,17 +77,17 @@ def read_options(words: list[str]) -> Options:
     options = Options()
     left = list(words)
     while left:
+        is_first = len(left) == len(words)
         word, joint, joined = left.pop(0).partition("=")
-        values = [joined] if joint else left
         if word in _AT_ONCE and not joint:
             options.action = _AT_ONCE[word]
             return options
-        if word == "demo" and options.action == RUN and not joint:
+        if word == "demo" and is_first and not joint:
             options.action = DEMO
         elif options.action == DEMO and word in ("--host", "--port"):
-            _set_address(options, word, _value(word, values))
+            _set_address(options, word, _value(word, joined if joint else _next_value(left)))
         elif word in ("--config", "--providers") and options.action != DEMO:
-            setattr(options, word[2:], _value(word, values))
+            setattr(options, word[2:], _value(word, joined if joint else _next_value(left)))
         elif word == "--strict" and not joint and options.action != DEMO:
             options.is_strict = True
         elif word in _ACTIONS and not joint and options.action in (RUN, _ACTIONS[word]):
@@ -97,10 +97,15 @@ def read_options(words: list[str]) -> Options:
     return options
 
 
-def _value(flag: str, values: list[str]) -> str:
-    if not values or not values[0] or values[0].startswith("--"):
+def _next_value(left: list[str]) -> str:
+    """Take the word behind a flag if it is a value; a flag there means that the value was forgotten."""
+    return left.pop(0) if left and not left[0].startswith("--") else ""
+
+
+def _value(flag: str, value: str) -> str:
+    if not value:
         raise Usage(f"{flag} needs a value")
-    return values.pop(0)
+    return value
 
 
 def _set_address(options: Options, flag: str, value: str) -> None:

@@ -36,16 +36,20 @@ def _open(path: str, inputs: Inputs, name: str) -> Section:
     complaints = Complaints()
     try:
         text = inputs.read(path).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: cannot be read: not valid UTF-8") from error
     variables = Variables(inputs.variable)
 
     def fill(scalar: str, at: Mark, where: Path) -> tuple[str | None, str]:
         return variables.fill(scalar, complaints if where[:1] == (name,) else Complaints(), at, where)
 
     root = read_tree(variables.make_inert(text), path, complaints, fill)
-    if complaints.errors:
-        raise ValueError(str(complaints.errors[0]))
-    if not isinstance(root, Entries):
+    if root is None:
         root = Entries(Mark(file=path))
+    elif not isinstance(root, Entries):
+        complaints.error(root.mark, (), f"must be a map, not {root.kind}")
+    if complaints.errors or not isinstance(root, Entries):
+        raise ValueError(str(complaints.errors[0]))
     return Section(root, (), complaints)

@@ -3,7 +3,6 @@
 import time
 from typing import TYPE_CHECKING
 
-from busbar_fast.dialects import openai_chat
 from busbar_fast.errors import Overloaded
 from busbar_fast.gateway.forward import forward
 from busbar_fast.gateway.replies import JSON, TEXT, refuse
@@ -52,11 +51,16 @@ class Gateway:
                 await forward(exchange, self.topology)
         elif path == _MODELS:
             if method in _READS:
-                exchange.reply(200, JSON, openai_chat.encode_models(self.topology.names, self._started_s))
+                self._list_models(exchange)
             else:
                 self._refuse_method(exchange, b"GET, HEAD")
         else:
             refuse(exchange, 404, f"Invalid URL ({method.decode()} {path.decode('latin-1')})")
+
+    def _list_models(self, exchange: Exchange) -> None:
+        from busbar_fast.dialects import openai_chat  # noqa: PLC0415  see `refuse`
+
+        exchange.reply(200, JSON, openai_chat.encode_models(self.topology.names, self._started_s))
 
     def _answer_probe(self, exchange: Exchange, path: bytes) -> None:
         if exchange.head.method not in _READS:

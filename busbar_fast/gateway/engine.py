@@ -6,14 +6,16 @@ changes their limits and swaps the topology in one step, so a request that runs 
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 from collections.abc import Iterable
 
 from busbar_fast.config.inputs import Inputs
-from busbar_fast.config.schema import NONE, Config, Tls
-from busbar_fast.config.secrets import reveal_raw
+from busbar_fast.config.schema import Config
 from busbar_fast.gateway.app import Gateway
+from busbar_fast.gateway.certificates import Certificates, new_context
+from busbar_fast.gateway.lanes import Lane
 from busbar_fast.gateway.topology import build
 from busbar_fast.observe.log import fields
 from busbar_fast.wire.dial import Dialer
@@ -31,12 +33,24 @@ Parked = tuple[int, str, bytes]
 
 
 class Engine:
-    """See the module."""
+    """See the module. What it is made of may raise OSError or NoSecret, although the configuration was checked."""
 
-    __slots__ = ("_gate", "_gateway", "_listener", "_pool", "_service", "_wheel", "config", "reloads")
+    __slots__ = (
+        "_certificates",
+        "_first",
+        "_gate",
+        "_gateway",
+        "_listener",
+        "_pool",
+        "_service",
+        "_wheel",
+        "config",
+        "reloads",
+    )
 
     def __init__(self, config: Config, inputs: Inputs, loop: asyncio.AbstractEventLoop, parser: HeadParser) -> None:
         self.config = config
+        self._first = config  # decides whatever is read at the start only
         self.reloads = {"ok": 0, "error": 0}
         self._wheel = new_wheel(loop.call_later)
         upstream_limits = upstream_limits_of(config)
@@ -47,7 +61,14 @@ class Engine:
         self._gateway = Gateway(build(config, self._pool, inputs), self._gate)
         self._service = self._gateway.service = Service(self._gateway.serve, limits, self._wheel, parser)
         self._listener = Listener(self._service, loop)
-        self._renew_tls(config.tls, inputs)
+        self._certificates = Certificates(self._listener, loop, os.environ)
+        if config.tls is not None:
+            self._certificates.use(config.tls, new_context(config.tls, inputs))
+
+    @property
+    def lanes(self) -> dict[str, Lane]:
+        """The lanes that new requests go to."""
+        return self._gateway.topology.lanes
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -63,17 +84,24 @@ class Engine:
         self._listener.serve(door)
 
     def replace(self, config: Config, inputs: Inputs) -> None:
-        """Go on with another configuration; what needs a restart stays as it is and is warned about."""
-        for path in _needing_restart(self.config, config):
-            _log.warning("this change takes effect at the next start", extra=fields(path=path))
-        self._renew_tls(config.tls, inputs)
+        """Go on with another configuration; what needs a restart stays as it is and is warned about.
+
+        Everything that can fail comes before the first change.
+        """
+        has_tls = self._first.tls is not None
+        context = new_context(config.tls, inputs) if config.tls is not None and has_tls else None
+        topology = build(config, self._pool, inputs, (self.config, self._gateway.topology))
+        for path in _needing_restart(self._first, config):
+            _log.warning("this change takes effect at the next start", extra=fields(path=path, id="W24"))
+        if config.tls is not None and context is not None:
+            self._certificates.use(config.tls, context)
         limits = limits_of(config)
         self._pool.relimit(upstream_limits_of(config))
-        topology = build(config, self._pool, inputs, (self.config, self._gateway.topology))
         self.config = config
         self._gateway.topology = topology
         self._service.limits = limits
         self._gate.resize(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
+        topology.set_caps(config.models)
 
     async def end(self, stops: "asyncio.Queue[int]", first: int) -> None:
         """Leave in the order of the manual after a signal; another one skips what is left of it."""
@@ -93,19 +121,10 @@ class Engine:
 
     def close(self) -> None:
         """Cut what is left."""
+        self._certificates.close()
         self._listener.cut()
         self._pool.close()
         self._wheel.close()
-
-    def _renew_tls(self, tls: Tls | None, inputs: Inputs) -> None:
-        """Make new handshakes use this material, if TLS is on at all."""
-        if tls is None or (self._listener.addresses and self._listener.tls is None):
-            return
-        from busbar_fast.wire.tls import new_server_context  # noqa: PLC0415  see there
-
-        authorities = b"" if tls.client_ca == NONE else reveal_raw(tls.client_ca, inputs)
-        chain, key = reveal_raw(tls.cert, inputs), reveal_raw(tls.key, inputs)
-        self._listener.tls = new_server_context(chain, key, authorities)
 
 
 def limits_of(config: Config) -> Limits:

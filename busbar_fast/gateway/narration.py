@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 
 from busbar_fast import __version__
 from busbar_fast.config.complaints import Complaint, dotted
@@ -41,7 +42,8 @@ def tell_warnings(warnings: Iterable[Complaint]) -> None:
     for warning in warnings:
         path = dotted(warning.path)
         if warning.id == _OPEN_TO_ALL:
-            sys.stderr.write(f"[warn] {warning}\n")
+            with suppress(OSError, AttributeError):  # nobody reads it, or there is no stderr at all
+                sys.stderr.write(f"[warn] {warning}\n")
             _log.error("%s", warning.reason, extra=fields(path=path, id=warning.id))
         else:
             _log.warning("%s", warning.reason, extra=fields(path=path, id=warning.id))

@@ -22,49 +22,60 @@ _log = logging.getLogger("busbar_fast.gateway")
 
 
 class Reloads:
-    """Asked for by a signal; done one at a time."""
+    """Asked for by a signal; done one at a time. `settle` is told of each configuration that came into force."""
 
-    __slots__ = ("_engine", "_is_wanted", "_read", "_running", "_store")
+    __slots__ = ("_engine", "_is_over", "_is_wanted", "_read", "_running", "_settle")
 
-    def __init__(self, engine: Engine, read: "Callable[[], Loaded]", store: "Callable[[Loaded], None]") -> None:
+    def __init__(self, engine: Engine, read: "Callable[[], Loaded]", settle: "Callable[[Loaded], None]") -> None:
         self._engine = engine
         self._read = read
-        self._store = store
+        self._settle = settle
         self._is_wanted = False
+        self._is_over = False
         self._running: asyncio.Task[None] | None = None
 
     def ask(self) -> None:
         """Reload now, or once more when the reload that runs is done."""
-        self._is_wanted = True
-        if self._running is None or self._running.done():
+        self._is_wanted = not self._is_over
+        if self._is_wanted and (self._running is None or self._running.done()):
             self._running = asyncio.get_running_loop().create_task(self._run())
 
     def cancel(self) -> None:
-        """Give up what is under way."""
+        """Give up what is under way, and reload no more."""
+        self._is_over = True
         if self._running is not None:
             self._running.cancel()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._is_wanted:
             self._is_wanted = False
-            loaded = await loop.run_in_executor(None, self._read)
-            outcome = "ok" if self._apply(loaded) else "error"
+            try:
+                outcome = "ok" if await self._reload() else "error"
+            except Exception:  # noqa: BLE001  whatever it is, the next signal must find somebody who listens
+                _log.exception("the reload broke off")
+                outcome = "error"
             self._engine.reloads[outcome] += 1
-            if outcome == "ok":
-                await loop.run_in_executor(None, self._store, loaded)
+
+    async def _reload(self) -> bool:
+        loop = asyncio.get_running_loop()
+        loaded = await loop.run_in_executor(None, self._read)
+        if not self._apply(loaded):
+            return False
+        await loop.run_in_executor(None, self._settle, loaded)
+        return True
 
     def _apply(self, loaded: "Loaded") -> bool:
         complaints = [*loaded.complaints.errors, *loaded.complaints.unavailable]
+        for complaint in complaints:
+            _log.error("[error] %s", complaint)
         if loaded.config is None or complaints:
-            for complaint in complaints:
-                _log.error("[error] %s", complaint)
             _log.error("the configuration was not reloaded; the running one stays")
             return False
         try:
             self._engine.replace(loaded.config, loaded.inputs)
-        except (OSError, NoSecret) as error:  # a file that changed after it was checked
-            _log.error("the configuration was not reloaded; the running one stays: %s", error)
+        except (OSError, NoSecret) as error:  # TLS material that OpenSSL refuses
+            _log.error("[error] %s: %s", loaded.config.config_file, error)
+            _log.error("the configuration was not reloaded; the running one stays")
             return False
         tell_warnings(loaded.complaints.warnings)
         _log.info("configuration reloaded", extra=fields(pid=os.getpid()))

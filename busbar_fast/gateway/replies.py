@@ -1,8 +1,7 @@
 """Answers of our own: errors in the caller's dialect, health, lists."""
 
-import secrets
+import os
 
-from busbar_fast.dialects import openai_chat
 from busbar_fast.wire.exchange import Exchange
 
 JSON = b"Content-Type: application/json\r\n"
@@ -11,7 +10,7 @@ TEXT = b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"
 
 def request_id_line() -> bytes:
     """Return a header line with a fresh request id."""
-    return b"x-request-id: req_%b\r\n" % secrets.token_hex(16).encode()
+    return b"x-request-id: req_%b\r\n" % os.urandom(16).hex().encode()
 
 
 def refuse(
@@ -24,5 +23,7 @@ def refuse(
     fields: bytes = b"",
 ) -> None:
     """Answer with an error of our own."""
+    from busbar_fast.dialects import openai_chat  # noqa: PLC0415  5 ms of import that no start has to wait for
+
     body = openai_chat.encode_fault(status, message, param=param, code=code)
     exchange.reply(status, JSON + request_id_line() + fields, body)

@@ -5,21 +5,18 @@ rotation of the pools whose members did.
 """
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote, urlsplit
 
 from busbar_fast import __version__
 from busbar_fast.config.inputs import Inputs
-from busbar_fast.config.schema import Config, Model, Pool, Provider
+from busbar_fast.config.schema import Config, Model, Pool, Provider, Security
 from busbar_fast.config.secrets import reveal
-from busbar_fast.dialects.registry import DIALECTS
 from busbar_fast.gateway.lanes import Lane, LanePool, Life, Member
+from busbar_fast.gateway.targets import target_of
 from busbar_fast.wire.pool import OriginKey
 from busbar_fast.wire.pool import Pool as Upstreams
 
 _AGENT = b"User-Agent: busbar-fast/%b\r\n" % __version__.encode()
 _JSON = b"Content-Type: application/json\r\n"
-_MODEL = "{model}"
-_DEFAULT_PORTS = {True: 443, False: 80}
 # How a credential is sent, by the name of the style; a dialect's own style is the first.
 _CREDENTIALS = {"": b"Authorization: Bearer ", "bearer": b"Authorization: Bearer "}
 _CREDENTIALS |= {"api-key": b"api-key: ", "x-api-key": b"x-api-key: "}
@@ -40,6 +37,11 @@ class Topology:
         """Return the pool of this name, else the one lane of this name as a pool of its own."""
         return self.pools.get(name) or self._singles.get(name)
 
+    def set_caps(self, models: Mapping[str, Model]) -> None:
+        """Hold each lane to its model's cap from now on, also one that lived before."""
+        for name, lane in self.lanes.items():
+            lane.life.gate.resize(models[name].max_concurrent or 0)
+
     @property
     def names(self) -> list[str]:
         """Everything that can be asked for, pools first."""
@@ -51,8 +53,7 @@ class LazyPolicy:
 
     __slots__ = ("_allow_all", "_allowed", "_blocked", "_guard")
 
-    def __init__(self, provider: Provider, config: Config) -> None:
-        security = config.security
+    def __init__(self, provider: Provider, security: Security) -> None:
         self._blocked = security.blocked_metadata_hosts
         self._allowed = (*provider.allow_metadata_hosts, *security.allow_metadata_hosts)
         self._allow_all = security.allow_all_metadata
@@ -80,12 +81,13 @@ class LazyPolicy:
 def build(
     config: Config, upstreams: Upstreams, inputs: Inputs, before: tuple[Config, Topology] | None = None
 ) -> Topology:
-    """Return the topology of a configuration, with what stayed the same since the one before."""
+    """Return the topology of a configuration, with what stayed the same since the one before, which goes on as it is.
+
+    Raise NoSecret if a key cannot be read any more.
+    """
     lanes = {}
     for name, model in config.models.items():
-        provider = config.providers[model.provider]
-        life = _life_before(name, model, provider, before) or Life(model.max_concurrent)
-        life.gate.resize(model.max_concurrent or 0)
+        life = _life_before(name, model, config.providers[model.provider], before) or Life(model.max_concurrent)
         lanes[name] = _new_lane(name, model, config, upstreams, inputs, life)
     pools = [_new_pool(name, pool, lanes, before) for name, pool in config.pools.items()]
     return Topology(lanes.values(), pools, config.limits.upstream_request_timeout_secs)
@@ -93,31 +95,20 @@ def build(
 
 def _new_lane(name: str, model: Model, config: Config, upstreams: Upstreams, inputs: Inputs, life: Life) -> Lane:
     provider = config.providers[model.provider]
-    split = urlsplit(request_url(provider, model.upstream_model))
-    is_tls = split.scheme.lower() == "https"
-    host = (split.hostname or "").rstrip(".")
-    port = split.port or _DEFAULT_PORTS[is_tls]
-    origin = upstreams.origin(OriginKey(is_tls=is_tls, host=host, port=port, policy=LazyPolicy(provider, config)))
-    shown = f"[{host}]" if ":" in host else host
-    authority = shown if port == _DEFAULT_PORTS[is_tls] else f"{shown}:{port}"
-    path = split.path + (f"?{split.query}" if split.query else "")
+    target = target_of(provider, model.upstream_model)
+    key = OriginKey(
+        is_tls=target.is_tls, host=target.host, port=target.port, policy=LazyPolicy(provider, config.security)
+    )
+    fields = b"Host: %b\r\n%b%b%b" % (target.authority, _JSON, _AGENT, _credential_line(provider, inputs))
+    return Lane(name, upstreams.origin(key), target.path, fields, life, model.upstream_model)
+
+
+def _credential_line(provider: Provider, inputs: Inputs) -> bytes:
+    """Return the header line with a provider's key; none without a key, or with one that cannot stand in a header."""
     key = reveal(provider.credential, inputs).strip()
-    credential = b"%b%b\r\n" % (_CREDENTIALS[provider.auth], key.encode("latin-1", "replace")) if key else b""
-    fields = b"Host: %b\r\n%b%b%b" % (authority.encode(), _JSON, _AGENT, credential)
-    return Lane(name, origin, path.encode(), fields, life, model.upstream_model)
-
-
-def request_url(provider: Provider, model: str) -> str:
-    """Return where a provider takes requests for a model.
-
-    A base URL that ends in the first segment of the dialect's own path, as many guides show it, has that segment once.
-    """
-    base = provider.base_url.rstrip("/")
-    path = provider.path or DIALECTS[provider.protocol].path
-    first = "/" + path.lstrip("/").partition("/")[0]
-    if not provider.path and base.partition("://")[2].endswith(first):
-        path = path.removeprefix(first)
-    return base + path.replace(_MODEL, quote(model, safe=""))
+    if not key or not key.isascii() or not key.isprintable():
+        return b""
+    return b"%b%b\r\n" % (_CREDENTIALS[provider.auth], key.encode())
 
 
 def _life_before(name: str, model: Model, provider: Provider, before: tuple[Config, Topology] | None) -> Life | None:

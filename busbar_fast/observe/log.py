@@ -2,12 +2,20 @@
 
 Modules log with the standard library. A record's fields come as `extra=fields(key=value)`; whatever is in them is
 escaped, so a record is always one line.
+
+Nobody waits for the reader of stderr. A line is written when the kernel takes it at once; else it is held until the
+next record finds room, and beyond a bound lines are dropped and counted.
 """
 
 import logging
+import select
 import sys
 import time
-from typing import IO
+from collections import deque
+from os import write as write_raw
+from typing import TextIO
+
+_log = logging.getLogger("busbar_fast.observe")
 
 TRACE = 5
 LEVELS = {
@@ -19,23 +27,84 @@ LEVELS = {
 }
 _NAMES = {number: name.upper() for name, number in LEVELS.items()} | {logging.CRITICAL: "ERROR"}
 _COLOURS = {logging.ERROR: "31", logging.CRITICAL: "31", logging.WARNING: "33", logging.INFO: "32"}
-_QUOTED = frozenset(' "=')
+_QUOTED = frozenset(' "=')  # a value with one of these stands in quotation marks
+_MOST_HELD = 8192  # lines
+# What poll promises: a pipe that is ready takes so much without blocking, POSIX pipe(7).
+_PIECE_BYTES = select.PIPE_BUF
 
 
-def set_up(level: str | None, *, is_json: bool, stream: IO[str] | None = None) -> None:
+def set_up(level: str | None, *, is_json: bool, stream: TextIO | None = None) -> None:
     """Send every record of this level and above to stderr; a level that nobody understands means `info`."""
-    stream = stream or sys.stderr
-    handler_level = LEVELS.get((level or "info").strip().lower(), logging.INFO)
-    sink = logging.StreamHandler(stream)
-    sink.setFormatter(JsonLines() if is_json else TextLines(is_coloured=stream.isatty()))
+    stream = stream or sys.__stderr__
+    if stream is None:  # closed before we were started
+        return
     root = logging.getLogger()
-    root.handlers[:] = [sink]
-    root.setLevel(handler_level)
+    # A sink that is there already keeps what it holds.
+    sinks = [sink for sink in root.handlers if isinstance(sink, Sink) and sink.stream is stream] or [Sink(stream)]
+    sinks[0].setFormatter(JsonLines() if is_json else TextLines(is_coloured=stream.isatty()))
+    root.handlers[:] = sinks
+    root.setLevel(LEVELS.get((level or "info").strip().lower(), logging.INFO))
 
 
 def fields(**values: object) -> dict[str, dict[str, object]]:
     """Return what to pass as `extra` so that a record carries these fields."""
     return {"fields": values}
+
+
+class Sink(logging.Handler):
+    """Writes lines to a stream that may be slow, stuck or gone; see the module."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.stream = stream
+        self._number = stream.fileno()
+        self._encoding = stream.encoding
+        self._poller = select.poll()
+        self._poller.register(self._number, select.POLLOUT)
+        self._held: deque[bytes] = deque()
+        self._dropped = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, behind what is held, or hold it too. The caller has the lock."""
+        if len(self._held) >= _MOST_HELD:
+            self.flush()
+        if len(self._held) >= _MOST_HELD:
+            self._dropped += 1
+            return
+        if self._dropped:
+            self._hold(
+                _log.makeRecord(
+                    _log.name,
+                    logging.WARNING,
+                    "",
+                    0,
+                    "log lines were dropped",
+                    (),
+                    None,
+                    extra=fields(count=self._dropped),
+                )
+            )
+            self._dropped = 0
+        self._hold(record)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the kernel takes at once."""
+        held = self._held
+        try:
+            while held and self._poller.poll(0):
+                line = held[0]
+                written = write_raw(self._number, line[:_PIECE_BYTES])
+                if written < len(line):
+                    held[0] = line[written:]
+                else:
+                    held.popleft()
+        except OSError:  # nobody reads any more, or the disk is full
+            self._dropped += len(held)
+            held.clear()
+
+    def _hold(self, record: logging.LogRecord) -> None:
+        self._held.append(f"{self.format(record)}\n".encode(self._encoding, "backslashreplace"))
 
 
 class TextLines(logging.Formatter):
@@ -52,9 +121,10 @@ class TextLines(logging.Formatter):
         if colour is not None:
             level = f"\x1b[{colour}m{level}\x1b[0m"
         words = [_time(record.created), level, _one_line(record.getMessage())]
-        words += [f"{name}={_value(value)}" for name, value in _fields(record).items()]
+        carried = _fields(record)
         if record.exc_info:
-            words.append("\n" + self.formatException(record.exc_info))
+            carried["error"] = self.formatException(record.exc_info)
+        words += [f"{name}={_value(value)}" for name, value in carried.items()]
         return " ".join(words)
 
 
@@ -73,7 +143,7 @@ class JsonLines(logging.Formatter):
         line |= _fields(record)
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, default=str)
 
 
 def _time(epoch_s: float) -> str:
@@ -83,13 +153,13 @@ def _time(epoch_s: float) -> str:
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
     found = getattr(record, "fields", None)
-    return found if isinstance(found, dict) else {}
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def _value(value: object) -> str:
-    text = _one_line(str(value).lower() if isinstance(value, bool) else str(value))
-    if not text or not _QUOTED.isdisjoint(text):
-        return '"' + text.replace('"', '\\"') + '"'
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if not text or not _QUOTED.isdisjoint(text) or not text.isprintable():
+        return '"' + _one_line(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
     return text
 
 

@@ -1,0 +1,97 @@
+"""Which member serves, and how a model is named: the decisions of forwarding that need no socket."""
+
+import pytest
+
+from busbar_fast.gateway.forward import choose, name_model, read_model
+from busbar_fast.gateway.lanes import Lane, Member
+from busbar_fast.wire.gate import Gate
+from busbar_fast.wire.json_scan import find_members
+from tests.fakes import FakeLoop, ProbeStrand
+
+
+def member(name: str, weight: int = 1, cap: int | None = None, inside: int = 0) -> Member:
+    """Return a member whose lane has so many requests on it."""
+    made = Member(Lane(name, None, b"/", b""), weight)  # type: ignore[arg-type]
+    made.lane.life.gate = Gate(cap or 0, 1.0)
+    for _ in range(inside):
+        stay(made.lane.life.gate)
+    return made
+
+
+def stay(gate: Gate) -> None:
+    """Be inside a gate for good."""
+    strand = ProbeStrand(FakeLoop().new_wheel())
+
+    async def visit() -> None:
+        with await gate.enter(strand):
+            await strand.wait_for(gate)
+
+    strand.start(visit())
+
+
+def picks(members: list[Member], count: int) -> str:
+    """Return whose turn it is so many times."""
+    chosen = [choose(members, []) for _ in range(count)]
+    return "".join(one.lane.name for one in chosen if one is not None)
+
+
+def test_turns_follow_weights() -> None:
+    """Config §6.3 `weight`: shares are those of the weights, evenly spread."""
+    assert picks([member("a", 3), member("b")], 8) == "aabaaaba"
+
+
+def test_drained_member_has_no_turn() -> None:
+    """Config §6.3 `weight`: 0 is never picked, not even when nobody else is there."""
+    assert picks([member("a", 0), member("b")], 3) == "bbb"
+    assert choose([member("a", 0)], []) is None
+    tried = member("b")
+    assert choose([member("a", 0), tried], [tried]) is None
+
+
+def test_full_lane_is_passed_over() -> None:
+    """Config §6.2 `max_concurrent`: while another member has room, a full one has no turn."""
+    assert picks([member("a", cap=2, inside=2), member("b", cap=3, inside=2)], 3) == "bbb"
+    assert picks([member("a", cap=2, inside=1), member("b")], 4) == "abab"
+
+
+def test_turns_go_on_when_all_are_full() -> None:
+    """Config §6.2 `max_concurrent`: with no room anywhere requests wait where it is their turn."""
+    assert picks([member("a", cap=1, inside=1), member("b", cap=1, inside=1)], 4) == "abab"
+
+
+def test_tried_member_is_not_tried_again() -> None:
+    """Design §5: who failed this request is left out, and at the end nobody is left."""
+    members = [member("a"), member("b"), member("c")]
+    tried: list[Member] = []
+    while (chosen := choose(members, tried)) is not None:
+        tried.append(chosen)
+    assert sorted(one.lane.name for one in tried) == ["a", "b", "c"]
+
+
+def test_full_member_is_better_than_a_failed_one() -> None:
+    """Config §6.2 `max_concurrent`: a request whose only other member is full waits for that one."""
+    failed, full = member("a"), member("b", cap=1, inside=1)
+    assert choose([failed, full], [failed]) is full
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "named"),
+    [
+        (b'{"model":"a"}', "a", b'{"model":"up"}'),
+        (b'{"model":"up"}', "up", b'{"model":"up"}'),
+        (b'{"model":"a","model":"b"}', "b", b'{"model":"up","model":"up"}'),
+        (b'{"model":1,"model":"b"}', "b", b'{"model":"up","model":"up"}'),
+        (b'{"model":"b","model":1}', None, b'{"model":"up","model":"up"}'),
+        (b'{"\\u006dodel":"b"}', "b", b'{"\\u006dodel":"up"}'),
+        (b'{"x":{"model":"b"},"y":["model"]}', None, b'{"x":{"model":"b"},"y":["model"]}'),
+        (b'{"model":null}', None, b'{"model":"up"}'),
+        (b'{"model":"\\ud83d\\ude00"}', "\U0001f600", b'{"model":"up"}'),
+        (b"{}", None, b"{}"),
+    ],
+)
+def test_model_is_read_and_named_wherever_it_stands(body: bytes, name: str | None, named: bytes) -> None:
+    """Config §14 X5: of several the last counts, and every one of them is replaced, whatever it held."""
+    spans = find_members(body, (b"model",)).get(b"model", [])
+    assert read_model(body, spans) == name
+    assert name_model(body, spans, b'"up"') == named
+    assert name_model(body, spans, None) is body

@@ -1,0 +1,304 @@
+"""Log records as lines: their form, what is escaped, and which of them appear."""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from tempfile import TemporaryFile
+from typing import Any, TextIO, cast
+
+import pytest
+
+from busbar_fast.observe.log import TRACE, fields, set_up
+
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z [A-Z]+ .*")
+_log = logging.getLogger("busbar_fast.test")
+
+
+class Stream:
+    """A file that the log writes to."""
+
+    def __init__(self, file: TextIO, *, is_terminal: bool = False) -> None:
+        self._file = file
+        self._is_terminal = is_terminal
+        self.encoding = file.encoding
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+    @property
+    def text(self) -> str:
+        """What was written so far."""
+        self._file.seek(0)
+        return self._file.read()
+
+
+Lines = Callable[..., Stream]
+
+
+@pytest.fixture(autouse=True)
+def root() -> Iterator[logging.Logger]:
+    """Return the root logger; it is put back afterwards."""
+    found = logging.getLogger()
+    before = found.handlers[:], found.level
+    yield found
+    found.handlers[:] = before[0]
+    found.setLevel(before[1])
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """Return what sets the log up on a file."""
+    with ExitStack() as stack:
+
+        def start(level: str | None = None, *, is_json: bool = False, is_terminal: bool = False) -> Stream:
+            file = stack.enter_context(TemporaryFile("w+", encoding="utf-8"))
+            stream = Stream(file, is_terminal=is_terminal)
+            set_up(level, is_json=is_json, stream=cast("Any", stream))
+            return stream
+
+        yield start
+
+
+def at(epoch_s: float, stream: Stream, message: str = "m") -> str:
+    """Log a record of a certain time; return its line."""
+    record = _log.makeRecord("n", logging.INFO, "f", 1, message, (), None)
+    record.created = epoch_s
+    logging.getLogger().handle(record)
+    return stream.text
+
+
+def test_line_has_time_level_message_and_fields(lines: Lines) -> None:
+    """Config §12: UTC with microseconds, the level, the message, then `key=value` in the order they were given."""
+    stream = lines()
+    _log.info("hello %s", "you", extra=fields(b=1, a="x", on=True, off=False, none=None))
+    line = stream.text
+    assert LINE.fullmatch(line.rstrip("\n"))
+    assert line.endswith("Z INFO hello you b=1 a=x on=true off=false none=None\n")
+
+
+@pytest.mark.parametrize(
+    ("epoch_s", "shown"),
+    [
+        (0.0, "1970-01-01T00:00:00.000000Z"),
+        (1769860800.5, "2026-01-31T12:00:00.500000Z"),
+        (1769860800.03125, "2026-01-31T12:00:00.031250Z"),
+        (1769860799.9999998, "2026-01-31T11:59:59.999999Z"),
+    ],
+)
+def test_time_is_utc_to_the_microsecond(lines: Lines, epoch_s: float, shown: str) -> None:
+    """Config §12: the time never rounds up into a second that has not begun."""
+    assert at(epoch_s, lines()).startswith(f"{shown} INFO m")
+    assert json.loads(at(epoch_s, lines(is_json=True)))["ts"] == shown
+
+
+@pytest.mark.parametrize(
+    ("level", "seen"),
+    [
+        (None, "info warn error"),
+        ("", "info warn error"),
+        ("trace", "trace debug info warn error"),
+        ("debug", "debug info warn error"),
+        ("INFO", "info warn error"),
+        (" Warn ", "warn error"),
+        ("error", "error"),
+        ("bogus", "info warn error"),
+        ("warning", "info warn error"),
+        ("busbar=debug", "info warn error"),
+    ],
+)
+def test_level_is_one_bare_word(lines: Lines, level: str | None, seen: str) -> None:
+    """Operations §13 case 60: any case of the five words, and anything else behaves as info."""
+    stream = lines(level, is_json=True)
+    for number, name in ((TRACE, "trace"), (10, "debug"), (20, "info"), (30, "warn"), (40, "error")):
+        _log.log(number, name)
+    records = [json.loads(line) for line in stream.text.splitlines()]
+    assert [record["level"] for record in records] == [record["msg"] for record in records] == seen.split()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("", '""'),
+        ("plain/x:1", "plain/x:1"),
+        ("two words", '"two words"'),
+        ('a"b', r'"a\"b"'),
+        ("a=b", '"a=b"'),
+        (r"a\b", r"a\b"),
+        ("a b\\", r'"a b\\"'),
+        ("a\nb", r'"a\nb"'),
+        ("a\r\n\x1b[31mb", r'"a\r\n\x1b[31mb"'),
+        ("\x85\u2028", r'"\x85\u2028"'),
+        ("\ud800", r'"\ud800"'),
+        ("müller", "müller"),
+    ],
+)
+def test_value_is_told_from_what_surrounds_it(lines: Lines, value: str, shown: str) -> None:
+    """Config §12: whatever a value holds, the record is one line and the value ends where it seems to."""
+    stream = lines()
+    _log.info("m", extra=fields(k=value))
+    assert stream.text.endswith(f"INFO m k={shown}\n")
+
+
+@pytest.mark.parametrize("is_json", [False, True])
+@pytest.mark.parametrize("text", ["a\nERROR x", "a\r\n", "\u2028", "\x1b[2J", "\x85", "\x9b31m", "\ud800", "\x00\x7f"])
+def test_message_cannot_begin_a_line(lines: Lines, text: str, is_json: bool) -> None:
+    """Operations §13 case 48: a text that a client chose gives one escaped line in either form."""
+    stream = lines(is_json=is_json)
+    _log.info("name %s", text, extra=fields(text=text))
+    line = stream.text
+    assert line.endswith("\n")
+    assert line[:-1].isprintable()
+
+
+@pytest.mark.parametrize("is_json", [False, True])
+def test_failure_with_its_traceback_is_one_line(lines: Lines, is_json: bool) -> None:
+    """Config §12: also what the loop reports about a fault of ours is one line."""
+    stream = lines(is_json=is_json)
+    try:
+        raise ValueError("bad\nthing")
+    except ValueError:
+        _log.exception("it broke", extra=fields(a=1))
+    line = stream.text
+    assert line.count("\n") == 1
+    assert line.index("it broke") < line.index("Traceback") < line.index("ValueError: bad")
+
+
+def test_json_record_is_one_object(lines: Lines) -> None:
+    """Config §14 X17: `ts`, `level`, `msg`, then the fields with their types."""
+    stream = lines(is_json=True)
+    _log.warning("m %d", 1, extra=fields(n=2, on=True, what=ValueError("x")))
+    record = json.loads(stream.text)
+    assert list(record) == ["ts", "level", "msg", "n", "on", "what"]
+    assert (record["level"], record["msg"], record["n"], record["on"], record["what"]) == ("warn", "m 1", 2, True, "x")
+
+
+def test_colour_is_for_terminals(lines: Lines) -> None:
+    """Config §12: a level has a colour on a terminal only, and one without a colour has none there either."""
+    plain = lines("debug")
+    _log.error("m")
+    assert "\x1b" not in plain.text
+    coloured = lines("debug", is_terminal=True)
+    _log.error("m")
+    _log.debug("m")
+    first, second = coloured.text.splitlines()
+    assert "\x1b[31mERROR\x1b[0m m" in first
+    assert "\x1b" not in second
+
+
+def test_setting_up_again_replaces_the_sink(lines: Lines) -> None:
+    """Config §14 X9: a reload may change the form, and no record appears twice."""
+    old, new = lines(), lines(is_json=True)
+    _log.info("m")
+    assert old.text == ""
+    assert new.text.count("\n") == 1
+
+
+# A reader that is slow, stuck or gone
+
+
+class Pipe:
+    """A pipe that the log writes to."""
+
+    encoding = "utf-8"
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+
+    def fileno(self) -> int:
+        return self.writing
+
+    def isatty(self) -> bool:
+        return False
+
+    def read_messages(self) -> list[str]:
+        """Return the messages that can be read now."""
+        os.set_blocking(self.reading, False)
+        pieces = []
+        while True:
+            try:
+                pieces.append(os.read(self.reading, 1 << 20))
+            except BlockingIOError:
+                break
+        assert b"".join(pieces).endswith(b"\n") or not pieces
+        return [json.loads(line)["msg"] for line in b"".join(pieces).splitlines()]
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    """Return a pipe with nobody at its end."""
+    made = Pipe()
+    set_up("info", is_json=True, stream=cast("Any", made))
+    yield made
+    os.close(made.writing)
+    os.close(made.reading)
+
+
+def test_stuck_reader_keeps_nobody_waiting(pipe: Pipe) -> None:
+    """Operations §13 case 59: lines that a full pipe does not take are held, in order, until there is room."""
+    wanted = [f"{number} " + "x" * 200 for number in range(2000)]
+    for message in wanted:
+        _log.info(message)
+    read = pipe.read_messages()
+    assert 100 < len(read) < len(wanted)
+    while len(read) < len(wanted):
+        _log.info("more")
+        wanted.append("more")
+        read += pipe.read_messages()
+    assert read == wanted
+
+
+def test_lines_beyond_the_bound_are_counted(pipe: Pipe) -> None:
+    """Operations §13 case 59: what was dropped is reported when lines are taken again."""
+    count = 20000
+    for number in range(count):
+        _log.info("%d %s", number, "x" * 50)
+    read = pipe.read_messages()
+    while "log lines were dropped" not in read:
+        _log.info("more")
+        read += pipe.read_messages()
+    numbered = [int(message.split()[0]) for message in read if message[0].isdigit()]
+    assert numbered == list(range(len(numbered)))
+    assert 8192 < len(numbered) < count
+
+
+def test_long_line_arrives_in_one_piece(pipe: Pipe) -> None:
+    """Operations §10: a line that is longer than what a pipe takes at once is held in the middle and goes on there."""
+    messages = ["y" * 50000, "z" * 50000, "end"]
+    for message in messages:
+        _log.info(message)
+    raw = os.read(pipe.reading, 1 << 20)
+    _log.info("more")
+    raw += os.read(pipe.reading, 1 << 20)
+    assert [json.loads(line)["msg"] for line in raw.splitlines()] == [*messages, "more"]
+
+
+def test_reader_that_is_gone_disturbs_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    """Operations §10: a broken pipe is no error of whoever logs."""
+    pipe = Pipe()
+    set_up("info", is_json=True, stream=cast("Any", pipe))
+    os.close(pipe.reading)
+    for _ in range(3):
+        _log.info("m")
+    assert capsys.readouterr().err == ""
+    os.close(pipe.writing)
+
+
+def test_setting_up_again_keeps_what_is_held(pipe: Pipe) -> None:
+    """Config §14 X9: a reload changes form and level without a line lost or doubled."""
+    count = 1000
+    for number in range(count):
+        _log.info("%d %s", number, "x" * 200)
+    read = pipe.read_messages()
+    assert len(read) < count
+    set_up("error", is_json=True, stream=cast("Any", pipe))
+    while len(read) <= count:
+        _log.info("not seen")
+        _log.error("more")
+        read += pipe.read_messages()
+    assert [message.split()[0] for message in read[: count + 1]] == [*map(str, range(count)), "more"]

@@ -1,0 +1,347 @@
+"""The programs of the command line that end by themselves: their output, their exit codes, what they leave alone."""
+
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from busbar_fast import __version__
+from busbar_fast.config.guards import denylist
+from tests.system.programs import FAST, PLAIN, Deployment
+
+GOOD = """
+listen: 127.0.0.1:0
+auth: {mode: none}
+providers:
+  up: {protocol: openai, base_url: "http://127.0.0.1:9", api_key_env: UP_KEY}
+models:
+  a: {provider: up}
+  b: {provider: up, max_concurrent: 3}
+pools:
+  both: {members: [{target: a}, {target: b}]}
+"""
+QUIET = GOOD.replace("auth: {mode: none}\n", "auth: {mode: token, client_tokens: [tok-secret]}\n")
+LATER = GOOD + "governance: {enabled: true, admin_token: adm-secret}\n"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Deployment:
+    """Return a deployment that can be started."""
+    made = Deployment(tmp_path)
+    made.environ["UP_KEY"] = "key-secret"
+    made.write(GOOD)
+    return made
+
+
+def check_end(done: subprocess.CompletedProcess[str], code: int, output: str = "") -> None:
+    """The program ended with a code and wrote this to stdout."""
+    assert (done.returncode, done.stdout) == (code, output), done.stderr
+
+
+# Words
+
+
+@pytest.mark.parametrize("python", [PLAIN, FAST])
+@pytest.mark.parametrize("flag", ["--help", "-h", "--version", "-V"])
+def test_help_and_version_touch_no_file(place: Deployment, python: tuple[str, ...], flag: str) -> None:
+    """Config §3: with a deployment file that is not there both print to stdout and end with 0."""
+    place.environ |= {"BUSBAR_CONFIG": "/nowhere/c.yaml", "BUSBAR_PROVIDERS": "/nowhere/p.yaml"}
+    done = place.run(flag, "--bogus", python=python)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: " if flag in {"--help", "-h"} else f"busbar-fast {__version__}\n")
+    assert not place.snapshots
+
+
+@pytest.mark.parametrize("python", [PLAIN, FAST])
+@pytest.mark.parametrize("words", ["--bogus", "serve", "--config", "--validate --providers=", "--config x y"])
+def test_unknown_words_end_with_two(place: Deployment, python: tuple[str, ...], words: str) -> None:
+    """Config §3: stderr names the argument and points to the help."""
+    done = place.run(*words.split(), python=python)
+    check_end(done, 2)
+    assert done.stderr.count("\n") == 1
+    assert words.rsplit(maxsplit=1)[-1].rstrip("=") in done.stderr
+    assert "--help" in done.stderr
+
+
+# --validate
+
+
+@pytest.mark.parametrize("python", [PLAIN, FAST])
+def test_valid_configuration_is_summed_up(place: Deployment, python: tuple[str, ...]) -> None:
+    """Config §14 X2: counts and both paths on stdout, each warning on stderr, exit 0."""
+    done = place.run("--validate", python=python)
+    lines = ["ok: 1 providers, 2 models, 1 pools", f"config {place.config}", "catalog inside the package"]
+    check_end(done, 0, "\n".join(lines) + "\n")
+    warnings = done.stderr.splitlines()
+    assert all(line.startswith(f"[warn] {place.config}:") for line in warnings)
+    assert any(": auth.mode: " in line for line in warnings)
+
+
+def test_validation_needs_no_port_and_no_network(place: Deployment) -> None:
+    """Config §14 X2: a port that is taken and an upstream that no name leads to are no mistakes of the file."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        text = GOOD.replace("127.0.0.1:0", f"127.0.0.1:{taken.getsockname()[1]}")
+        place.write(text.replace("http://127.0.0.1:9", "https://nobody.invalid"))
+        assert place.run("--validate").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        (GOOD, 1, "[warn] auth.mode"),
+        (QUIET, 1, "[warn] auth.mode"),
+        (LATER, 1, "[warn] governance.enabled"),
+        (GOOD + "bogus: 1\n", 1, "[error] bogus"),
+    ],
+)
+def test_strict_validation_fails_on_warnings(place: Deployment, text: str, code: int, words: str) -> None:
+    """Config §14 X2: under `--strict` a warning is as bad as an error, and so is what is not available yet."""
+    place.write(text)
+    done = place.run("--validate", "--strict")
+    check_end(done, code)
+    assert [word for word in words.split() if word not in done.stderr] == []
+
+
+def test_keys_of_later_versions_are_valid(place: Deployment) -> None:
+    """Config §14 X2: right settings that this version cannot serve yet are warnings of a check, each by name."""
+    place.write(LATER)
+    done = place.run("--validate")
+    assert done.returncode == 0
+    assert done.stdout.startswith("ok: 1 providers, 2 models, 1 pools\n")
+    assert "[warn] " in done.stderr
+    assert "governance.enabled: not available yet" in done.stderr
+    assert not place.snapshots
+
+
+def test_keys_of_later_versions_refuse_a_start(place: Deployment) -> None:
+    """Config §12: what cannot be served is refused by name before anything is bound."""
+    place.write(LATER)
+    done = place.run()
+    check_end(done, 1)
+    assert all(line.startswith("[error] ") for line in done.stderr.splitlines())
+    assert "governance.enabled: not available yet" in done.stderr
+    assert "adm-secret" not in done.stderr
+
+
+BAD = """
+listen: nowhere
+bogus: 1
+providers:
+  up: {protocol: openai, base_url: "http://169.254.169.254", api_key_env: UP_KEY}
+models:
+  a: {provider: gone}
+pools:
+  p: {members: [{target: ghost}]}
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("--validate",), ("--strict",), ("--validate", "--strict")])
+def test_every_mistake_is_a_line(place: Deployment, arguments: tuple[str, ...]) -> None:
+    """Operations §13 case 60: all mistakes at once, one line each, exit 1, no traceback."""
+    place.write(BAD)
+    done = place.run(*arguments)
+    check_end(done, 1)
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("[warn] ")]
+    assert all(line.startswith(f"[error] {place.config}:") for line in lines)
+    for path in ("listen", "bogus", "providers.up.base_url", "models.a.provider", "pools.p.members[0].target"):
+        assert sum(f": {path}: " in line for line in lines) == 1, done.stderr
+    assert not place.snapshots
+
+
+def test_strict_start_fails_on_warnings(place: Deployment) -> None:
+    """Config §14 X2: `--strict` alone applies to a start."""
+    done = place.run("--strict")
+    check_end(done, 1)
+    assert "auth.mode" in done.stderr
+
+
+def test_missing_files_are_named(place: Deployment) -> None:
+    """Config §2: the path, the reason of the system and the variable that names another."""
+    place.environ["BUSBAR_CONFIG"] = "/nowhere/c.yaml"
+    done = place.run()
+    check_end(done, 1)
+    assert [word for word in ("/nowhere/c.yaml", "No such file", "BUSBAR_CONFIG") if word not in done.stderr] == []
+    done = place.run("--config", str(place.config), "--providers", "/nowhere/p.yaml")
+    check_end(done, 1)
+    assert [word for word in ("/nowhere/p.yaml", "No such file", "BUSBAR_PROVIDERS") if word not in done.stderr] == []
+
+
+def test_flag_wins_over_variable(place: Deployment) -> None:
+    """Config §2: `--config` is looked at before `BUSBAR_CONFIG`, and an empty variable is unset."""
+    place.environ |= {"BUSBAR_CONFIG": "/nowhere/c.yaml", "BUSBAR_PROVIDERS": ""}
+    assert place.run("--validate", f"--config={place.config}").returncode == 0
+
+
+def write_weak_certificate(folder: Path) -> None:
+    """Write a certificate with a key that is in order and too short."""
+    key = rsa.generate_private_key(65537, 1024)  # noqa: S505  that is the point
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    certificate = builder.sign(key, hashes.SHA256())
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+@pytest.mark.skipif(ssl.create_default_context().security_level < 2, reason="this OpenSSL takes short keys")
+@pytest.mark.parametrize("arguments", [(), ("--validate",)])
+def test_key_that_only_openssl_refuses_is_a_line(place: Deployment, arguments: tuple[str, ...]) -> None:
+    """Config §14 X2: exit 0 means that this environment starts, so OpenSSL has its say in a check as well."""
+    write_weak_certificate(place.folder)
+    place.write(GOOD + f"tls: {{cert_file: {place.folder}/cert.pem, key_file: {place.folder}/key.pem}}\n")
+    done = place.run(*arguments)
+    check_end(done, 1)
+    assert done.stderr.splitlines()[-1].startswith(f"[error] {place.config}: tls: ")
+    assert "KEY_TOO_SMALL" in done.stderr
+
+
+# --print-metadata-blocklist
+
+
+def test_blocklist_is_built_in_then_the_operators(place: Deployment) -> None:
+    """Config §3: built-ins, then additions, on stdout; what is allowed is not subtracted and stands on stderr."""
+    place.write(
+        GOOD
+        + "security:\n  blocked_metadata_hosts: [meta.example, 10.9.8.7]\n"
+        + "  allow_metadata_hosts: [169.254.169.254]\n  allow_all_metadata: true\n"
+    )
+    done = place.run("--print-metadata-blocklist")
+    check_end(done, 0, "\n".join([*denylist(), "meta.example", "10.9.8.7"]) + "\n")
+    allowed = done.stderr.splitlines()
+    assert len(allowed) == 2
+    assert "169.254.169.254" in allowed[0]
+    assert "everything" in allowed[1]
+
+
+def remove(place: Deployment) -> None:
+    place.config.unlink()
+
+
+def garble(place: Deployment) -> None:
+    place.config.write_bytes(b"security: {blocked_metadata_hosts: [tok-secret\n\xff")
+
+
+def misplace(place: Deployment) -> None:
+    place.write("security: {blocked_metadata_hosts: tok-secret}\n")
+
+
+@pytest.mark.parametrize("damage", [remove, garble, misplace])
+def test_blocklist_without_a_file_says_so(place: Deployment, damage: Callable[[Deployment], None]) -> None:
+    """Config §3: with a file that is missing or invalid only the built-ins, a note, nothing of the file, exit 0."""
+    damage(place)
+    done = place.run("--print-metadata-blocklist")
+    check_end(done, 0, "\n".join(denylist()) + "\n")
+    assert "missing" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "tok-secret" not in done.stderr
+
+
+def test_blocklist_needs_no_variable_of_other_sections(place: Deployment) -> None:
+    """Config §3: a variable that is not set elsewhere in the file does not hide the operator's additions."""
+    place.write("models: ${NOT_SET}\nsecurity: {blocked_metadata_hosts: [meta.example]}\n")
+    assert place.run("--print-metadata-blocklist").stdout.endswith("\nmeta.example\n")
+
+
+# --healthcheck
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0", "localhost"])  # noqa: S104  the wildcard is the point
+async def test_health_of_a_running_gateway(place: Deployment, listen: str) -> None:
+    """Config §14 X2: exit 0 and silence when `/livez` says 200, a wildcard address included."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    place.write(GOOD.replace("127.0.0.1:0", f"{listen}:{port}"))
+    assert place.run("--healthcheck").returncode == 1
+    with place.start() as program:
+        await program.is_up()
+        done = place.run("--healthcheck")
+        check_end(done, 0)
+        assert done.stderr == ""
+        assert await program.end() == 0
+
+
+def test_health_of_nobody(place: Deployment) -> None:
+    """Config §14 X2: exit 1 and a line with the address when nobody answers there, or somebody else does."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{silent.getsockname()[1]}"
+        place.write(GOOD.replace("127.0.0.1:0", listen))
+        done = place.run("--healthcheck")
+        check_end(done, 1)
+        assert done.stderr == f"[error] {listen}: Connection refused\n"
+        silent.listen()
+        other = threading.Thread(target=refuse_one, args=(silent,))
+        other.start()
+        done = place.run("--healthcheck")
+        other.join()
+        check_end(done, 1)
+        assert done.stderr.startswith(f"[error] {listen}: answered ")
+        assert "503" in done.stderr
+
+
+def refuse_one(door: socket.socket) -> None:
+    """Answer one request with 503, in two pieces."""
+    client, _ = door.accept()
+    with client:
+        client.recv(1000)
+        client.sendall(b"HTTP/1.")
+        client.sendall(b"1 503 No\r\n\r\n")
+
+
+def test_health_of_an_unusable_file(place: Deployment) -> None:
+    """Config §14 X2: only `listen` and `tls` are read, and a mistake there is a line."""
+    place.write("listen: ${NOT_SET}\n")
+    done = place.run("--healthcheck")
+    check_end(done, 1)
+    assert "NOT_SET" in done.stderr
+    remove(place)
+    done = place.run("--healthcheck")
+    check_end(done, 1)
+    assert str(place.config) in done.stderr
+
+
+# The door
+
+
+def test_taken_port_is_named(place: Deployment) -> None:
+    """Config §6.1: a bind failure names the address and the reason of the system."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        place.write(GOOD.replace("127.0.0.1:0", listen))
+        for _ in range(2):  # the second finds a snapshot
+            done = place.run()
+            check_end(done, 1)
+            assert f"[error] cannot listen on {listen}: Address already in use" in done.stderr.splitlines()
+
+
+@pytest.mark.parametrize("host", ["nobody.invalid", "192.0.2.1"])
+def test_address_of_somebody_else_is_named(place: Deployment, host: str) -> None:
+    """Config §6.1: a name that leads nowhere and an address that is not ours are told in one line."""
+    place.write(GOOD.replace("127.0.0.1:0", f"{host}:0"))
+    done = place.run()
+    check_end(done, 1)
+    assert done.stderr.splitlines()[-1].startswith(f"[error] cannot listen on {host}:0: ")
+
+
+async def test_free_port_is_logged(place: Deployment) -> None:
+    """Config §6.1: port 0 is a free port, and the log says which."""
+    with place.start() as program:
+        await program.is_up()
+        assert program.port > 0
+        assert await program.get("/livez") == (200, b"ok")
+        assert await program.end(signal.SIGINT) == 0
