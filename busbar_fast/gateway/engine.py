@@ -102,6 +102,7 @@ class Engine:
         self._service.limits = limits
         self._gate.resize(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
         topology.set_caps(config.models)
+        self._pool.retain({lane.origin for lane in topology.lanes.values()})
 
     async def end(self, stops: "asyncio.Queue[int]", first: int) -> None:
         """Leave in the order of the manual after a signal; another one skips what is left of it."""
@@ -113,6 +114,8 @@ class Engine:
             _log.info("not ready any more", extra=fields(accepting_for_s=delay_s))
             await asyncio.wait((again,), timeout=delay_s)
         _log.info("draining", extra=fields(in_progress=self._service.in_flight, limit_s=shutdown.drain_timeout_secs))
+        for gate in (self._gate, *(lane.life.gate for lane in self.lanes.values())):
+            gate.refuse_line()  # who has not begun is told to go elsewhere
         draining = asyncio.ensure_future(self._listener.drain(shutdown.drain_timeout_secs))
         await asyncio.wait((draining, again), return_when=asyncio.FIRST_COMPLETED)
         for pending in (draining, again):

@@ -14,11 +14,12 @@ from busbar_fast.wire.strand import Strand
 class _Turn:
     """One place in the line: what its strand waits for."""
 
-    __slots__ = ("has_come", "strand")
+    __slots__ = ("has_come", "is_refused", "strand")
 
     def __init__(self, strand: Strand) -> None:
         self.strand = strand
         self.has_come = False
+        self.is_refused = False
 
 
 class Gate:
@@ -55,10 +56,12 @@ class Gate:
         try:
             with strand.within(self._patience_s, self._turn_away):
                 await strand.wait_for(turn)
+            if turn.is_refused:
+                raise self._turn_away()
             is_in = turn.has_come
             return self
         finally:
-            if not is_in:
+            if not (is_in or turn.is_refused):
                 self._line.remove(turn)
 
     def __enter__(self) -> Self:
@@ -74,6 +77,14 @@ class Gate:
         if patience_s is not None:
             self._patience_s = patience_s
         self._admit()
+
+    def refuse_line(self) -> None:
+        """Turn everybody away who waits; who is inside stays."""
+        line = list(self._line)
+        self._line.clear()
+        for turn in line:
+            turn.is_refused = True
+            turn.strand.wake(turn)
 
     @property
     def has_room(self) -> bool:

@@ -12,7 +12,7 @@ import os
 import resource
 import socket
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from busbar_fast.wire import kernel
 from busbar_fast.wire.downstream import Downstream
@@ -32,15 +32,24 @@ _NO_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EN
 
 
 def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
-    """Return a bound, listening socket whose accepted sockets inherit their options."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """Return a listening socket on the first address of a host that can be had; clients inherit its options."""
+    failure: OSError | None = None
+    for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
+        try:
+            return _bind_address(family, address, reuse_port=reuse_port)
+        except OSError as error:
+            failure = failure or error
+    raise failure or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+
+
+def _bind_address(family: int, address: tuple[Any, ...], *, reuse_port: bool) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         kernel.set_server_options(sock)
-        sock.bind((host, port))
+        sock.bind(address)
         sock.listen(BACKLOG)
         sock.setblocking(False)
     except BaseException:
@@ -118,6 +127,8 @@ class Listener:
         self._close_sockets()
         if self._joining:
             await asyncio.wait(self._joining, timeout=_PAUSE_S)
+            for task in self._joining:  # a handshake that takes its time has asked for nothing yet
+                task.cancel()
         # Who becomes idle from now on, its last answer begun before it could say close, is let go at once as well.
         self._service.limits = replace(self._service.limits, keepalive_idle_timeout_s=0.0)
         for connection in list(self._service.connections):

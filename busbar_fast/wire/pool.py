@@ -6,7 +6,7 @@ Two requests may share a connection when scheme, host, port and trust are equal:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import NamedTuple, Protocol
 
 from busbar_fast.errors import ConnectFailed, UpstreamGone
@@ -193,6 +193,13 @@ class Pool:
         self._limits = limits
         for origin in self._origins.values():
             origin.limits = limits
+
+    def retain(self, used: Collection[Origin]) -> None:
+        """Forget every other origin; its connections end when their requests do."""
+        for key, origin in list(self._origins.items()):
+            if origin not in used:
+                del self._origins[key]
+                origin.close()
 
     def close(self) -> None:
         """Close what is idle now and what is leased when it is over."""

@@ -9,6 +9,7 @@ import pytest
 from busbar_fast.wire import downstream, listener
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.limits import LINGER_BYTES, LINGER_S, Limits
+from busbar_fast.wire.listener import bind
 from tests.system.rawclient import RawClient, split_answers, turns
 from tests.system.serving import GET, LAST, TEXT, Serve, Site, post, until
 
@@ -277,3 +278,28 @@ async def test_adopted_connection_is_served(serve: Serve) -> None:
         site.listener.adopt(accepted, "192.0.2.1", GET[:20])
         await client.send_pieces(GET[20:], LAST)
         assert [answer.body for answer in split_answers(await client.read_all())] == [b"/first\n", b"/last\n"]
+
+
+@pytest.mark.parametrize(
+    ("host", "family"), [("localhost", None), ("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)]
+)
+def test_name_binds_its_first_usable_address(host: str, family: int | None) -> None:
+    """Config §6.1: `listen` takes a name or an address of either kind."""
+    with bind(host, 0) as door:
+        assert family in (None, door.family)
+        with socket.create_connection(door.getsockname()[:2], 1.0):
+            pass
+
+
+def test_second_address_is_bound_when_the_first_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Config §6.1: an address that cannot be had does not hide the next; if none can, the first reason is told."""
+
+    def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, 1, 6, "", ("192.0.2.1", 0)), (socket.AF_INET, 1, 6, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with bind("two", 0) as door:
+        assert door.getsockname()[0] == "127.0.0.1"
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: resolve()[:1])
+    with pytest.raises(OSError, match="assign requested address"):
+        bind("one", 0)

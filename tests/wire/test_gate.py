@@ -253,3 +253,16 @@ class GateMachine(RuleBasedStateMachine):
 
 
 TestGateMachine = GateMachine.TestCase
+
+
+def test_line_that_is_refused_is_empty_and_the_place_is_free() -> None:
+    """Design §7: whoever waits for a permit at the signal gets a 503; who is inside goes on."""
+    gate = Gate(1, PATIENCE_S)
+    (first, second, third), log = visitors(gate, "abc")
+    gate.refuse_line()
+    assert [type(visitor.strand.error) for visitor in (second, third)] == [Overloaded, Overloaded]
+    assert (log, gate.inside, gate.waiting, gate.shed) == (["a"], 1, 0, 2)
+    first.go()
+    assert gate.inside == 0
+    visitors(gate, "d")
+    assert gate.inside == 1

@@ -151,6 +151,17 @@ def test_other_limits_hold_for_every_origin(bench: Bench) -> None:
     assert other.limits is bench.origin.limits is not LIMITS
 
 
+def test_origin_that_nobody_uses_any_more_is_forgotten(bench: Bench) -> None:
+    """Config X9: after a reload an unused origin closes what is idle, and a used one keeps its connections."""
+    other = bench.pool.origin(OriginKey(is_tls=True, host="upstream", port=80))
+    bench.pool.retain({bench.origin})
+    assert bench.pool.origins == [bench.origin]
+    assert (other.is_closed, bench.origin.is_closed) == (True, False)
+    bench.pool.retain(set())
+    assert bench.pool.origins == []
+    assert bench.origin.is_closed
+
+
 def test_idle_connections_expire(bench: Bench) -> None:
     """A connection that served nobody for its time closes, and use begins the time anew."""
     old, used = bench.idle(2)
