@@ -7,12 +7,13 @@ were wrong by themselves were noted before and are left alone here.
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path as FilePath
 
-from busbar_fast.config.complaints import Complaints, Mark, Path, hint
+from busbar_fast.config.complaints import Complaints, Mark, Path
 from busbar_fast.config.inputs import Inputs
-from busbar_fast.config.schema import Auth, Governance, Listen, Member, Model, Pool, Provider, Secret
+from busbar_fast.config.schema import Auth, Governance, Listen, Member, Model, Observability, Pool, Provider, Secret
 from busbar_fast.config.secrets import NoSecret, reveal
 from busbar_fast.config.sections.references import complaint_of_token
-from busbar_fast.config.tree import Entries, Items, Node
+from busbar_fast.config.tree import Entries, Items, Node, Scalar
+from busbar_fast.config.variables import has_control
 
 _RESERVED = "admin"
 _ENCODED_IN_PATHS = frozenset("/?#% ")
@@ -28,8 +29,8 @@ class Draft:
         "inputs",
         "listen",
         "models",
+        "observability",
         "pools",
-        "provider_names",
         "providers",
         "root",
     )
@@ -41,10 +42,15 @@ class Draft:
         self.listen: Listen | None = None
         self.auth = Auth()
         self.governance = Governance()
-        self.provider_names: Collection[str] = ()  # as deployed; a wrong one is not among the providers
+        self.observability = Observability()
         self.providers: dict[str, Provider] = {}
         self.models: dict[str, Model] = {}
         self.pools: dict[str, Pool] = {}
+
+    def names(self, kind: str) -> Collection[str]:
+        """Return every name in a map of maps; one that was wrong by itself has no record."""
+        node = self.root.entries.get(kind)
+        return node.entries if isinstance(node, Entries) else ()
 
     def has(self, *path: str | int) -> bool:
         """Say whether something stands under a path."""
@@ -97,21 +103,16 @@ def check_all(draft: Draft) -> None:
     _check_fallbacks(draft)
     _check_access(draft)
     _check_governance(draft)
-    if not draft.providers and not draft.provider_names and draft.has("providers"):
-        draft.warn("W14", ("providers",), "no provider: nothing can be served")
-    if not draft.models and draft.has("models"):
-        draft.warn("W14", ("models",), "no model: nothing can be served")
+    for kind in ("providers", "models"):
+        if isinstance(draft.root.entries.get(kind), Entries) and not draft.names(kind):
+            draft.warn("W14", (kind,), f"no {kind}: nothing can be served")
 
 
 # Names
 
 
 def _check_names(draft: Draft) -> None:
-    kinds: Mapping[str, Collection[str]] = {
-        "providers": draft.provider_names,
-        "models": draft.models,
-        "pools": draft.pools,
-    }
+    kinds = {kind: draft.names(kind) for kind in ("providers", "models", "pools")}
     for kind, names in kinds.items():
         for name in names:
             reason = _complaint_of_name(name)
@@ -119,7 +120,7 @@ def _check_names(draft: Draft) -> None:
                 draft.error((kind, name), reason, name)
             elif kind != "providers" and not _ENCODED_IN_PATHS.isdisjoint(name):
                 draft.warn("W18", (kind, name), "must be percent-encoded where it stands in a path")
-    for name in draft.pools:
+    for name in kinds["pools"]:
         for kind in ("models", "providers"):
             if name in kinds[kind]:
                 draft.error(("pools", name), f"a pool must not have the name of one of the {kind}", name)
@@ -132,7 +133,7 @@ def _complaint_of_name(name: str) -> str:
         return "a name must not be empty"
     if name != name.strip():
         return "a name must not begin or end with blanks"
-    return "" if name.isprintable() else "a name must not hold control characters"
+    return "a name must not hold control characters" if has_control(name) else ""
 
 
 # References
@@ -140,8 +141,8 @@ def _complaint_of_name(name: str) -> str:
 
 def _check_models(draft: Draft) -> None:
     for name, model in draft.models.items():
-        if model.provider and model.provider not in draft.provider_names:
-            near = hint(model.provider, list(draft.provider_names))
+        if model.provider and model.provider not in draft.names("providers"):
+            near = draft.complaints.hint(model.provider, draft.names("providers"))
             draft.error(("models", name, "provider"), f"no provider of this name{near}", model.provider)
 
 
@@ -151,9 +152,10 @@ def _check_members(draft: Draft, name: str, pool: Pool) -> None:
         path = ("pools", name, "members", number, "target")
         if not draft.has(*path):
             path = ("pools", name, "members", number, "model")
-        if model is None:
-            draft.error(path, f"no model of this name{hint(member.target, list(draft.models))}", member.target)
-        elif model.provider and model.provider not in draft.provider_names:
+        if member.target not in draft.names("models"):
+            near = draft.complaints.hint(member.target, draft.names("models"))
+            draft.error(path, f"no model of this name{near}", member.target)
+        elif model is not None and model.provider and model.provider not in draft.names("providers"):
             draft.error(path, f"this model's provider {model.provider} is unknown", member.target)
 
 
@@ -167,9 +169,12 @@ def _numbered(draft: Draft, name: str, pool: Pool) -> Iterator[tuple[int, Member
 def _check_exclusions(draft: Draft, name: str, pool: Pool) -> None:
     targets = {member.target for member in pool.members if member.target}
     path = ("pools", name, "failover", "exclusions")
-    for number, excluded in enumerate(pool.failover.exclusions):
-        if excluded not in targets:
-            draft.error((*path, number), f"no member of this pool{hint(excluded, list(targets))}", excluded)
+    node = _find(draft.root, path)
+    unknown = set(pool.failover.exclusions) - targets
+    for number, item in enumerate(node.items if isinstance(node, Items) else ()):
+        if isinstance(item, Scalar) and item.text in unknown:
+            near = draft.complaints.hint(item.text, targets)
+            draft.error((*path, number), f"no member of this pool{near}", item.text)
     if targets and targets <= set(pool.failover.exclusions):
         draft.error(path, "excludes every member")
 
@@ -192,7 +197,11 @@ def _warn_of_pool(draft: Draft, name: str, pool: Pool) -> None:
     }
     if len(spoken) > 1:
         draft.warn("W5", path, f"mixes the protocols {', '.join(sorted(spoken))}")
-    if pool.policy.name == "cheapest" and all(member.cost_per_mtok is None for member in pool.members):
+    if (
+        pool.policy.route == "native"
+        and pool.policy.name == "cheapest"
+        and all(member.cost_per_mtok is None for member in pool.members)
+    ):
         draft.warn("W15", path, "`cheapest` ranks by cost_per_mtok, and no member has one")
 
 
@@ -216,8 +225,8 @@ def _check_fallbacks(draft: Draft) -> None:
         path = ("pools", name, "on_exhausted")
         if not target:
             continue
-        if target not in draft.pools:
-            draft.error(path, f"no pool of this name{hint(target, list(draft.pools))}", target)
+        if target not in draft.names("pools"):
+            draft.error(path, f"no pool of this name{draft.complaints.hint(target, draft.names('pools'))}", target)
         elif target == name:
             draft.error(path, "a pool cannot fall back to itself", target)
         else:
@@ -232,13 +241,14 @@ def _rings(follows: Mapping[str, str]) -> list[list[str]]:
     rings = []
     done: set[str] = set()
     for start in sorted(follows):
-        trail: list[str] = []
+        trail: dict[str, None] = {}
         name: str | None = start
         while name is not None and name not in done and name not in trail:
-            trail.append(name)
+            trail[name] = None
             name = follows.get(name)
         if name in trail:
-            ring = trail[trail.index(name) :]
+            ring = list(trail)
+            ring = ring[ring.index(name) :]
             first = ring.index(min(ring))
             rings.append(ring[first:] + ring[:first])
         done.update(trail)
@@ -250,13 +260,16 @@ def _rings(follows: Mapping[str, str]) -> list[list[str]]:
 
 def _check_access(draft: Draft) -> None:
     auth, is_governed = draft.auth, draft.governance.enabled
-    if auth.mode == "token" and not draft.has("auth", "client_tokens", 0) and not is_governed:
+    tokens = _find(draft.root, ("auth", "client_tokens"))
+    is_empty = tokens is None or (isinstance(tokens, Items) and not tokens.items)
+    if auth.mode == "token" and is_empty and not is_governed:
         draft.error(
             ("auth", "client_tokens"), "`auth.mode: token` needs at least one client token in `auth.client_tokens`"
         )
     if is_governed and auth.mode == "passthrough":
         draft.error(("auth", "mode"), "`passthrough` cannot be used with `governance.enabled`", auth.mode)
     _check_tokens(draft)
+    reveal_needed(draft, ("observability", "metrics_token"), draft.observability.metrics_token)
     if is_governed:
         if auth.client_tokens or auth.mode == "none":
             draft.warn(
@@ -324,10 +337,12 @@ def _warn_of_unused_keys(draft: Draft) -> None:
 def _check_governance(draft: Draft) -> None:
     governance = draft.governance
     path = ("governance", "admin_token")
-    token = reveal_needed(draft, path, governance.admin_token)
+    reveal_needed(draft, path, governance.admin_token)
+    node = _find(draft.root, path)
+    is_unset = node is None or (isinstance(node, Scalar) and not node.is_broken)
     if not governance.enabled:
         return
-    if governance.admin_token.kind == "none" or (governance.admin_token.kind == "text" and not token.strip()):
+    if governance.admin_token.kind == "none" and is_unset:
         draft.error(path, "`governance.enabled` needs an admin token")
     if governance.db_path == ":memory:":
         draft.warn(

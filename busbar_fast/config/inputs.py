@@ -4,6 +4,7 @@ Whatever a checked configuration was made from went through here, so the list of
 no longer true. A file or variable that does not exist is an input as well.
 """
 
+import errno
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,8 +70,10 @@ class Inputs:
 
 def _read(path: str) -> bytes:
     """Return a file's content; refuse one that would fill the memory."""
+    if "\0" in path:
+        raise OSError(errno.EINVAL, "no file can have this name")
     with Path(path).open("rb") as file:
         content = file.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
-        raise OSError(27, "file too large")
+        raise OSError(errno.EFBIG, "file too large")
     return content

@@ -25,7 +25,7 @@ _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 LEVELS = ("error", "warn", "info", "debug", "trace")
 _PACKAGED_NAME = "inside the package"
 # Keys of another place that mean a key of ours, and where they go; the rest of `advanced` has no effect here.
-_MOVES: Mapping[Path, Path] = {
+_MOVES: Mapping[tuple[str, ...], tuple[str, str]] = {
     ("admin_listen",): ("governance", "admin_listen"),
     ("advanced", "response_headers", "route_policy"): ("observability", "emit_route_headers"),
     ("advanced", "response_headers", "server_timing"): ("observability", "emit_server_timing"),
@@ -78,7 +78,12 @@ def _read(file: str, loaded: Loaded, remedy: str) -> Entries | None:
         return variables.fill(text, complaints, at, path)
 
     before = len(complaints.errors)
-    node = read_tree(variables.make_inert(text), file, complaints, fill)
+    try:
+        inert = variables.make_inert(text)
+    except ValueError as error:
+        complaints.error(mark, (), str(error))
+        return None
+    node = read_tree(inert, file, complaints, fill)
     if node is None and len(complaints.errors) == before:
         node = Entries(Mark(file=file, line=1))  # an empty file is an empty map
     if isinstance(node, Entries) or node is None:
@@ -105,6 +110,7 @@ class _Loader:
         root = self._draft.root
         _move_keys(root, self._complaints)
         with Section(root, (), self._complaints, retired=retired.reason) as section:
+            section.section("advanced")
             for name in root.entries:
                 if name.startswith("x-"):
                     section.maybe_node(name)
@@ -127,6 +133,7 @@ class _Loader:
         draft.listen = doors.read_listen(root, "listen") or Listen(host="0.0.0.0", port=8080)  # noqa: S104  the default
         draft.auth = doors.read_auth(root)
         draft.governance = governance.read_governance(root)
+        draft.observability = sinks.read_observability(root, security)
         catalog_file = self._read_providers(root, security, health)
         draft.models = {
             name: models.read_model(section, name, self._vocabulary, values["limits"].default_max_tokens)
@@ -140,8 +147,8 @@ class _Loader:
             "governance": draft.governance,
             "providers": draft.providers,
             "models": draft.models,
-            "pools": {name: _without_twins(pool) for name, pool in draft.pools.items()},
-            "observability": sinks.read_observability(root, security),
+            "pools": _settled(draft.pools),
+            "observability": draft.observability,
             "metrics": limits.read_metrics(root),
             "shutdown": doors.read_shutdown(root),
             "server": doors.read_server(root),
@@ -163,20 +170,15 @@ class _Loader:
         catalog = {}
         if tree is not None:
             with Section(tree, (), self._complaints, is_lenient=True) as entries:
-                catalog = providers.read_catalog(entries, self._vocabulary, health)
+                catalog = providers.read_catalog(entries, self._vocabulary, health, draft.names("providers"))
         elif root.has("providers"):  # without a catalog every provider would seem unknown: one complaint is enough
             root.section("providers")
-            draft.provider_names = tuple(name for name, _ in root.named("providers"))
             return file
         merger = providers.Merger(catalog, shown, self._vocabulary, security, self._loaded.inputs)
-        names = []
         for name, section in root.named("providers"):
-            with section:
-                names.append(name)
-                provider = merger.merge(section, name, health)
-                if provider is not None:
-                    draft.providers[name] = provider
-        draft.provider_names = tuple(names)
+            provider = merger.merge(section, name, health)
+            if provider is not None:
+                draft.providers[name] = provider
         return file
 
     def _choose_catalog(self, root: Section) -> tuple[str, str]:
@@ -194,8 +196,7 @@ class _Loader:
         pools.complain_of_misplaced(root)
         reader = pools.PoolReader(sinks.sink_exemptions(security), policy_timeout_ms, self._loaded.inputs)
         for name, section in root.named("pools"):
-            with section:
-                self._draft.pools[name] = reader.read(section)
+            self._draft.pools[name] = reader.read(section)
 
     def _warn_of_environment(self) -> None:
         """Warn about variables that do nothing, or not what they say."""
@@ -221,39 +222,48 @@ class _Loader:
                 self._complaints.put_off(draft.mark_of(path), (*path, "protocol"))
 
 
-def _without_twins(pool: Pool) -> Pool:
-    """Return a pool in which each target stands once, with the sum of its weights."""
-    members: dict[str, Member] = {}
-    for member in pool.members:
-        first = members.get(member.target)
-        members[member.target] = member if first is None else first.with_(weight=first.weight + member.weight)
-    return pool if len(members) == len(pool.members) else pool.with_(members=tuple(members.values()))
+def _settled(pools: Mapping[str, Pool]) -> dict[str, Pool]:
+    """Return the pools with each target once, its weights added, and with the one `context_max` that its model has."""
+    sizes = {m.target: m.context_max for pool in pools.values() for m in pool.members if m.context_max is not None}
+    settled = {}
+    for name, pool in pools.items():
+        members: dict[str, Member] = {}
+        for member in pool.members:
+            first = members.get(member.target, member.with_(weight=0, context_max=sizes.get(member.target)))
+            members[member.target] = first.with_(weight=first.weight + member.weight)
+        settled[name] = pool.with_(members=tuple(members.values()))
+    return settled
 
 
 def _move_keys(root: Entries, complaints: Complaints) -> None:
     """Put keys of another spelling where they belong; both spellings at once are an error."""
     for source, goal in _MOVES.items():
         parent = _entries_at(root, source[:-1])
-        if parent is None or str(source[-1]) not in parent.entries:
+        if parent is None or source[-1] not in parent.entries:
             continue
-        mark, node = parent.keys.pop(str(source[-1])), parent.entries.pop(str(source[-1]))
-        target = root.entries.setdefault(str(goal[0]), Entries(mark))
-        root.keys.setdefault(str(goal[0]), mark)
-        if not isinstance(target, Entries):
-            continue  # noted when that section is read
-        if str(goal[1]) in target.entries:
-            complaints.error(mark, source, f"the same as `{goal[0]}.{goal[1]}`; give one of them")
+        mark, node = parent.keys.pop(source[-1]), parent.entries.pop(source[-1])
+        section, name = goal
+        target = root.entries.get(section)
+        if node.is_null or not (target is None or target.is_null or isinstance(target, Entries)):
+            continue  # nothing to move, or nowhere to: that section will be complained about
+        moved = Entries(mark)
+        if isinstance(target, Entries):  # a copy, for an alias may show the same map elsewhere
+            moved.entries, moved.keys, moved.mark = dict(target.entries), dict(target.keys), target.mark
+        if name in moved.entries and not moved.entries[name].is_null:
+            complaints.error(mark, source, f"the same as `{section}.{name}`; give one of them")
             continue
-        target.keys[str(goal[1])] = mark
-        target.entries[str(goal[1])] = node
+        moved.entries[name], moved.keys[name] = node, mark
+        root.entries[section] = moved
+        root.keys.setdefault(section, mark)
     _warn_of_advanced(root, complaints)
 
 
 def _warn_of_advanced(root: Entries, complaints: Complaints) -> None:
-    advanced: Node | None = root.entries.pop("advanced", None)
-    root.keys.pop("advanced", None)
+    """Take out what is left of `advanced`."""
+    advanced = root.entries.get("advanced")
     if not isinstance(advanced, Entries):
-        return
+        return  # the root section complains about anything but nothing
+    root.entries.pop("advanced")
     for name, node in advanced.entries.items():
         if name == "response_headers" and isinstance(node, Entries):
             for inner, mark in node.keys.items():
@@ -262,8 +272,8 @@ def _warn_of_advanced(root: Entries, complaints: Complaints) -> None:
             complaints.warn("W21", advanced.keys[name], ("advanced", name), "has no effect here")
 
 
-def _entries_at(root: Entries, path: Path) -> Entries | None:
+def _entries_at(root: Entries, path: tuple[str, ...]) -> Entries | None:
     node: Node | None = root
     for segment in path:
-        node = node.entries.get(str(segment)) if isinstance(node, Entries) else None
+        node = node.entries.get(segment) if isinstance(node, Entries) else None
     return node if isinstance(node, Entries) else None

@@ -9,6 +9,7 @@ from typing import Any
 
 from busbar_fast.config.cross import Draft
 from busbar_fast.config.schema import Secret, Tls
+from busbar_fast.config.secrets import reveal_raw
 
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _ENCRYPTED = (b"-----BEGIN ENCRYPTED PRIVATE KEY-----", b"Proc-Type: 4,ENCRYPTED")
@@ -20,31 +21,28 @@ class _Unfit(Exception):
 
 def check_tls(draft: Draft, tls: Tls) -> None:
     """Note everything that would keep TLS from starting."""
-    chain = _check(draft, "cert", tls.cert, _read_certificates)
+    leaf = _check(draft, "cert", tls.cert, _read_chain)
     key = _check(draft, "key", tls.key, _read_key)
     if tls.client_ca.kind != "none":
         _check(draft, "client_ca", tls.client_ca, _read_authorities)
-    if chain and key is not None and _public(chain[0].public_key()) != _public(key.public_key()):
-        path = _path(draft, "key")
-        draft.error(path, f"{tls.key.source} is not the key of the certificate in {tls.cert.source}")
+    if leaf is not None and key is not None and leaf != key:
+        reason = f"{tls.key.source} is not the key of the certificate in {tls.cert.source}"
+        draft.error(_path(draft, "key"), reason)
 
 
 def _path(draft: Draft, name: str) -> tuple[str, ...]:
     return ("tls", f"{name}_file") if draft.has("tls", f"{name}_file") else ("tls", name)
 
 
-def _check(draft: Draft, name: str, secret: Secret, read: Callable[[bytes], Any]) -> Any:
-    """Return what a piece holds; None if it is unfit, which is noted."""
+def _check(draft: Draft, name: str, secret: Secret, read: Callable[[bytes], bytes]) -> bytes | None:
+    """Return the public key of a piece; None if it is unfit, which is noted."""
     if secret.kind == "none":
         return None  # missing, and noted
     path = _path(draft, name)
     try:
-        if secret.kind == "file":
-            raw = draft.inputs.read(secret.source)
-        else:
-            raw = (draft.inputs.variable(secret.source) or "").encode()
-            if not raw:
-                raise _Unfit("is not set or empty")
+        raw = draft.inputs.read(secret.source) if secret.kind == "file" else reveal_raw(secret, draft.inputs)
+        if not raw:
+            raise _Unfit("is empty" if secret.kind == "file" else "is not set or empty")
         found = read(raw)
     except OSError as error:
         draft.error(path, f"cannot be read: {error.strerror or error}", secret.source)
@@ -57,46 +55,54 @@ def _check(draft: Draft, name: str, secret: Secret, read: Callable[[bytes], Any]
     return None
 
 
-def _read_certificates(raw: bytes) -> Any:
+def _read_chain(raw: bytes) -> bytes:
+    return _public(_read_certificates(raw)[0].public_key)
+
+
+def _read_certificates(raw: bytes) -> list[Any]:
     from cryptography import x509  # noqa: PLC0415  30 ms of import that a gateway without TLS does not pay
 
     if _CERTIFICATE not in raw:
         raise _Unfit("holds no certificate; a PEM chain was expected, the leaf first")
     try:
-        return x509.load_pem_x509_certificates(raw)
+        return list(x509.load_pem_x509_certificates(raw))
     except ValueError as error:
         raise _Unfit("holds a certificate that cannot be read; a PEM chain was expected, the leaf first") from error
 
 
-def _read_authorities(raw: bytes) -> Any:
+def _read_authorities(raw: bytes) -> bytes:
     from cryptography import x509  # noqa: PLC0415  as above
 
-    certificates = _read_certificates(raw)
-
-    def may_sign(certificate: Any) -> bool:
+    for certificate in _read_certificates(raw):
         try:
-            return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+            may_sign = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
         except x509.ExtensionNotFound:
-            return bool(certificate.issuer == certificate.subject)
+            may_sign = certificate.issuer == certificate.subject
+        except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+            may_sign = False
+        if may_sign:
+            return raw
+    raise _Unfit("holds no certificate authority; a PEM bundle of one or more was expected")
 
-    if not any(map(may_sign, certificates)):
-        raise _Unfit("holds no certificate authority; a PEM bundle of one or more was expected")
-    return certificates
 
-
-def _read_key(raw: bytes) -> Any:
+def _read_key(raw: bytes) -> bytes:
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415  as above
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415  as above
 
     if any(sign in raw for sign in _ENCRYPTED):
         raise _Unfit("is encrypted; a key without a password was expected")
     try:
-        return load_pem_private_key(raw, password=None)
+        key = load_pem_private_key(raw, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _Unfit("holds no key that can be read; PEM in PKCS#8, PKCS#1 or SEC1 form was expected") from None
+    return _public(key.public_key)
 
 
-def _public(key: Any) -> bytes:
+def _public(read_key: Callable[[], Any]) -> bytes:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415  as above
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415  as above
 
-    return bytes(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    try:
+        return bytes(read_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _Unfit("holds a kind of key that is not supported") from error

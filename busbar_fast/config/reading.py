@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
-from busbar_fast.config.complaints import SECRET, Complaints, Mark, Path, hint
+from busbar_fast.config.complaints import SECRET, Complaints, Mark, Path
 from busbar_fast.config.tree import Entries, Items, Node, Scalar
 
 U32 = 2**32 - 1
 U63 = 2**63 - 1
+I64 = -(2**63)
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+|0o[0-7]+|0b[01]+")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"(?![-+]?0[0-9]+$)[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _FLAGS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
@@ -51,7 +52,7 @@ class Keys:
         self.complaints = complaints
         self.retired = retired
         self.is_lenient = is_lenient  # unknown keys are warned about
-        self.known: list[str] = []
+        self.known: dict[str, None] = {}  # in the order they were asked for
 
     def __enter__(self) -> Self:
         return self
@@ -67,10 +68,10 @@ class Keys:
             path = (*self.path, name)
             mark = self.node.keys[name]
             if self.is_lenient:
-                self.complaints.warn("W23", mark, path, "unknown key" + hint(name, self.known))
+                self.complaints.warn("W23", mark, path, "unknown key" + self.complaints.hint(name, self.known))
             else:
                 reason = self.retired(path) if self.retired else ""
-                self.complaints.error(mark, path, reason or "unknown key" + hint(name, self.known))
+                self.complaints.error(mark, path, reason or "unknown key" + self.complaints.hint(name, self.known))
 
     def has(self, name: str) -> bool:
         """Say whether a field is there and not null."""
@@ -79,7 +80,7 @@ class Keys:
 
     def maybe_node(self, name: str) -> Node | None:
         """Return what stands under a name, None if nothing does or null."""
-        self.known.append(name)
+        self.known[name] = None
         return self.node.entries[name] if self.has(name) else None
 
     def mark_of(self, name: str) -> Mark:
@@ -108,7 +109,7 @@ class Keys:
 
     def alias(self, name: str, other: str) -> str:
         """Return which of two spellings of one field is used; both is an error."""
-        self.known += (name, other)
+        self.known |= {name: None, other: None}
         if self.has(name) and self.has(other):
             self.error(other, f"the same as `{name}`; give one of them")
         return other if self.has(other) and not self.has(name) else name
@@ -146,7 +147,9 @@ class Section(Keys):
         """Return one of some words."""
 
         def check(text: str) -> str:
-            return "" if text in allowed else f"must be one of {', '.join(allowed)}{hint(text, list(allowed))}"
+            return (
+                "" if text in allowed else f"must be one of {', '.join(allowed)}{self.complaints.hint(text, allowed)}"
+            )
 
         return self.text(name, default, check)
 
@@ -200,6 +203,11 @@ class Section(Keys):
             return value
         return None
 
+    def written(self, name: str) -> str:
+        """Return how a scalar is written, nothing if there is none."""
+        node = self.node.entries.get(name)
+        return node.text if isinstance(node, Scalar) else ""
+
     def _scalar(self, name: str, wanted: str) -> Scalar | None:
         node = self.maybe_node(name)
         if node is None:
@@ -213,11 +221,15 @@ class Section(Keys):
 
     def section(self, name: str) -> "Section":
         """Return the map under a name; an empty one if it is missing or no map."""
+        return self.maybe_section(name) or self.within(name, None)
+
+    def maybe_section(self, name: str) -> "Section | None":
+        """Return the map under a name, None if it is missing; an empty one for what is no map, which is noted."""
         node = self.maybe_node(name)
-        if node is not None and not isinstance(node, Entries):
-            self.error(name, f"must be a map, not {node.kind}")
-            node = None
-        return self.within(name, node)
+        if node is None or isinstance(node, Entries):
+            return None if node is None else self.within(name, node)
+        self.error(name, f"must be a map, not {node.kind}")
+        return Section(Entries(node.mark), (*self.path, name), Complaints())  # that a key is missing there is no news
 
     def within(self, name: str | int, node: Entries | None) -> "Section":
         """Return a map that belongs below this one."""
@@ -225,16 +237,15 @@ class Section(Keys):
         return Section(entries, (*self.path, name), self.complaints, retired=self.retired, is_lenient=self.is_lenient)
 
     def named(self, name: str) -> "Iterator[tuple[str, Section]]":
-        """Yield each entry of a map of maps, with its name."""
-        with self.section(name) as entries:
-            for key in entries.node.entries:
-                node = entries.maybe_node(key)
-                if isinstance(node, Entries):
-                    yield key, entries.within(key, node)
-                elif node is None:
-                    yield key, entries.within(key, None)
-                else:
-                    entries.error(key, f"must be a map, not {node.kind}")
+        """Yield each entry of a map of maps, with its name; its unknown keys are noted behind it."""
+        entries = self.section(name)
+        for key in entries.node.entries:
+            node = entries.maybe_node(key)
+            if node is None or isinstance(node, Entries):
+                with entries.within(key, node) as section:
+                    yield key, section
+            else:
+                entries.error(key, f"must be a map, not {node.kind}")
 
     def items(self, name: str) -> list[Node]:
         """Return the items of a list; none if it is missing or no list."""
@@ -271,5 +282,5 @@ class Section(Keys):
 
 def _bounds(low: int, high: int) -> str:
     if high >= U63:
-        return f"at least {low}" if low > -U63 else "a number of 64 bits"
+        return f"at least {low}" if low > I64 else "a number of 64 bits"
     return f"from {low} to {high}"

@@ -11,7 +11,10 @@ from busbar_fast.config.record import Record
 
 
 class Secret(Record):
-    """Where a secret comes from: `env` names a variable, `file` a path, `text` is a template; `none` means nowhere."""
+    """Where a secret comes from: `env` names a variable, `file` a path, `text` is a template; `none` means nowhere.
+
+    URLs that may hold credentials are secrets too.
+    """
 
     kind: str
     source: str = ""
@@ -101,8 +104,8 @@ class Policy(Record):
     """Who ranks the members of a pool."""
 
     route: str = "weighted"
-    name: str = "weighted"
-    url: str = ""
+    name: str = "weighted"  # of a native route
+    url: Secret = NONE
     timeout_ms: int
     on_error: str = "weighted"
     script: str = ""
@@ -197,8 +200,8 @@ class Limits(Record):
 class Observability(Record):
     """What leaves the process besides answers."""
 
-    otlp_endpoint: str = ""
-    request_log_webhook_url: str = ""
+    otlp_endpoint: Secret = NONE
+    request_log_webhook_url: Secret = NONE
     max_inflight_webhook_deliveries: int = 64
     webhook_delivery_timeout_secs: int = 2
     emit_server_timing: bool = False

@@ -49,7 +49,7 @@ def _read(path: str, inputs: Inputs) -> str:
 def reveal_raw(secret: Secret, inputs: Inputs) -> bytes:
     """Return what a file or variable holds, as it is: for PEM material. Raise NoSecret."""
     if secret.kind == "env":
-        return (inputs.variable(secret.source) or "").encode()
+        return (inputs.variable(secret.source) or "").encode("utf-8", "surrogateescape")
     try:
         return inputs.read(secret.source)
     except OSError as error:

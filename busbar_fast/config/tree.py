@@ -7,11 +7,11 @@ tokens before (`variables`) and are filled in here, inside scalars, so that a va
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
-from busbar_fast.config.complaints import Complaints, Mark, Path, escaped
+from busbar_fast.config.complaints import Complaints, Mark, Path
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 100
@@ -84,10 +84,18 @@ def read_tree(text: str, file: str, complaints: Complaints, fill: Fill) -> Node 
         at = error.problem_mark or error.context_mark
         line = 0 if at is None else at.line + 1
         words = " ".join(filter(None, (error.context, error.problem)))
-        complaints.error(Mark(file=file, line=line), (), f"not valid YAML: {escaped(words)}")
+        complaints.error(Mark(file=file, line=line), (), f"not valid YAML: {words}")
     except yaml.YAMLError as error:
-        complaints.error(Mark(file=file), (), f"not valid YAML: {escaped(str(error).splitlines()[0])}")
+        complaints.error(Mark(file=file), (), f"not valid YAML: {str(error).partition(chr(10))[0]}")
     return None
+
+
+class _Anchored(NamedTuple):
+    """What an alias stands for, with the number of its nodes and of the levels below it."""
+
+    node: Node
+    size: int
+    height: int
 
 
 class _Builder:
@@ -97,9 +105,10 @@ class _Builder:
         self._file = file
         self._complaints = complaints
         self._fill = fill
-        self._anchors: dict[str, Node | None] = {}
-        self._sizes: dict[int, int] = {}
+        self._anchors: dict[str, _Anchored | None] = {}
         self._nodes = 0
+        self._deepest = 0  # level reached so far
+        self._last_mark = Mark(file=file)
 
     def build(self, text: str) -> Node | None:
         """Return the root."""
@@ -113,47 +122,52 @@ class _Builder:
         return None if root is None or root.is_null else root
 
     def _read_node(self, event: Any, events: Iterator[Any], path: Path) -> Node:
-        if len(path) > MAX_DEPTH:
-            self._refuse(self._mark(event), f"nested more than {MAX_DEPTH} levels deep")
         if isinstance(event, yaml.AliasEvent):
-            return self._aliased(event)
-        self._count(event, 1)
-        before = self._nodes
-        mark = self._mark(event)
-        anchor = event.anchor
-        if anchor is not None:
-            self._anchors[anchor] = None
-        node: Node
+            return self._aliased(event, len(path))
+        self._count(event, 1, len(path))
+        if event.anchor is None:
+            return self._read_value(event, events, path)
+        self._anchors[event.anchor] = None
+        nodes_before, deepest_before = self._nodes - 1, self._deepest
+        self._deepest = len(path)
+        node = self._read_value(event, events, path)
+        self._anchors[event.anchor] = _Anchored(node, self._nodes - nodes_before, self._deepest - len(path))
+        self._deepest = max(self._deepest, deepest_before)
+        return node
+
+    def _read_value(self, event: Any, events: Iterator[Any], path: Path) -> Node:
         if isinstance(event, yaml.ScalarEvent):
-            node = self._scalar(event, mark, path)
-        elif isinstance(event, yaml.SequenceStartEvent):
+            return self._scalar(event, path)
+        mark = self._mark(event)
+        if isinstance(event, yaml.SequenceStartEvent):
             self._check_tag(event, "seq")
-            node = self._read_items(mark, events, path)
-        else:
-            self._check_tag(event, "map")
-            node = self._read_entries(mark, events, path)
-        if anchor is not None:
-            self._anchors[anchor] = node
-            self._sizes[id(node)] = self._nodes - before + 1
-        return node
+            return self._read_items(mark, events, path)
+        self._check_tag(event, "map")
+        return self._read_entries(mark, events, path)
 
-    def _aliased(self, event: Any) -> Node:
+    def _aliased(self, event: Any, level: int) -> Node:
         name = event.anchor
-        node = self._anchors.get(name)
-        if node is None:
-            self._refuse(self._mark(event), f"the alias *{escaped(name)} stands for nothing that ends before it")
-        self._count(event, self._sizes[id(node)])
-        return node
+        found = self._anchors.get(name)
+        if found is None:
+            self._refuse(self._mark(event), f"the alias *{name} stands for nothing that ends before it")
+        self._count(event, found.size, level + found.height)
+        return found.node
 
-    def _count(self, event: Any, more: int) -> None:
+    def _count(self, event: Any, more: int, level: int) -> None:
+        """Count nodes and note the level they reach; both have a cap, aliases included."""
         self._nodes += more
         if self._nodes > MAX_NODES:
             self._refuse(self._mark(event), f"more than {MAX_NODES} values, aliases included")
+        if level > self._deepest:
+            self._deepest = level
+            if level > MAX_DEPTH:
+                self._refuse(self._mark(event), f"nested more than {MAX_DEPTH} levels deep")
 
-    def _scalar(self, event: Any, mark: Mark, path: Path) -> Scalar:
-        if event.tag not in _STRING_TAGS:
+    def _scalar(self, event: Any, path: Path) -> Scalar:
+        mark, tag = self._mark(event), event.tag
+        if tag is not None:
             self._check_tag(event, "null bool int float str")
-        is_plain = event.style in (None, "") and event.tag not in ("!", _CORE_TAGS + "str")
+        is_plain = not event.style and (tag is None or tag not in _STRING_TAGS)
         text, template = self._fill(event.value, mark, path)
         return Scalar(mark, text, template, is_plain=is_plain)
 
@@ -167,9 +181,7 @@ class _Builder:
         node = Entries(mark)
         merged: list[Entries] = []
         while not isinstance(event := next(events), yaml.MappingEndEvent):
-            key = self._read_node(event, events, path)
-            if not isinstance(key, Scalar):
-                self._refuse(key.mark, "a key must be a text")
+            key = self._read_key(event, events, path)
             value = self._read_node(next(events), events, (*path, key.text or key.template))
             if key.is_broken:
                 continue
@@ -188,6 +200,14 @@ class _Builder:
                     node.entries[name] = value
         return node
 
+    def _read_key(self, event: Any, events: Iterator[Any], path: Path) -> Scalar:
+        # Anything else may be a key of a key without end, so it is not looked into.
+        is_one = isinstance(event, yaml.ScalarEvent | yaml.AliasEvent)
+        key = self._read_node(event, events, path) if is_one else None
+        if not isinstance(key, Scalar):
+            self._refuse(self._mark(event), "a key must be a text")
+        return key
+
     def _merged(self, value: Node) -> list[Entries]:
         sources = value.items if isinstance(value, Items) else [value]
         found = [source for source in sources if isinstance(source, Entries)]
@@ -198,10 +218,13 @@ class _Builder:
     def _check_tag(self, event: Any, allowed: str) -> None:
         tag = event.tag
         if tag not in _STRING_TAGS and tag not in [_CORE_TAGS + name for name in allowed.split()]:
-            self._refuse(self._mark(event), f"the tag {escaped(tag)} is not supported")
+            self._refuse(self._mark(event), f"the tag {tag} is not supported")
 
     def _mark(self, event: Any) -> Mark:
-        return Mark(file=self._file, line=event.start_mark.line + 1)
+        line = event.start_mark.line + 1
+        if self._last_mark.line != line:
+            self._last_mark = Mark(file=self._file, line=line)
+        return self._last_mark
 
     def _refuse(self, mark: Mark, reason: str) -> NoReturn:
         self._complaints.error(mark, (), reason)

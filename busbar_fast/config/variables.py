@@ -1,81 +1,109 @@
 """`${NAME}` in configuration files: found in the text, made inert for the YAML parser, filled in afterwards.
 
-Each reference becomes a token of private-use characters, which means nothing to YAML, so that no value can add a key,
-end a string or start a comment, and a reference inside a comment is never looked at. A token is filled in when a
-scalar that holds it is read. Nothing is read from the process's environment here: the caller passes a look-up.
+Each reference becomes a token, a number between two private-use characters that the text has nowhere else. It means
+nothing to YAML, so no value can add a key, end a string or start a comment, and a reference inside a comment is never
+looked at. A token is filled in when a scalar that holds it is read. Nothing is read from the process's environment
+here: the caller passes a look-up.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable
 
-from busbar_fast.config.complaints import Complaints, Mark, Path
+from busbar_fast.config.complaints import Complaints, Mark, Path, shown
 
 # The value of a variable; None if it is not set; a reason in a ValueError if it cannot be used.
 LookUp = Callable[[str], str | None]
 
-_OPEN, _CLOSE = "\ue000", "\ue001"
-_REFERENCE = re.compile(r"\$\{(?:([^}\n]*)\})?|[\ue000\ue001]")
-_TOKEN = re.compile(rf"{_OPEN}(\d+){_CLOSE}")
-_NAME_START = re.compile(r"\w*")
-_LINE_SEPARATORS = frozenset("\u2028\u2029")
+_REFERENCE = re.compile(r"\$\{([^}\n]*)\}")
+_START = "${"
+_NAME = re.compile(r"\w*")
 _DEFAULT = ":-"
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
+_ESCAPE = re.compile(r"\\(?:u|U0000)([0-9A-Fa-f]{4})")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NO_UTF8 = re.compile("[\ud800-\udfff]")
+# In a template `${}`, which no file may hold, stands for a `$` that YAML made of an escape: it starts no reference.
+_DOLLAR = "${}"
 
 
 class Variables:
     """The references of one text, by the number in their token."""
 
-    __slots__ = ("_look_up", "_sources", "_unclosed")
+    __slots__ = ("_edge", "_look_up", "_sources", "_token")
 
     def __init__(self, look_up: LookUp) -> None:
         self._look_up = look_up
         self._sources: list[str] = []
-        self._unclosed: dict[int, str] = {}
+        self._edge = ""
+        self._token = _PRIVATE
 
     def make_inert(self, text: str) -> str:
-        """Return the text with a token in place of each reference."""
+        """Return the text with a token in place of each reference. Raise ValueError if it leaves no character free."""
+        self._edge = _free_character(text)
+        self._token = re.compile(f"{self._edge}([0-9]+){self._edge}")
+        return "\n".join(map(self._inert_line, text.split("\n")))
 
-        def token(match: re.Match[str]) -> str:
-            number = len(self._sources)
-            self._sources.append(match[0])
-            if match[0] == "${":
-                name = _NAME_START.match(text, match.end())
-                self._unclosed[number] = "${" + (name[0] if name else "")
-            return f"{_OPEN}{number}{_CLOSE}"
+    def _inert_line(self, line: str) -> str:
+        """Return a line with tokens; each reference ends on its line, and behind the last brace none does."""
+        if _START not in line:
+            return line
+        closed, brace, rest = line.rpartition("}")
+        pieces = [_REFERENCE.sub(lambda match: self._new_token(match[0]), closed + brace)]
+        for number, piece in enumerate(rest.split(_START)):
+            pieces.append(self._new_token(_START) + piece if number else piece)
+        return "".join(pieces)
 
-        return _REFERENCE.sub(token, text)
+    def _new_token(self, source: str) -> str:
+        self._sources.append(source)
+        return f"{self._edge}{len(self._sources) - 1}{self._edge}"
 
     def fill(self, text: str, complaints: Complaints, mark: Mark, path: Path) -> tuple[str | None, str]:
-        """Return a scalar's text with the values in place of the tokens, and as it stands in the file.
+        """Return a scalar's text with the values in place of the tokens, and the template it came from.
 
-        The text is None if a value is missing or cannot be used; each reason is noted.
+        The text is None if a value is missing or cannot be used; each reason is noted. `expand` makes the text of the
+        template again.
         """
-        if _OPEN not in text:
-            return text, text
-        template = _TOKEN.sub(lambda match: self._sources[int(match[1])], text)
-        filled: str | None = ""
+        if self._edge not in text:
+            return text, text if _START not in text else _as_template(text)
+        filled: list[str] = []
+        template: list[str] = []
+        is_whole = True
         at = 0
-        for match in _TOKEN.finditer(text):
+        for match in self._token.finditer(text):
+            source = self._sources[int(match[1])]
+            before, at = text[at : match.start()], match.end()
+            template += _as_template(before), source
             try:
-                value = self._value(int(match[1]))
+                filled += before, self._value(source, text, at)
             except ValueError as error:
                 complaints.error(mark, path, str(error))
-                filled = None
-            else:
-                filled = None if filled is None else filled + text[at : match.start()] + value
-            at = match.end()
-        return None if filled is None else filled + text[at:], template
+                is_whole = False
+        template.append(_as_template(text[at:]))
+        filled.append(text[at:])
+        return "".join(filled) if is_whole else None, "".join(template)
 
-    def _value(self, number: int) -> str:
-        if number in self._unclosed:
-            raise ValueError(f"`{self._unclosed[number]}` has no closing `}}`")
-        return resolve(self._sources[number], self._look_up)
+    def _value(self, source: str, text: str, at: int) -> str:
+        if source == _START:
+            name = _NAME.match(text, at)
+            raise ValueError(f"`{_START}{shown(name[0]) if name else ''}` has no closing `}}`")
+        return resolve(source, self._look_up)
+
+
+def _free_character(text: str) -> str:
+    """Return a private-use character that stands nowhere in a text, in no escape either."""
+    taken = {*_PRIVATE.findall(text), *(chr(int(code, 16)) for code in _ESCAPE.findall(text))}
+    for code in range(0xE000, 0xF900):
+        if chr(code) not in taken:
+            return chr(code)
+    raise ValueError("every private-use character of Unicode is in use")
+
+
+def _as_template(text: str) -> str:
+    return text.replace(_START, _DOLLAR + "{")
 
 
 def resolve(source: str, look_up: LookUp) -> str:
     """Return the value of one reference as it stands in a file. Raise ValueError with the reason if there is none."""
-    if not source.startswith("${"):
-        return source  # a private-use character of the file's own
     name, has_default, default = source[2:-1].partition(_DEFAULT)
     if not name:
         raise ValueError("`${}` names no variable")
@@ -83,20 +111,25 @@ def resolve(source: str, look_up: LookUp) -> str:
     if has_default and not value:
         value = default
     if value is None:
-        raise ValueError(f"the variable {name} is not set")
-    check_plain(f"the variable {name}", value)
+        raise ValueError(f"the variable {shown(name)} is not set")
+    check_plain(f"the variable {shown(name)}", value)
     return value
 
 
 def expand(template: str, look_up: LookUp) -> str:
-    """Return a template, as it stands in a file, with its variables filled in. Raise ValueError."""
-    return _REFERENCE.sub(lambda match: resolve(match[0], look_up), template)
+    """Return what a template stands for. Raise ValueError if a variable in it has no usable value."""
+    return _REFERENCE.sub(lambda match: "$" if match[0] == _DOLLAR else resolve(match[0], look_up), template)
 
 
 def check_plain(owner: str, value: str) -> None:
     """Raise ValueError if a value holds a character that could break a line or a terminal."""
-    for character in value:
-        if unicodedata.category(character) == "Cc" or character in _LINE_SEPARATORS:
-            raise ValueError(f"{owner} holds the control character U+{ord(character):04X}")
-        if "\ud800" <= character <= "\udfff":
-            raise ValueError(f"{owner} is not valid UTF-8")
+    control = _CONTROL.search(value)
+    if control is not None:
+        raise ValueError(f"{owner} holds the control character U+{ord(control[0]):04X}")
+    if _NO_UTF8.search(value) is not None:
+        raise ValueError(f"{owner} is not valid UTF-8")
+
+
+def has_control(text: str) -> bool:
+    """Say whether a text holds a control character or a separator of lines."""
+    return _CONTROL.search(text) is not None

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from busbar_fast.config.guards.addresses import read_ipv6
 from busbar_fast.config.reading import Section
 from busbar_fast.config.schema import NONE, Auth, Listen, Secret, Server, Shutdown, Tls
 from busbar_fast.config.sections.references import complaint_of_token, not_blank, read_reference, read_secret
@@ -19,7 +20,7 @@ def read_listen(section: Section, name: str) -> Listen | None:
     if text is None:
         return None
     match = _ADDRESS.fullmatch(text)
-    if match is None:
+    if match is None or (match[1] and read_ipv6(match[1].lower()) is None):
         section.error(name, "must be host:port, an IPv6 address in brackets", text)
         return None
     port = int(match[3])
@@ -31,10 +32,10 @@ def read_listen(section: Section, name: str) -> Listen | None:
 
 def read_tls(root: Section) -> Tls | None:
     """Return where the TLS material comes from, None without a `tls` block."""
-    if not root.has("tls"):
-        root.section("tls")
+    found = root.maybe_section("tls")
+    if found is None:
         return None
-    with root.section("tls") as section:
+    with found as section:
         return Tls(
             cert=_material(section, "cert", is_required=True),
             key=_material(section, "key", is_required=True),
@@ -51,13 +52,18 @@ def _material(section: Section, name: str, *, is_required: bool) -> Secret:
             section.error(name, "required, and missing")
         return NONE
     if name.endswith("_file"):
-        path = section.maybe_text(name, not_blank)
+        path = section.maybe_text(name, _complaint_of_path, is_secret=True)
         return NONE if path is None else Secret(kind="file", source=path)
     node = section.maybe_node(name)
     if not isinstance(node, Entries):
         section.error(name, "must be a map with `file` or `env`")
         return NONE
     return read_reference(section, (*section.path, name), node, ("file", "env"))
+
+
+def _complaint_of_path(path: str) -> str:
+    """Refuse what is no path; a key that was pasted in its place must not be shown."""
+    return "must be the path of a file, not what it holds" if "-----BEGIN" in path else not_blank(path)
 
 
 def read_auth(root: Section) -> Auth:

@@ -1,6 +1,6 @@
 """`governance`: virtual keys, budgets, rates, and where they are stored."""
 
-from busbar_fast.config.reading import U32, U63, Section
+from busbar_fast.config.reading import I64, U32, Section
 from busbar_fast.config.schema import NONE, Engine, Governance, Secret
 from busbar_fast.config.sections.doors import read_listen
 from busbar_fast.config.sections.references import not_blank, read_secret
@@ -38,13 +38,13 @@ def read_governance(root: Section) -> Governance:
 
 def _read_admin_token(section: Section) -> Secret:
     node = section.maybe_node("admin_token")
-    if isinstance(node, Scalar) and not node.text.strip():
+    if isinstance(node, Scalar) and not node.is_broken and not node.text.strip():
         return NONE  # as if missing: it is needed only when governance is on
     return read_secret(section, "admin_token", node, not_blank)
 
 
 def _read_price(section: Section, name: str, default: int) -> int:
-    price = section.integer(name, default, -U63)
+    price = section.integer(name, default, I64)
     if price < 0:
         section.warn("W13", name, "a negative price is treated as 0")
         return 0
@@ -61,20 +61,16 @@ def _check_prices(section: Section, governance: Governance) -> None:
 def _read_stores(section: Section) -> dict[str, Engine | None]:
     with section.section("store") as stores:
         keys = counters = None
-        if stores.has("keys"):
-            with stores.section("keys") as engine:
+        if (found := stores.maybe_section("keys")) is not None:
+            with found as engine:
                 keys = _read_engine(engine, ("sqlite", "postgres", "valkey"))
-        else:
-            stores.section("keys")
-        if stores.has("counters"):
-            with stores.section("counters") as engine:
+        if (found := stores.maybe_section("counters")) is not None:
+            with found as engine:
                 counters = _read_engine(engine, ("local", "valkey", "postgres")).with_(
                     mode=engine.choice("mode", "strict", ("strict", "lease")),
                     timeout_ms=engine.integer("timeout_ms", 50, 1),
                     on_engine_error=engine.choice("on_engine_error", "local", ("local", "allow", "deny")),
                 )
-        else:
-            stores.section("counters")
         return {"keys_store": keys, "counters_store": counters}
 
 

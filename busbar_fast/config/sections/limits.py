@@ -2,7 +2,6 @@
 
 from busbar_fast.config.reading import U32, Section
 from busbar_fast.config.schema import Health, Limits, Metrics
-from busbar_fast.config.tree import Entries
 
 _BUDGETS = {"minimal": 1024, "low": 4096, "medium": 8192, "high": 16384}
 _AT_LEAST_ONE = (
@@ -85,17 +84,15 @@ def read_default_policy_timeout_ms(root: Section) -> int:
         return section.integer("default_policy_timeout_ms", 150, 1)
 
 
-def read_health(section: Section, default: Health) -> Health | None:
-    """Return a provider's probing, None if it does not say."""
-    node = section.maybe_node("health")
-    if node is None:
+def read_health(section: Section, default: Health, *, is_used: bool = True) -> Health | None:
+    """Return a provider's probing, None if it does not say; of a provider that nobody uses, types are checked only."""
+    lowest = 1 if is_used else 0
+    found = section.maybe_section("health")
+    if found is None:
         return None
-    if not isinstance(node, Entries):
-        section.error("health", f"must be a map, not {node.kind}")
-        return None
-    with section.within("health", node) as health:
+    with found as health:
         return Health(
-            mode=health.choice("mode", "none", ("none", "dead", "active")),
-            interval_secs=health.integer("interval_secs", default.interval_secs, 1),
-            timeout_secs=health.integer("timeout_secs", default.timeout_secs, 1),
+            mode=health.choice("mode", "none", ("none", "dead", "active")) if is_used else health.text("mode", ""),
+            interval_secs=health.integer("interval_secs", default.interval_secs, lowest),
+            timeout_secs=health.integer("timeout_secs", default.timeout_secs, lowest),
         )

@@ -1,7 +1,9 @@
 """`models`: each is one lane."""
 
-from busbar_fast.config.reading import U32, U63, Section
+from busbar_fast.config.reading import I64, U32, Section
 from busbar_fast.config.schema import Model
+from busbar_fast.config.sections.references import not_blank
+from busbar_fast.config.variables import has_control
 from busbar_fast.config.vocabulary import Vocabulary
 
 
@@ -10,13 +12,15 @@ def read_model(section: Section, name: str, vocabulary: Vocabulary, default_max_
     section.put_off(
         "default_max_tokens", "attempt_timeout_ms", "reasoning", "prompt_caching", *vocabulary.model_options
     )
-    max_requests = section.integer("max_requests", -1, -U63)
+    max_requests = section.integer("max_requests", -1, I64)
     if max_requests == 0:
-        section.error("max_requests", "must not be 0; any negative number means unlimited", "0")
+        section.error(
+            "max_requests", "must not be 0; any negative number means unlimited", section.written("max_requests")
+        )
     elif max_requests > 0:
         section.put_off("max_requests")
     return Model(
-        provider=section.need_text("provider"),
+        provider=section.need_text("provider", not_blank),
         upstream_model=section.text("upstream_model", name, complaint_of_upstream_name),
         max_concurrent=section.maybe_integer("max_concurrent", 1),
         max_requests=max(max_requests, -1),
@@ -32,7 +36,7 @@ def complaint_of_upstream_name(text: str) -> str:
     """Return why no provider could have a model of this name, or nothing."""
     if not text.strip():
         return "must not be empty"
-    return "" if text.isprintable() else "must not hold control characters"
+    return "must not hold control characters" if has_control(text) else ""
 
 
 def _read_options(section: Section, vocabulary: Vocabulary) -> dict[str, str | bool]:

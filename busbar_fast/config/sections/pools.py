@@ -7,9 +7,9 @@ from busbar_fast.config.complaints import SECRET
 from busbar_fast.config.guards import Exemptions, judge_sink
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.reading import U32, Section
-from busbar_fast.config.schema import Affinity, Breaker, Exhausted, Failover, Member, Policy, Pool, Trip
+from busbar_fast.config.schema import Affinity, Breaker, Exhausted, Failover, Member, Policy, Pool, Secret, Trip
 from busbar_fast.config.sections.references import not_blank
-from busbar_fast.config.sections.sinks import check_sink
+from busbar_fast.config.sections.sinks import read_sink
 from busbar_fast.config.tree import Entries, Scalar
 
 NATIVE = ("weighted", "cheapest", "fastest", "least_busy", "usage")
@@ -63,11 +63,10 @@ class PoolReader:
         kind = "native" if route in SHORTHANDS else route
         with pool.section("policy") as section:
             section.put_off("max_steps", "explore")
-            name = section.text("name", "")
             timeout_ms = section.integer("timeout_ms", 0)
             policy = Policy(
                 route=kind,
-                name=self._native_name(pool, section, route, name),
+                name=_native_name(section, route),
                 url=self._url(section, is_needed=kind == "webhook"),
                 timeout_ms=timeout_ms or self._policy_timeout_ms,
                 on_error=_on_error(section),
@@ -76,34 +75,17 @@ class PoolReader:
                 explore=section.flag("explore", default=False),
             )
             for field in section.node.entries:
-                if field in section.known and field not in _READ_BY[kind]:
+                if section.has(field) and field in section.known and field not in _READ_BY[kind]:
                     section.warn("W21", field, f"has no effect with `route: {route}`")
             return policy
 
-    def _native_name(self, pool: Section, section: Section, route: str, name: str) -> str:
-        if route in SHORTHANDS:
-            if name and name not in NATIVE:
-                section.error("name", f"must be one of {', '.join(NATIVE)}", name)
-            elif name and name != route:
-                section.warn("W21", "name", f"differs from `route: {route}`; `{name}` is used")
-            return name or route
-        if route == "native" and name not in NATIVE:
-            if section.has("name"):
-                section.error("name", f"must be one of {', '.join(NATIVE)}", name)
-            else:
-                pool.complaints.error(
-                    section.mark, (*section.path, "name"), f"required with `route: native`: {', '.join(NATIVE)}"
-                )
-        return name or "weighted"
-
-    def _url(self, section: Section, *, is_needed: bool) -> str:
-        url = section.text("url", "")
+    def _url(self, section: Section, *, is_needed: bool) -> Secret:
         if is_needed and not section.has("url"):
             section.error("url", "required with `route: webhook`, and missing")
-        return url and check_sink(section, "url", url, judge_sink(url, self._exemptions))
+        return read_sink(section, "url", judge_sink, self._exemptions)
 
     def _script(self, section: Section, *, is_needed: bool) -> str:
-        text, path = section.maybe_text("script"), section.maybe_text("script_file", not_blank)
+        text, path = section.maybe_text("script", not_blank), section.maybe_text("script_file", not_blank)
         if is_needed and section.has("script") == section.has("script_file"):
             section.error("script", "`route: script` needs exactly one of `script` and `script_file`")
             return ""
@@ -116,6 +98,20 @@ class PoolReader:
         except UnicodeDecodeError:
             section.error("script_file", "is not valid UTF-8", path)
         return ""
+
+
+def _native_name(section: Section, route: str) -> str:
+    """Return what a native route ranks by, given by name or by the route's own short form."""
+    name = section.maybe_text("name")
+    if route not in ("native", *SHORTHANDS):
+        return "weighted"
+    if not section.has("name") and route == "native":
+        section.error("name", f"required with `route: native`: {', '.join(NATIVE)}")
+    elif name is not None and name not in NATIVE:
+        section.error("name", f"must be one of {', '.join(NATIVE)}{section.complaints.hint(name, NATIVE)}", name)
+    elif name is not None and route not in ("native", name):
+        section.warn("W21", "name", f"differs from `route: {route}`; `{name}` is used")
+    return name or ("weighted" if route == "native" else route)
 
 
 def _on_error(section: Section) -> str:
@@ -148,7 +144,7 @@ def _read_member(section: Section) -> Member:
         section.error("model", f"differs from `target`, which is {target}; give one of them", model)
     cost = section.maybe_number("cost_per_mtok")
     if cost is not None and cost < 0:
-        section.error("cost_per_mtok", "must not be negative", str(cost))
+        section.error("cost_per_mtok", "must not be negative", section.written("cost_per_mtok"))
     return Member(
         target=target or model or "",
         weight=section.integer("weight", 1, 0, U32),
@@ -175,7 +171,7 @@ def _read_trip(breaker: Section) -> Trip:
         mode = section.choice("mode", "error_rate", ("error_rate", "consecutive"))
         threshold = section.maybe_number("threshold")
         if mode == "error_rate" and threshold is not None and not 0 < threshold <= 1:
-            section.error("threshold", "must be above 0 and at most 1", section.node.entries["threshold"].text)  # type: ignore[union-attr]
+            section.error("threshold", "must be above 0 and at most 1", section.written("threshold"))
         lowest = 1 if mode == "consecutive" else 0
         return Trip(
             mode=mode,
@@ -226,23 +222,23 @@ def _read_exhausted(pool: Section, failover: Failover) -> Exhausted:
         fallback, action = section.maybe_text(_FALLBACK, not_blank), section.maybe_text("action")
         longest_ms = failover.timeout_secs * 1000
         with section.section("queue") as queue:
-            queue_ms = queue.maybe_integer("max_ms", 1, longest_ms)
-            if section.has("queue"):
+            inner_ms = queue.maybe_integer("max_ms", 1, longest_ms)
+            if forms == ["queue"]:
                 queue.need("max_ms")
-        own_ms = section.maybe_integer("max_ms", 1, longest_ms)
+        outer_ms = section.maybe_integer("max_ms", 1, longest_ms)
         if len(forms) != 1:
             reason = "give one of action, fallback_pool, queue"
             pool.error("on_exhausted", reason if not forms else f"{reason}, not {' and '.join(forms)}")
+        elif action is not None and action.strip() == "queue":
+            section.need("max_ms")
+            return Exhausted(action="queue", max_ms=outer_ms or 0)
+        elif section.has("max_ms"):
+            section.error("max_ms", "has a meaning with `action: queue` only")
+        elif forms == ["queue"]:
+            return Exhausted(action="queue", max_ms=inner_ms or 0)
         elif fallback is not None:
             return Exhausted(action=_FALLBACK, pool=fallback)
-        elif forms == ["queue"]:
-            return Exhausted(action="queue", max_ms=queue_ms or 0)
-        elif action == "queue":
-            section.need("max_ms")
-            return Exhausted(action="queue", max_ms=own_ms or 0)
         elif action is not None:
-            if section.has("max_ms"):
-                section.error("max_ms", "has a meaning with `action: queue` only", str(own_ms))
             return _action(section, "action", action)
         return Exhausted()
 

@@ -4,12 +4,12 @@ Both files are read into `Entry` values first, types only. Values are checked wh
 with each complaint at the place that wrote the value.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
 from busbar_fast.config import retired
-from busbar_fast.config.complaints import SECRET, Complaints, Mark, Path, hint
+from busbar_fast.config.complaints import SECRET, TORN_USERINFO, Complaints, Mark, Path, has_torn_userinfo, masked
 from busbar_fast.config.guards import (
     Exemptions,
     RefusalKind,
@@ -18,13 +18,13 @@ from busbar_fast.config.guards import (
     judge_joined_url,
 )
 from busbar_fast.config.inputs import Inputs
-from busbar_fast.config.reading import Section
+from busbar_fast.config.reading import Section, no_objection
 from busbar_fast.config.schema import NONE, Health, Provider, Secret, Security
 from busbar_fast.config.secrets import NoSecret, reveal
 from busbar_fast.config.sections.limits import read_health
 from busbar_fast.config.sections.references import is_sendable, not_blank, read_reference
-from busbar_fast.config.sections.sinks import masked
 from busbar_fast.config.tree import Entries, Scalar
+from busbar_fast.config.variables import has_control
 from busbar_fast.config.vocabulary import Facts, Vocabulary
 
 CLASSES = (
@@ -61,17 +61,15 @@ class Entry:
             self.marks[name] = section.mark_of(name)
 
 
-def read_entry(section: Section, vocabulary: Vocabulary, health: Health) -> Entry:
-    """Read one entry, types only."""
+def read_entry(section: Section, vocabulary: Vocabulary, health: Health, *, is_used: bool = True) -> Entry:
+    """Read one entry; of one that nobody uses, types only."""
     entry = Entry(section)
     for name in ("protocol", "base_url", "path", "path_base", "auth"):
         entry.put(section, name, section.maybe_text(name))
-    if section.has("error_map"):
-        entry.put(section, "error_map", dict(_read_error_map(section)))
-    else:
-        section.section("error_map")
-    entry.put(section, "health", read_health(section, health))
-    hosts = section.texts("allow_metadata_hosts", complaint_of_entry)
+    codes = section.maybe_section("error_map")
+    entry.put(section, "error_map", None if codes is None else dict(_read_error_map(codes)))
+    entry.put(section, "health", read_health(section, health, is_used=is_used))
+    hosts = section.texts("allow_metadata_hosts", complaint_of_entry if is_used else no_objection)
     if section.has("allow_metadata_hosts"):
         entry.put(section, "allow_metadata_hosts", hosts)
     for name, default in vocabulary.provider_options.items():
@@ -85,7 +83,7 @@ def read_entry(section: Section, vocabulary: Vocabulary, health: Health) -> Entr
 
 def _read_error_map(section: Section) -> Iterator[tuple[str, str | None]]:
     """Yield code and class; no class takes a code out of the catalog's."""
-    with section.section("error_map") as codes:
+    with section as codes:
         for code, node in codes.node.entries.items():
             if node.is_null:
                 codes.maybe_node(code)
@@ -94,7 +92,7 @@ def _read_error_map(section: Section) -> Iterator[tuple[str, str | None]]:
                 yield code, text
 
 
-def read_catalog(root: Section, vocabulary: Vocabulary, health: Health) -> dict[str, Entry]:
+def read_catalog(root: Section, vocabulary: Vocabulary, health: Health, used: Collection[str]) -> dict[str, Entry]:
     """Return every entry of a catalog; each must at least say what it is."""
     entries = {}
     for name in root.node.entries:
@@ -104,7 +102,7 @@ def read_catalog(root: Section, vocabulary: Vocabulary, health: Health) -> dict[
             continue
         with root.within(name, node) as section:
             section.need("protocol", "base_url")
-            entries[name] = read_entry(section, vocabulary, health)
+            entries[name] = read_entry(section, vocabulary, health, is_used=name in used)
     return entries
 
 
@@ -142,10 +140,11 @@ class Merger:
             allow_plaintext=allow_plaintext,
         )
         _check_auth(both)
-        _check_urls(both, facts, exemptions)
+        if "base_url" in both:  # a catalog without it was complained about
+            _check_urls(both, facts, exemptions)
         error_map = _merged_error_map(both)
         options = self._options(both, facts)
-        if facts is not None:
+        if facts is not None and "base_url" in both:
             _warn_of_region(both, facts, options)
         return Provider(
             protocol=both.get("protocol", ""),
@@ -166,8 +165,8 @@ class Merger:
         if name in self._catalog:
             return True
         missing = [field for field in ("protocol", "base_url") if field not in both]
-        if missing:
-            near = hint(name, list(self._catalog))
+        if any(not section.has(field) for field in missing):  # one that is there is wrong, and noted
+            near = section.complaints.hint(name, self._catalog)
             where = f"not in the catalog {self._catalog_name}, and not defined here: {' and '.join(missing)} missing"
             section.complaints.error(section.mark, section.path, where + near)
         return not missing
@@ -175,9 +174,11 @@ class Merger:
     def _facts(self, both: "_Merged") -> Facts | None:
         protocol = both.get("protocol", "")
         facts = self._vocabulary.protocols.get(protocol)
-        if facts is None and protocol:
+        if facts is None and "protocol" in both:
             known = list(self._vocabulary.protocols)
-            both.error("protocol", f"must be one of {', '.join(known)}{hint(protocol, known)}", protocol)
+            both.error(
+                "protocol", f"must be one of {', '.join(known)}{both.complaints.hint(protocol, known)}", protocol
+            )
         return facts
 
     def _options(self, both: "_Merged", facts: Facts | None) -> dict[str, str | bool]:
@@ -198,7 +199,6 @@ class _Merged:
 
     def __init__(self, own: Entry, catalogued: Entry | None, complaints: Complaints) -> None:
         self.entries = [own] if catalogued is None else [own, catalogued]
-        self.own = own
         self.complaints = complaints
 
     def __contains__(self, name: str) -> bool:
@@ -210,11 +210,8 @@ class _Merged:
 
     def place(self, name: str) -> tuple[Mark, Path]:
         """Return where the value that counts was written."""
-        for entry in self.entries:
-            if name in entry.values:
-                path = self.own.path if entry is self.own else entry.path
-                return entry.marks[name], (*path, name)
-        return self.own.mark, (*self.own.path, name)
+        entry = next(entry for entry in self.entries if name in entry.values)
+        return entry.marks[name], (*entry.path, name)
 
     def error(self, name: str, reason: str, got: str | None = None) -> None:
         """Complain about the value that counts."""
@@ -270,7 +267,7 @@ def _check_auth(both: _Merged) -> None:
     if style in retired.AUTH_STYLES:
         both.error("auth", "no such way to authenticate exists here yet", style)
     elif style is not None and style not in AUTH_STYLES:
-        both.error("auth", f"must be one of {', '.join(AUTH_STYLES)}{hint(style, list(AUTH_STYLES))}", style)
+        both.error("auth", f"must be one of {', '.join(AUTH_STYLES)}{both.complaints.hint(style, AUTH_STYLES)}", style)
 
 
 def _merged_error_map(both: _Merged) -> dict[str, str]:
@@ -280,7 +277,7 @@ def _merged_error_map(both: _Merged) -> dict[str, str]:
             if kind is None:
                 merged.pop(code, None)
             elif kind not in CLASSES:
-                reason = f"must be one of {', '.join(CLASSES)}{hint(kind, list(CLASSES))}"
+                reason = f"must be one of {', '.join(CLASSES)}{both.complaints.hint(kind, CLASSES)}"
                 both.complaints.error(entry.marks["error_map"], (*entry.path, "error_map", code), reason, kind)
             else:
                 merged[code] = kind
@@ -292,7 +289,7 @@ def _check_urls(both: _Merged, facts: Facts | None, exemptions: Exemptions) -> N
     verdict = judge_base_url(base_url, exemptions)
     is_base_good = verdict.kind is RefusalKind.PASSED
     if not is_base_good:
-        both.error("base_url", verdict.reason, masked(base_url))
+        both.error("base_url", TORN_USERINFO if has_torn_userinfo(base_url) else verdict.reason, masked(base_url))
     for entry in verdict.used:
         both.warn("W10", "base_url", f"let through by `{entry}`")
     for name in ("path", "path_base"):
@@ -315,7 +312,7 @@ def _check_path(both: _Merged, name: str) -> bool:
     path = both.get(name)
     if not path.startswith("/"):
         both.error(name, "must begin with `/`, or it would lengthen the host name", path)
-    elif any(c in _BAD_IN_PATH or c.isspace() or not c.isprintable() for c in path):
+    elif has_control(path) or any(c in _BAD_IN_PATH or c.isspace() for c in path):
         both.error(name, "must not hold a backslash, `#`, blanks or control characters", path)
     else:
         return True

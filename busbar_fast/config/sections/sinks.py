@@ -1,10 +1,13 @@
 """What leaves the process besides answers, and which hosts may be asked: `observability`, `security`."""
 
-from busbar_fast.config.complaints import SECRET
+from collections.abc import Callable
+
+from busbar_fast.config.complaints import TORN_USERINFO, has_torn_userinfo, masked
 from busbar_fast.config.guards import Exemptions, Verdict, complaint_of_entry, judge_log_sink, judge_sink
 from busbar_fast.config.reading import Section
-from busbar_fast.config.schema import Observability, Security
+from busbar_fast.config.schema import NONE, Observability, Secret, Security
 from busbar_fast.config.sections.references import complaint_of_token, read_secret
+from busbar_fast.config.tree import Scalar
 
 
 def read_security(root: Section) -> Security:
@@ -26,22 +29,18 @@ def sink_exemptions(security: Security) -> Exemptions:
     return Exemptions(blocked=security.blocked_metadata_hosts, sinks=security.allow_sink_hosts)
 
 
-def check_sink(section: Section, name: str, url: str, verdict: Verdict) -> str:
-    """Return a sink's URL; empty if its guard refuses it. Userinfo is never shown."""
+def read_sink(section: Section, name: str, judge: Callable[[str, Exemptions], Verdict], allowed: Exemptions) -> Secret:
+    """Return where a sink's URL comes from, for it may hold credentials; nowhere if it is missing or refused."""
+    node = section.maybe_node(name)
+    url = section.maybe_text(name)
+    if url is None or not isinstance(node, Scalar):
+        return NONE
+    verdict = judge(url, allowed)
     if verdict.reason:
-        section.error(name, verdict.reason, masked(url))
-        return ""
+        section.error(name, TORN_USERINFO if has_torn_userinfo(url) else verdict.reason, masked(url))
     for entry in verdict.used:
         section.warn("W10", name, f"let through by `{entry}`")
-    return url
-
-
-def masked(url: str) -> str:
-    """Return a URL with `***` in place of its userinfo."""
-    scheme, separator, rest = url.partition("://")
-    cut = min((at for at in (rest.find(end) for end in "/?#\\") if at >= 0), default=len(rest))
-    _, at_sign, host = rest[:cut].rpartition("@")
-    return f"{scheme}{separator}{SECRET}@{host}{rest[cut:]}" if at_sign else url
+    return Secret(kind="text", source=node.template)
 
 
 def read_observability(root: Section, security: Security) -> Observability:
@@ -59,12 +58,9 @@ def read_observability(root: Section, security: Security) -> Observability:
             "accept_traceparent",
             "request_log_detail",
         )
-        traces = section.text("otlp_endpoint", "")
-        records = section.text("request_log_webhook_url", "")
         return Observability(
-            otlp_endpoint=traces and check_sink(section, "otlp_endpoint", traces, judge_sink(traces, exemptions)),
-            request_log_webhook_url=records
-            and check_sink(section, "request_log_webhook_url", records, judge_log_sink(records, exemptions)),
+            otlp_endpoint=read_sink(section, "otlp_endpoint", judge_sink, exemptions),
+            request_log_webhook_url=read_sink(section, "request_log_webhook_url", judge_log_sink, exemptions),
             max_inflight_webhook_deliveries=section.integer("max_inflight_webhook_deliveries", 64, 1),
             webhook_delivery_timeout_secs=section.integer("webhook_delivery_timeout_secs", 2, 1),
             emit_server_timing=section.flag("emit_server_timing", default=False),

@@ -1,0 +1,56 @@
+"""One lane of `models`."""
+
+import pytest
+
+from busbar_fast.config.schema import Model
+from busbar_fast.config.sections.models import complaint_of_upstream_name, read_model
+from tests.config.cases import VOCABULARY, paths_of, section_of
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "errors"),
+    [
+        ("provider: p", {}, []),
+        ("provider: p\nmax_requests: -7", {}, []),
+        ("provider: p\nmax_requests: 7\nmax_concurrent: 2", {"max_requests": 7, "max_concurrent": 2}, []),
+        ("provider: p\nmax_requests: 0", {"max_requests": 0}, ["max_requests"]),
+        (
+            "provider: p\ninline_system: true\ntool_id_style: hex",
+            {"options": {"inline_system": True, "tool_id_style": "hex"}},
+            [],
+        ),
+        ("provider: ''", {"provider": ""}, ["provider"]),
+        ("x: 1", {"provider": ""}, ["provider", "x"]),
+    ],
+)
+def test_a_lane_is_read(text: str, changes: dict[str, object], errors: list[str]) -> None:
+    """Config §6.2: a lane with its defaults and what differs from them."""
+    with section_of(text) as section:
+        found = read_model(section, "m", VOCABULARY, 99)
+    assert found == Model(provider="p", upstream_model="m", default_max_tokens=99, options={}).with_(**changes)
+    assert paths_of(section.complaints.errors) == errors
+
+
+def test_a_budget_of_requests_is_put_off() -> None:
+    """Config §6.2: only a limit counts as a feature, not its absence."""
+    sections = [section_of(f"max_requests: {number}\nprovider: p") for number in (-1, 5)]
+    for section in sections:
+        read_model(section, "m", VOCABULARY, 1)
+    assert [paths_of(section.complaints.unavailable) for section in sections] == [[], ["max_requests"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_right"),
+    [
+        ("gpt-5", True),
+        ("a b/c:d", True),
+        ("\u00a0x", True),
+        ("", False),
+        ("  ", False),
+        ("a\n", False),
+        ("a\x9f", False),
+    ],
+)
+def test_upstream_names_are_judged(text: str, is_right: bool) -> None:
+    """Config §14, X5: neither blank nor with control characters."""
+    assert (complaint_of_upstream_name(text) == "") is is_right

@@ -1,0 +1,13 @@
+"""What the loader is told of protocols."""
+
+from busbar_fast.config.vocabulary import Vocabulary
+from busbar_fast.dialects.base import Facts
+
+
+def test_the_options_of_all_protocols_are_known() -> None:
+    """Config §14, X24: an option of any protocol is part of the schema, with its default."""
+    one = Facts("one", "/one", provider_options={"a": True})
+    two = Facts("two", "/two", provider_options={"b": "x"})
+    vocabulary = Vocabulary({"one": one, "two": two}, {"c": ()})
+    assert vocabulary.provider_options == {"a": True, "b": "x"}
+    assert (vocabulary.protocols["two"].path, vocabulary.model_options) == ("/two", {"c": ()})
