@@ -6,8 +6,10 @@ import socket
 from collections.abc import Callable
 
 from busbar_fast import __version__
+from busbar_fast.dialects.registry import DIALECTS, speak, speak_all
+from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
-from busbar_fast.gateway.lanes import Lane, LanePool, Member
+from busbar_fast.gateway.lanes import Access, Lane, LanePool, Member
 from busbar_fast.gateway.topology import Topology
 from busbar_fast.mock.script import Script
 from busbar_fast.mock.server import MockBackend
@@ -24,7 +26,6 @@ _log = logging.getLogger("busbar_fast")
 
 DRAIN_S = 300.0
 _FLAKY = Script(status=503)
-_CHAT = b"/v1/chat/completions"
 
 BANNER = """\
 busbar-fast {version} demo on http://{origin}   (Ctrl-C ends it)
@@ -37,8 +38,15 @@ busbar-fast {version} demo on http://{origin}   (Ctrl-C ends it)
   print(client.chat.completions.create(
       model="demo", messages=[{{"role": "user", "content": "Hello"}}]).choices[0].message.content)
 
-The pool "demo" has two lanes over the built-in mock backend: one is steady, the other fails every second request.
-Repeat the call and watch below how nobody but this log notices. Add "stream":true to see frames pass.
+The other official clients work as well:
+
+  anthropic.Anthropic(base_url="http://{origin}/demo", api_key="unused")
+  google.genai.Client(api_key="unused", http_options={{"base_url": "http://{origin}"}})
+  boto3.client("bedrock-runtime", endpoint_url="http://{origin}", region_name="us-east-1")
+  cohere.ClientV2("unused", base_url="http://{origin}")
+
+For each of them the pool "demo" has two lanes over the built-in mock backend: one is steady, the other fails every
+second request. Repeat a call and watch below how nobody but this log notices. Add "stream":true to see frames pass.
 Real providers: write a config.yaml with `api_key_env: OPENAI_API_KEY` and start `busbar-fast --config config.yaml`.
 """
 
@@ -54,9 +62,14 @@ async def serve_demo(
     pool = Pool(Dialer(loop, upstream_limits.connect_timeout_s).dial, wheel, parser, upstream_limits)
     steady, steady_port = _listen(MockBackend().serve, wheel, parser, loop)
     flaky, flaky_port = _listen(MockBackend(lambda number: _FLAKY if number % 2 else None).serve, wheel, parser, loop)
-    lanes = [_lane(name, lane_port, pool) for name, lane_port in (("steady", steady_port), ("flaky", flaky_port))]
+    lanes = [
+        _lane(f"{temper}-{name}", lane_port, name, pool)
+        for name in DIALECTS
+        for temper, lane_port in (("steady", steady_port), ("flaky", flaky_port))
+    ]
     gate = Gate(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
-    gateway = Gateway(Topology(lanes, [LanePool("demo", tuple(map(Member, lanes)))]), gate)
+    topology = Topology(lanes, [LanePool("demo", tuple(map(Member, lanes)))])
+    gateway = Gateway(topology, gate, speak_all(), Admission("none"))
     service = gateway.service = Service(gateway.serve, limits, wheel, parser)
     front = Listener(service, loop)
     front.serve(door)
@@ -79,10 +92,13 @@ def origin_of(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _lane(name: str, port: int, pool: Pool) -> Lane:
+def _lane(name: str, port: int, dialect: str, pool: Pool) -> Lane:
     origin = pool.origin(OriginKey(is_tls=False, host="127.0.0.1", port=port))
     fields = b"Host: 127.0.0.1:%d\r\nContent-Type: application/json\r\n" % port
-    return Lane(name, origin, _CHAT, fields)
+    path = DIALECTS[dialect].path.replace("{model}", "demo")
+    return Lane(
+        name, origin, path, speak(dialect), Access(fields, key="demo", options=DIALECTS[dialect].provider_options)
+    )
 
 
 def _listen(

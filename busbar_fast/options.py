@@ -30,8 +30,12 @@ variables
   any ${NAME} in the files, and the variables that `api_key_env` names
 
 endpoints
-  POST /v1/chat/completions    a model or pool by the body's `model`
+  POST /v1/chat/completions, /v1/responses, /v1/messages, /v2/chat       a model or pool by the body's `model`
+  POST /NAME/v1/messages, /PROVIDER/MODEL/v1/messages                    by the path
+  POST /v1beta/models/NAME:generateContent, :streamGenerateContent       by the path
+  POST /model/NAME/converse, /model/NAME/converse-stream                 by the path
   GET  /v1/models              everything that can be asked for
+  GET  /stats, /metrics        lanes and pools as JSON; series for Prometheus
   GET  /healthz                200 if some lane can serve, else 503
   GET  /livez, /readyz         200 if the process turns; 200 if it takes requests
 

@@ -119,7 +119,6 @@ class _Loader:
         if values["tls"] is not None:
             check_tls(self._draft, values["tls"])
         self._warn_of_environment()
-        self._put_off_modes()
         if not self._complaints.errors:
             self._loaded.config = Config(**values)
 
@@ -208,18 +207,6 @@ class _Loader:
             level = inputs.variable(name)
             if level and level.strip().lower() not in LEVELS:
                 self._complaints.warn("W20", mark, (name,), f"must be one of {', '.join(LEVELS)}; `info` is used")
-
-    def _put_off_modes(self) -> None:
-        """Note which right settings this version cannot serve yet."""
-        draft = self._draft
-        if draft.auth.mode != "none":
-            self._complaints.put_off(draft.mark_of(("auth", "mode")), ("auth", "mode"))
-        used = {model.provider for model in draft.models.values()}
-        for name, provider in draft.providers.items():
-            facts = self._vocabulary.protocols.get(provider.protocol)
-            if name in used and facts is not None and not facts.is_served:
-                path = ("providers", name)
-                self._complaints.put_off(draft.mark_of(path), (*path, "protocol"))
 
 
 def _settled(pools: Mapping[str, Pool]) -> dict[str, Pool]:

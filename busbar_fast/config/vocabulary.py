@@ -16,8 +16,8 @@ class Facts(Protocol):
         """The request path behind the base URL; `{model}` in it stands for the model."""
 
     @property
-    def is_served(self) -> bool:
-        """Whether lanes of this protocol can be reached yet."""
+    def later_options(self) -> frozenset[str]:
+        """Those settings whose feature is still to come."""
 
     @property
     def takes_path_base(self) -> bool:
@@ -53,3 +53,8 @@ class Vocabulary:
     def provider_options(self) -> dict[str, str | bool]:
         """Every provider setting of any protocol, with its default."""
         return {name: default for facts in self.protocols.values() for name, default in facts.provider_options.items()}
+
+    @property
+    def later_options(self) -> frozenset[str]:
+        """Every provider setting whose feature is still to come."""
+        return frozenset[str]().union(*(facts.later_options for facts in self.protocols.values()))

@@ -1,10 +1,19 @@
 """The six dialects by name: the only list of them."""
 
+from importlib import import_module
+from typing import cast
+
 from busbar_fast.dialects.base import Facts
+from busbar_fast.dialects.dialect import Dialect
 
 _LIST = (
     Facts("anthropic", "/v1/messages", provider_options={"anthropic_version": "2023-06-01"}),
-    Facts("openai", "/v1/chat/completions", is_served=True, provider_options={"stream_usage": True}),
+    Facts(
+        "openai",
+        "/v1/chat/completions",
+        provider_options={"stream_usage": True},
+        later_options=frozenset({"stream_usage"}),
+    ),
     Facts("gemini", "/v1beta/models/{model}:generateContent", takes_path_base=True),
     Facts(
         "bedrock",
@@ -21,7 +30,32 @@ DIALECTS = {facts.name: facts for facts in _LIST}
 # Settings of a model that some writers look at: the words each may have; none means true or false.
 MODEL_OPTIONS: dict[str, tuple[str, ...]] = {
     "token_limit_field": ("max_tokens", "max_completion_tokens"),
-    "tool_id_style": ("mistral9",),
+    "tool_id_style": ("mistral9", "hex"),
     "schema_dialect": ("json_schema", "openapi"),
     "inline_system": (),
 }
+
+# The folder of each. The first one speaks for every path that none of them claims.
+_FOLDERS = {
+    "openai": "openai_chat",
+    "responses": "openai_responses",
+    "anthropic": "anthropic",
+    "cohere": "cohere",
+    "gemini": "gemini",
+    "bedrock": "bedrock",
+}
+
+
+def speak(name: str) -> Dialect:
+    """Return a dialect by name."""
+    return cast("Dialect", import_module(f"busbar_fast.dialects.{_FOLDERS[name]}").DIALECT)
+
+
+def speak_all() -> list[Dialect]:
+    """Return every dialect, the one for unclaimed paths first."""
+    return [speak(name) for name in _FOLDERS]
+
+
+def name_of(dialect: Dialect) -> str:
+    """Return a dialect's name, for labels and lists."""
+    return next(name for name in _FOLDERS if speak(name) is dialect)

@@ -1,70 +1,128 @@
-"""The gateway as a responder: which path is answered by whom."""
+"""The gateway as a responder: which path is answered by whom, and what is counted of it.
 
+Everything that a reload replaces hangs on one object, the topology, and is swapped with it. Probes pass everything by:
+whoever asks for health asks most urgently under full load.
+"""
+
+import logging
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from busbar_fast.dialects.asks import Ask, Operation
+from busbar_fast.dialects.dialect import Dialect
+from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.errors import Overloaded
-from busbar_fast.gateway.forward import forward
+from busbar_fast.gateway.admission import Admission
+from busbar_fast.gateway.forward import Request, forward
 from busbar_fast.gateway.replies import JSON, TEXT, refuse
+from busbar_fast.gateway.status import Status
 from busbar_fast.gateway.topology import Topology
+from busbar_fast.gateway.visits import Visit
+from busbar_fast.observe.counters import UNRESOLVED
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.gate import Gate
+from busbar_fast.wire.states import AnswerPhase
 
 if TYPE_CHECKING:
     from busbar_fast.wire.service import Service
 
+_log = logging.getLogger("busbar_fast.gateway")
+
 _PROBES = frozenset((b"/healthz", b"/livez", b"/readyz"))
-_CHAT = b"/v1/chat/completions"
-_MODELS = b"/v1/models"
 _READS = (b"GET", b"HEAD")
+_ANYTHING = b"*"
 
 
 class Gateway:
-    """Routes exchanges. `service` is set once the gateway serves one; `topology` is replaced by a reload."""
+    """See the module. `service` is set once the gateway serves one."""
 
-    __slots__ = ("_gate", "_started_s", "service", "topology")
+    __slots__ = ("_admission", "_dialects", "_gate", "_started_s", "_status", "service", "topology")
 
-    def __init__(self, topology: Topology, gate: Gate) -> None:
+    def __init__(self, topology: Topology, gate: Gate, dialects: Sequence[Dialect], admission: Admission) -> None:
         self.topology = topology
+        self._admission = admission
         self._gate = gate
+        self._dialects = dialects
+        self._status = Status(dialects, gate)
+        self._status.know(topology)
         self._started_s = int(time.time())
         self.service: Service | None = None
 
+    @property
+    def status(self) -> Status:
+        """What is counted."""
+        return self._status
+
+    def replace(self, topology: Topology, admission: Admission) -> None:
+        """Go on with another configuration."""
+        self._admission = admission
+        self._status.know(topology)
+        self.topology = topology
+
     async def serve(self, exchange: Exchange) -> None:
-        """Answer one request. Probes pass the gate by: whoever asks for health asks most urgently under full load."""
-        path = exchange.head.target.partition(b"?")[0]
-        if path in _PROBES:
-            self._answer_probe(exchange, path)
-            return
-        try:
-            with await self._gate.enter(exchange):
-                await self._route(exchange, path)
-        except Overloaded:
-            refuse(exchange, 503, "The server is overloaded or not ready yet.", fields=b"Retry-After: 1\r\n")
-
-    async def _route(self, exchange: Exchange, path: bytes) -> None:
-        method = exchange.head.method
-        if path == _CHAT:
-            if method != b"POST":
-                self._refuse_method(exchange, b"POST")
-            else:
-                await forward(exchange, self.topology)
-        elif path == _MODELS:
-            if method in _READS:
-                self._list_models(exchange)
-            else:
-                self._refuse_method(exchange, b"GET, HEAD")
+        """Answer one request."""
+        head = exchange.head
+        visit = head.memo
+        if not isinstance(visit, Visit) or visit.topology is not self.topology:
+            visit = Visit(head, self.topology, self._admission, self._dialects)
+            head.memo = visit
+        if visit.path in _PROBES:
+            self._answer_probe(exchange, visit.path)
+        elif not visit.is_admitted:
+            self._status.count_auth_failure(visit.dialect)
+            refuse(exchange, visit.dialect, visit.ask, Fault(Kind.UNAUTHENTICATED))
+        elif visit.ask is None or visit.ask.operation is Operation.NOTHING:
+            await self._answer_unclaimed(exchange, visit)
+        elif head.method not in visit.ask.methods:
+            self._refuse_method(exchange, visit, visit.ask.methods)
+        elif visit.ask.operation is Operation.LIST_MODELS or visit.ask.operation is Operation.SHOW_MODEL:
+            self._show_models(exchange, visit.ask)
         else:
-            refuse(exchange, 404, f"Invalid URL ({method.decode()} {path.decode('latin-1')})")
+            await self._forward(exchange, visit, visit.ask)
 
-    def _list_models(self, exchange: Exchange) -> None:
-        from busbar_fast.dialects import openai_chat  # noqa: PLC0415  see `refuse`
+    async def _forward(self, exchange: Exchange, visit: Visit, ask: Ask) -> None:
+        """Forward one request and count what became of it, also when its client leaves."""
+        began_s = time.monotonic()
+        request = Request(exchange, visit, ask, self._status, passes_on=self._admission.passes_on)
+        try:
+            with self._gate.maybe_enter() or await self._gate.enter(exchange):
+                await forward(request)
+        except Overloaded:
+            request.refuse(Kind.OVERLOADED, retry_after_s=1)
+        finally:
+            label = UNRESOLVED if request.pool is None else request.pool.name
+            # An answer that was cut short counts by its status: that is what the client has of it.
+            status = None if exchange.phase is AnswerPhase.PENDING else exchange.status
+            self._status.settle(visit.dialect, label, status, time.monotonic() - began_s)
 
-        exchange.reply(200, JSON, openai_chat.encode_models(self.topology.names, self._started_s))
+    async def _answer_unclaimed(self, exchange: Exchange, visit: Visit) -> None:
+        """Answer for a path that no dialect offers anything on."""
+        head = exchange.head
+        if visit.ask is None and visit.path in self._status.paths:
+            if head.method not in _READS:
+                self._refuse_method(exchange, visit, _READS)
+            else:
+                fields, body = await self._status.page(visit.path, self.topology, self.service)
+                exchange.reply(200, fields, body)
+        elif visit.path == _ANYTHING:
+            self._refuse_method(exchange, visit, (*_READS, b"POST"))
+        else:
+            name = f"{head.method.decode()} {visit.path.decode('latin-1')}"
+            refuse(exchange, visit.dialect, visit.ask, Fault(Kind.UNKNOWN_PATH, name=name))
+
+    def _show_models(self, exchange: Exchange, ask: Ask) -> None:
+        names = self.topology.names
+        if ask.operation is Operation.LIST_MODELS:
+            exchange.reply(200, JSON, ask.dialect.encode_models(names, self._started_s))
+        elif ask.name in names:
+            exchange.reply(200, JSON, ask.dialect.encode_model(ask.name, self._started_s))
+        else:
+            refuse(exchange, ask.dialect, ask, Fault(Kind.UNKNOWN_MODEL, name=ask.name or ""))
 
     def _answer_probe(self, exchange: Exchange, path: bytes) -> None:
         if exchange.head.method not in _READS:
-            self._refuse_method(exchange, b"GET, HEAD")
+            exchange.reply(405, TEXT + b"Allow: GET, HEAD\r\n", b"method not allowed")
             return
         is_leaving = self.service is not None and self.service.is_leaving
         if is_leaving and path != b"/livez":
@@ -74,6 +132,6 @@ class Gateway:
         else:
             exchange.reply(200, TEXT, b"ok")
 
-    def _refuse_method(self, exchange: Exchange, allowed: bytes) -> None:
-        method = exchange.head.method.decode()
-        refuse(exchange, 405, f"Method {method} is not allowed here.", fields=b"Allow: %b\r\n" % allowed)
+    def _refuse_method(self, exchange: Exchange, visit: Visit, allowed: Sequence[bytes]) -> None:
+        fault = Fault(Kind.WRONG_METHOD, name=exchange.head.method.decode())
+        refuse(exchange, visit.dialect, visit.ask, fault, b"Allow: %b\r\n" % b", ".join(allowed))

@@ -13,6 +13,9 @@ from collections.abc import Iterable
 
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.schema import Config
+from busbar_fast.config.secrets import reveal
+from busbar_fast.dialects.registry import speak_all
+from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
 from busbar_fast.gateway.certificates import Certificates, new_context
 from busbar_fast.gateway.lanes import Lane
@@ -45,25 +48,28 @@ class Engine:
         "_service",
         "_wheel",
         "config",
-        "reloads",
     )
 
     def __init__(self, config: Config, inputs: Inputs, loop: asyncio.AbstractEventLoop, parser: HeadParser) -> None:
         self.config = config
         self._first = config  # decides whatever is read at the start only
-        self.reloads = {"ok": 0, "error": 0}
         self._wheel = new_wheel(loop.call_later)
         upstream_limits = upstream_limits_of(config)
         dialer = Dialer(loop, upstream_limits.connect_timeout_s)
         self._pool = Pool(dialer.dial, self._wheel, parser, upstream_limits)
         limits = limits_of(config)
         self._gate = Gate(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
-        self._gateway = Gateway(build(config, self._pool, inputs), self._gate)
+        self._gateway = Gateway(build(config, self._pool, inputs), self._gate, speak_all(), _admission(config, inputs))
         self._service = self._gateway.service = Service(self._gateway.serve, limits, self._wheel, parser)
         self._listener = Listener(self._service, loop)
         self._certificates = Certificates(self._listener, loop, os.environ)
         if config.tls is not None:
             self._certificates.use(config.tls, new_context(config.tls, inputs))
+
+    @property
+    def reloads(self) -> dict[str, int]:
+        """How many reloads came into force, and how many did not."""
+        return self._gateway.status.reloads
 
     @property
     def lanes(self) -> dict[str, Lane]:
@@ -90,6 +96,7 @@ class Engine:
         """
         has_tls = self._first.tls is not None
         context = new_context(config.tls, inputs) if config.tls is not None and has_tls else None
+        admission = _admission(config, inputs)
         topology = build(config, self._pool, inputs, (self.config, self._gateway.topology))
         for path in _needing_restart(self._first, config):
             _log.warning("this change takes effect at the next start", extra=fields(path=path, id="W24"))
@@ -98,7 +105,7 @@ class Engine:
         limits = limits_of(config)
         self._pool.relimit(upstream_limits_of(config))
         self.config = config
-        self._gateway.topology = topology
+        self._gateway.replace(topology, admission)
         self._service.limits = limits
         self._gate.resize(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
         topology.set_caps(config.models)
@@ -128,6 +135,11 @@ class Engine:
         self._listener.cut()
         self._pool.close()
         self._wheel.close()
+
+
+def _admission(config: Config, inputs: Inputs) -> Admission:
+    """Return who may call. Raise NoSecret."""
+    return Admission(config.auth.mode, [reveal(secret, inputs) for secret in config.auth.client_tokens])
 
 
 def limits_of(config: Config) -> Limits:

@@ -6,57 +6,122 @@ An attempt that fails before the first byte of its body goes to the next lane; o
 import logging
 from collections.abc import Sequence
 
-from busbar_fast.errors import BodyTooLarge, BusbarError, NotJson, TooDeep
-from busbar_fast.gateway.lanes import Lane, Member
-from busbar_fast.gateway.replies import refuse, request_id_line
-from busbar_fast.gateway.topology import Topology
+from busbar_fast.dialects.asks import Ask
+from busbar_fast.dialects.faults import Fault, Kind
+from busbar_fast.errors import BodyTooLarge, BusbarError, NotJson, Side, TooDeep, UpstreamGarbled
+from busbar_fast.gateway.lanes import Lane, LanePool, Member
+from busbar_fast.gateway.replies import JSON, id_line, refuse
+from busbar_fast.gateway.status import Status
+from busbar_fast.gateway.visits import Visit
 from busbar_fast.reliability.selection import pick
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.heads import select_fields
-from busbar_fast.wire.json_scan import Span, decode_string, find_members, splice
+from busbar_fast.wire.json_scan import Span, decode_string, find_members, is_true
 from busbar_fast.wire.relay import relay
 from busbar_fast.wire.states import AnswerPhase
+from busbar_fast.wire.upstream import Upstream
 
 _log = logging.getLogger("busbar_fast.gateway")
 
+_MEMBERS = (b"model", b"stream")
+_WORTH_ANOTHER = frozenset((401, 403, 429, 500, 502, 503, 504, 529))
+_KEY_REFUSED = frozenset((401, 403))
+_APART_BYTES = 65536  # a larger body is not copied behind its head
+_QUOTE = 0x22
 _SHOWN_CHARACTERS = 200  # of a name that a client chose
-_RELAYED = (b"content-type", b"retry-after", b"x-request-id")
-_WORTH_ANOTHER = frozenset((429, 500, 502, 503, 504, 529))
+_OK = 200
+_TIMED_OUT = 504
+_EVENT_STREAM = b"text/event-stream"
+_MOST_BYTES = 32 * 1024 * 1024  # of a document that is put into another frame
 
 
-async def forward(exchange: Exchange, topology: Topology) -> None:
-    """Answer one request by one of the lanes of the pool, or by the lane, that its body names."""
+class Request:
+    """One request: what its head and its body ask for. `pool` is set once its name is known."""
+
+    __slots__ = ("ask", "body", "exchange", "in_stream", "passes_on", "pool", "spans", "status", "visit")
+
+    def __init__(self, exchange: Exchange, visit: Visit, ask: Ask, status: Status, *, passes_on: bool) -> None:
+        self.status = status
+        self.exchange = exchange
+        self.visit = visit
+        self.ask = ask
+        self.passes_on = passes_on  # the caller's own key goes upstream
+        self.body = b""
+        self.spans: list[Span] = []
+        self.in_stream = False
+        self.pool: LanePool | None = None
+
+    async def read(self) -> str | None:
+        """Read the body; return the name that is asked for, None if the body should say it and does not."""
+        self.body = body = await self.exchange.read_body()
+        found = find_members(body, _MEMBERS)
+        self.spans = found.get(b"model", [])
+        ask = self.ask
+        streams = found.get(b"stream")
+        self.in_stream = is_true(body, streams[-1]) if ask.in_stream is None and streams else bool(ask.in_stream)
+        return read_model(body, self.spans) if ask.name is None else ask.name
+
+    def refuse(self, kind: Kind, message: str = "", **more: str | int | None) -> None:
+        """Answer with a refusal."""
+        refuse(self.exchange, self.visit.dialect, self.ask, Fault(kind, message, **more))  # type: ignore[arg-type]
+
+
+async def forward(request: Request) -> None:
+    """Answer one request by one of the lanes of the pool, or by the lane, that it names."""
     try:
-        body = await exchange.read_body()
-        spans = find_members(body, (b"model",)).get(b"model", [])
-        name = read_model(body, spans)
+        name = await request.read()
     except BodyTooLarge:
-        refuse(exchange, 413, "The request body is too large.", code="request_too_large")
+        request.refuse(Kind.TOO_LARGE)
         return
     except NotJson:
-        refuse(exchange, 400, "We could not parse the JSON body of your request.")
+        request.refuse(Kind.MALFORMED)
         return
     except TooDeep:
-        refuse(exchange, 400, "The JSON body of your request is nested too deeply.")
+        request.refuse(Kind.MALFORMED, "The request body is nested too deeply.")
         return
-    if name is None:
-        refuse(exchange, 400, "you must provide a model parameter", param="model")
+    if not name:
+        request.refuse(Kind.MALFORMED, "You must provide a model parameter.", param="model")
         return
-    pool = topology.find(name)
-    if pool is None:
-        message = f"The model `{name[:_SHOWN_CHARACTERS]}` does not exist or you do not have access to it."
-        refuse(exchange, 404, message, code="model_not_found")
+    if not resolve(request, name):
         return
+    pool = request.pool
+    assert pool is not None  # it was resolved
+    members = pool.serving(request.visit.dialect)
     tried: list[Member] = []
-    while (member := choose(pool.members, tried)) is not None:
+    hop = ""
+    while (member := choose(members, tried)) is not None:
+        if tried:
+            request.status.count_hop(pool.name, hop)
+        request.status.count_attempt(pool.name, member.lane.name)
         tried.append(member)
-        lane = member.lane
-        request = lane.encode_request(exchange.head.method, name_model(body, spans, lane.raw_model))
-        is_last = all(other in tried or other.weight == 0 for other in pool.members)
-        with await lane.life.gate.enter(exchange):
-            if await attempt(exchange, lane, request, topology.wait_s, is_last=is_last):
+        is_last = len(tried) == len(members)
+        gate = member.lane.life.gate
+        with gate.maybe_enter() or await gate.enter(request.exchange):
+            hop = await attempt(request, member.lane, is_last=is_last)
+            if not hop:
                 return
-    refuse(exchange, 503, "The server is overloaded or not ready yet.", fields=b"Retry-After: 1\r\n")
+    if any(member.lane.dialect is request.visit.dialect for member in pool.members):
+        request.refuse(Kind.OVERLOADED, retry_after_s=1)
+    else:  # nobody here speaks as this client does
+        request.refuse(Kind.UNKNOWN_MODEL, name=name)
+
+
+def resolve(request: Request, name: str) -> bool:
+    """Find who serves a name; refuse the request and return False if nobody does."""
+    topology, provider = request.visit.topology, request.ask.provider
+    pool = topology.find(name) if provider is None else topology.find_lane(name)
+    if pool is None and provider is None and "/" in name:
+        provider, _, model = name.partition("/")
+        pool = topology.find_lane(model)
+    shown = name[:_SHOWN_CHARACTERS]
+    if pool is None:
+        request.refuse(Kind.UNKNOWN_MODEL, name=shown)
+        return False
+    if provider is not None and pool.members[0].lane.provider != provider:
+        request.refuse(Kind.MALFORMED, name=shown)
+        return False
+    request.pool = pool
+    return True
 
 
 def read_model(body: bytes, spans: Sequence[Span]) -> str | None:
@@ -64,44 +129,89 @@ def read_model(body: bytes, spans: Sequence[Span]) -> str | None:
     if not spans:
         return None
     start, end = spans[-1]
-    return decode_string(body[start:end]) if body[start] == 0x22 else None
-
-
-def name_model(body: bytes, spans: Sequence[Span], raw_model: bytes | None) -> bytes:
-    """Return the body with the model as the upstream calls it."""
-    if raw_model is None or all(body[start:end] == raw_model for start, end in spans):
-        return body
-    return splice(body, [(span, raw_model) for span in spans])
+    return decode_string(body[start:end]) if body[start] == _QUOTE else None
 
 
 def choose(members: Sequence[Member], tried: Sequence[Member]) -> Member | None:
-    """Return the member whose turn it is among those with room; among all when none has; never a drained one."""
-    left = [member for member in members if member.weight and member not in tried]
-    return pick([member for member in left if member.lane.life.gate.has_room] or left)
+    """Return the member whose turn it is among those with room; among all when none has."""
+    if len(members) == 1:
+        return None if tried else members[0]
+    ready = [member for member in members if member.lane.life.gate.has_room and member not in tried]
+    return pick(ready or [member for member in members if member not in tried])
 
 
-async def attempt(exchange: Exchange, lane: Lane, request: bytes, wait_s: float, *, is_last: bool) -> bool:
-    """Try one lane; return whether the client has its answer. Raise if the answer broke off in the middle."""
-    life = lane.life
+async def attempt(request: Request, lane: Lane, *, is_last: bool) -> str:
+    """Try one lane; return why another one is needed, nothing if the client has its answer.
+
+    Raise if the answer broke off in the middle.
+    """
+    exchange, visit, life = request.exchange, request.visit, lane.life
+    body = lane.name_model(request.body, request.spans)
+    forwarded = lane.forwarded_fields(exchange.head.fields)
+    key = visit.token if request.passes_on else None
+    head = lane.encode_head(request.ask, forwarded, body, in_stream=request.in_stream, callers_key=key)
+    whole, apart = (head + body, b"") if len(body) < _APART_BYTES else (head, body)
     try:
-        with await lane.origin.call(exchange, exchange.head.method, request, wait_s) as upstream:
+        with await lane.origin.call(exchange, b"POST", whole, visit.topology.wait_s, apart) as upstream:
             answer = upstream.head
             assert answer is not None
-            if answer.status in _WORTH_ANOTHER and not is_last:
-                life.failed += 1
-                _log.debug("lane %s answered %d, trying another", lane.name, answer.status)
-                return False
-            fields = select_fields(answer.fields, _RELAYED)
-            if b"x-request-id" not in answer.fields:
-                fields += request_id_line()
-            await relay(upstream, exchange, answer.status, fields)
+            if answer.status in _WORTH_ANOTHER and not request.passes_on:
+                if not is_last:
+                    life.failed += 1
+                    _log.debug("lane %s answered %d, trying another", lane.name, answer.status)
+                    return "hard_down" if answer.status in _KEY_REFUSED else "transient_upstream"
+                if answer.status in _KEY_REFUSED:  # our key, not the caller's: the caller learns no more than that
+                    life.failed += 1
+                    _log.warning("lane %s refuses its key with %d", lane.name, answer.status)
+                    request.refuse(Kind.UNAUTHENTICATED)
+                    return ""
+            await pass_on(upstream, request)
     except BusbarError as error:
+        if error.side is Side.OURS:
+            raise
         life.failed += 1
         if exchange.phase is not AnswerPhase.PENDING:
             _log.warning("lane %s broke off: %s", lane.name, error)
             raise
         _log.debug("lane %s failed: %s", lane.name, error)
-        return False
+        return "timeout" if error.status == _TIMED_OUT else "connect"
     life.answered += 1
     _log.debug("lane %s answered %d", lane.name, answer.status)
-    return True
+    return ""
+
+
+async def pass_on(upstream: Upstream, request: Request) -> None:
+    """Give the client the upstream's answer: its bytes under a head of ours."""
+    answer, dialect, exchange = upstream.head, request.visit.dialect, request.exchange
+    assert answer is not None
+    fields = select_fields(answer.fields, dialect.relayed)
+    if dialect.id_field in answer.fields:
+        fields += select_fields(answer.fields, (dialect.id_field,))
+    else:
+        fields += id_line(dialect)
+    reframer = dialect.new_reframer(request.ask) if request.in_stream and answer.status == _OK else None
+    if reframer is None:
+        await relay(upstream, exchange, answer.status, fields)
+        return
+    fields = JSON + id_line(dialect)
+    if not answer.fields.get(b"content-type", b"").startswith(_EVENT_STREAM):
+        document, is_whole = await upstream.read_body(_MOST_BYTES)
+        if not is_whole:
+            raise UpstreamGarbled("a document larger than any request may be")
+        exchange.reply(answer.status, fields, reframer.whole(document))
+        return
+    part = await upstream.next_part()
+    exchange.start(answer.status, fields)
+    try:
+        while part is not None:
+            exchange.write(reframer.feed(part))
+            if exchange.is_congested:
+                await exchange.drained()
+            part = await upstream.next_part()
+    except BusbarError:
+        if exchange.has_begun:  # what the client has becomes valid, and says that it is not all
+            exchange.write(reframer.fail(Fault(Kind.UNREADABLE)))
+            exchange.finish()
+        raise
+    exchange.write(reframer.finish())
+    exchange.finish()

@@ -1,29 +1,20 @@
-"""Answers of our own: errors in the caller's dialect, health, lists."""
+"""Answers of our own: refusals in the caller's dialect, and the few plain texts that are nobody's dialect."""
 
-import os
-
+from busbar_fast.dialects.asks import Ask
+from busbar_fast.dialects.dialect import Dialect
+from busbar_fast.dialects.faults import Fault
 from busbar_fast.wire.exchange import Exchange
 
 JSON = b"Content-Type: application/json\r\n"
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"
 
 
-def request_id_line() -> bytes:
-    """Return a header line with a fresh request id."""
-    return b"x-request-id: req_%b\r\n" % os.urandom(16).hex().encode()
+def refuse(exchange: Exchange, dialect: Dialect, ask: Ask | None, fault: Fault, fields: bytes = b"") -> None:
+    """Answer with a refusal."""
+    refusal = dialect.encode_fault(fault, ask, dialect.new_id())
+    exchange.reply(refusal.status, refusal.fields + fields, refusal.body)
 
 
-def refuse(
-    exchange: Exchange,
-    status: int,
-    message: str,
-    *,
-    param: str | None = None,
-    code: str | None = None,
-    fields: bytes = b"",
-) -> None:
-    """Answer with an error of our own."""
-    from busbar_fast.dialects import openai_chat  # noqa: PLC0415  5 ms of import that no start has to wait for
-
-    body = openai_chat.encode_fault(status, message, param=param, code=code)
-    exchange.reply(status, JSON + request_id_line() + fields, body)
+def id_line(dialect: Dialect) -> bytes:
+    """Return the header line with a fresh id for an answer; nothing where the vendor has none."""
+    return b"%b: %b\r\n" % (dialect.id_field, dialect.new_id()) if dialect.id_field else b""

@@ -10,6 +10,7 @@ from busbar_fast.config.schema import Provider
 from busbar_fast.dialects.registry import DIALECTS
 
 _MODEL = "{model}"
+_BEHIND_BASE = "/{model}"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # RFC 3986 §2.3, and what else may stand in a path or a query; `%` so that nothing is encoded twice.
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -46,9 +47,12 @@ def request_url(provider: Provider, model: str) -> str:
     A base URL that ends in the first segment of the dialect's own path, as many guides show it, has that segment once.
     """
     base = provider.base_url.rstrip("/")
-    path = provider.path or DIALECTS[provider.protocol].path
+    own = DIALECTS[provider.protocol].path
+    path = provider.path or own
+    if provider.path_base:
+        path = provider.path_base + own[own.index(_BEHIND_BASE) :]
     first = "/" + path.lstrip("/").partition("/")[0]
-    if not provider.path and base.partition("://")[2].endswith(first):
+    if path == own and base.partition("://")[2].endswith(first):
         path = path.removeprefix(first)
     return base + path.replace(_MODEL, _encode(model, _UNRESERVED))
 

@@ -10,16 +10,16 @@ from busbar_fast import __version__
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.schema import Config, Model, Pool, Provider, Security
 from busbar_fast.config.secrets import reveal
-from busbar_fast.gateway.lanes import Lane, LanePool, Life, Member
+from busbar_fast.dialects.dialect import Dialect
+from busbar_fast.dialects.registry import DIALECTS, speak
+from busbar_fast.gateway.lanes import Access, Lane, LanePool, Life, Member, Sign
 from busbar_fast.gateway.targets import target_of
 from busbar_fast.wire.pool import OriginKey
 from busbar_fast.wire.pool import Pool as Upstreams
 
 _AGENT = b"User-Agent: busbar-fast/%b\r\n" % __version__.encode()
 _JSON = b"Content-Type: application/json\r\n"
-# How a credential is sent, by the name of the style; a dialect's own style is the first.
-_CREDENTIALS = {"": b"Authorization: Bearer ", "bearer": b"Authorization: Bearer "}
-_CREDENTIALS |= {"api-key": b"api-key: ", "x-api-key": b"x-api-key: "}
+_DEFAULT_REGION = "us-east-1"
 
 
 class Topology:
@@ -31,11 +31,17 @@ class Topology:
         self.lanes = {lane.name: lane for lane in lanes}
         self.pools = {pool.name: pool for pool in pools}
         self.wait_s = wait_s
-        self._singles = {name: LanePool(name, (Member(lane),)) for name, lane in self.lanes.items()}
+        self._singles = {
+            name: LanePool(name, (Member(lane),)) for name, lane in self.lanes.items()
+        }  # of its own rotation
 
     def find(self, name: str) -> LanePool | None:
         """Return the pool of this name, else the one lane of this name as a pool of its own."""
         return self.pools.get(name) or self._singles.get(name)
+
+    def find_lane(self, name: str) -> LanePool | None:
+        """Return the one lane of this name as a pool of its own."""
+        return self._singles.get(name)
 
     def set_caps(self, models: Mapping[str, Model]) -> None:
         """Hold each lane to its model's cap from now on, also one that lived before."""
@@ -99,16 +105,43 @@ def _new_lane(name: str, model: Model, config: Config, upstreams: Upstreams, inp
     key = OriginKey(
         is_tls=target.is_tls, host=target.host, port=target.port, policy=LazyPolicy(provider, config.security)
     )
-    fields = b"Host: %b\r\n%b%b%b" % (target.authority, _JSON, _AGENT, _credential_line(provider, inputs))
-    return Lane(name, upstreams.origin(key), target.path, fields, life, model.upstream_model)
+    dialect = speak(provider.protocol)
+    return Lane(
+        name,
+        upstreams.origin(key),
+        target.path.decode(),
+        dialect,
+        _access(provider, dialect, target.authority, inputs),
+        life=life,
+        model=model.upstream_model,
+        provider=model.provider,
+    )
 
 
-def _credential_line(provider: Provider, inputs: Inputs) -> bytes:
-    """Return the header line with a provider's key; none without a key, or with one that cannot stand in a header."""
+def _access(provider: Provider, dialect: Dialect, authority: bytes, inputs: Inputs) -> Access:
+    """Return how a provider is addressed. A key that cannot stand in a header is not sent; the loader warned of it."""
     key = reveal(provider.credential, inputs).strip()
-    if not key or not key.isascii() or not key.isprintable():
-        return b""
-    return b"%b%b\r\n" % (_CREDENTIALS[provider.auth], key.encode())
+    fields = b"Host: %b\r\n%b%b" % (authority, _JSON, _AGENT)
+    sign = None
+    if dialect.aws_service and not provider.auth and ":" in key:
+        sign = _signer(provider, dialect, key, authority)
+    return Access(fields, provider.auth, key, provider.options, sign)
+
+
+def _signer(provider: Provider, dialect: Dialect, key: str, authority: bytes) -> Sign | None:
+    from busbar_fast.aws.credentials import AccessKeys, BadCredential, parse_credential  # noqa: PLC0415  10 ms of import
+    from busbar_fast.aws.endpoint import find_region  # noqa: PLC0415  as above
+    from busbar_fast.aws.sigv4 import Place  # noqa: PLC0415  as above
+    from busbar_fast.gateway.signing import LaneSigner  # noqa: PLC0415  as above
+
+    try:
+        credential = parse_credential(key)
+    except BadCredential:
+        return None  # the loader warned of it
+    assert isinstance(credential, AccessKeys)  # it has a colon
+    labels = DIALECTS[provider.protocol].region_labels
+    region = str(provider.options.get("region") or find_region(provider.base_url, labels) or _DEFAULT_REGION)
+    return LaneSigner(credential, Place(region.encode(), dialect.aws_service), authority, b"application/json")
 
 
 def _life_before(name: str, model: Model, provider: Provider, before: tuple[Config, Topology] | None) -> Life | None:

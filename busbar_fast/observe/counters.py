@@ -4,9 +4,11 @@ The event loop owns all of them, so moving one is an addition. Names and labels 
 """
 
 from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 
 # Seconds; what is above the last belongs to no bucket but the total.
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+HOPS = ("timeout", "connect", "transient_upstream", "hard_down")  # why a request moved on to another lane
 OUTCOMES = ("ok", "exhausted", "client_error", "error", "client_closed")
 
 
@@ -54,17 +56,26 @@ def outcome_of(status: int | None) -> str:
 class Tallies:
     """Every tally by dialect and pool; a pool that is not configured counts as `unresolved`."""
 
-    __slots__ = ("_pools", "_tallies", "auth_failures", "failovers")
+    __slots__ = ("_pools", "_tallies", "attempts", "auth_failures", "failovers")
 
     def __init__(self) -> None:
         self._pools: frozenset[str] = frozenset()
         self._tallies: dict[tuple[str, str], Tally] = {}
         self.auth_failures: dict[str, int] = {}
+        self.attempts: dict[tuple[str, str], int] = {}  # by pool and lane
         self.failovers: dict[tuple[str, str], int] = {}  # by pool and reason
 
-    def know(self, dialects: list[str], pools: list[str]) -> None:
-        """Show these from now on, with zeros where nothing happened yet; what is known already goes on."""
+    def know(self, dialects: list[str], pools: Mapping[str, Iterable[str]]) -> None:
+        """Show these from now on, with zeros where nothing happened yet; what is known already goes on.
+
+        `pools` lists the lanes of each pool; a model that is asked for by itself is a pool of one.
+        """
         self._pools = frozenset(pools)
+        for pool, lanes in pools.items():
+            for lane in lanes:
+                self.attempts.setdefault((pool, lane), 0)
+            for reason in HOPS:
+                self.failovers.setdefault((pool, reason), 0)
         for dialect in dialects:
             self.auth_failures.setdefault(dialect, 0)
             for pool in (*pools, UNRESOLVED):
@@ -73,6 +84,10 @@ class Tallies:
     def of(self, dialect: str, pool: str) -> Tally:
         """Return the tally of a dialect and a pool."""
         return self._tallies[dialect, pool if pool in self._pools else UNRESOLVED]
+
+    def is_shown(self, pool: str) -> bool:
+        """Say whether a pool is configured now."""
+        return pool in self._pools
 
     @property
     def rows(self) -> list[tuple[str, str, Tally]]:

@@ -64,6 +64,7 @@ class Exchange(Strand):
         "has_continued",
         "head",
         "phase",
+        "status",
     )
 
     def __init__(
@@ -84,6 +85,7 @@ class Exchange(Strand):
         self._taken_bytes = 0
 
         self.phase = _PENDING
+        self.status = 0  # of the answer, once there is one
         self.closes = False
         self._held = b""
         self._left = 0  # payload bytes still owed, or CHUNKED, or UNTIL_CLOSE
@@ -176,6 +178,7 @@ class Exchange(Strand):
     def reply(self, status: int, fields: bytes, body: bytes) -> None:
         """Answer as a whole, in one write."""
         self.phase = REPLY[self.phase]
+        self.status = status
         closes = self.closes = self._must_close()
         if has_body(status):
             framing = b"Content-Length: %d\r\n" % len(body)
@@ -188,6 +191,7 @@ class Exchange(Strand):
     def start(self, status: int, fields: bytes, length: int | None = None, *, close: bool = False) -> None:
         """Begin an answer; without a length it is chunked, or lasts until the connection closes on HTTP/1.0."""
         self.phase = START[self.phase]
+        self.status = status
         framing = b""
         if not has_body(status):
             self._is_mute = True

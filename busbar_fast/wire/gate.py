@@ -25,10 +25,10 @@ class _Turn:
 class Gate:
     """See the module. `most` 0 lets everybody in; `patience_s` 0 turns the excess away at once."""
 
-    __slots__ = ("_is_admitting", "_line", "_most", "_patience_s", "inside", "shed")
+    __slots__ = ("_is_admitting", "_line", "_patience_s", "inside", "most", "shed")
 
     def __init__(self, most: int, patience_s: float) -> None:
-        self._most = most
+        self.most = most
         self._patience_s = patience_s
         self._line: deque[_Turn] = deque()
         self._is_admitting = False
@@ -36,17 +36,23 @@ class Gate:
         self.shed = 0
 
     def __repr__(self) -> str:
-        return f"<Gate inside={self.inside} of {self._most} waiting={len(self._line)}>"
+        return f"<Gate inside={self.inside} of {self.most} waiting={len(self._line)}>"
 
     @property
     def waiting(self) -> int:
         """How many strands stand in line."""
         return len(self._line)
 
+    def maybe_enter(self) -> Self | None:
+        """Return the gate if nobody has to wait, to be held by a `with` at once; else None."""
+        if not self.has_room:
+            return None
+        self.inside += 1
+        return self
+
     async def enter(self, strand: Strand) -> Self:
         """Return the gate, to be held by a `with` at once. Raise Overloaded when the line does not move in time."""
-        if self.has_room:
-            self.inside += 1
+        if self.maybe_enter() is not None:
             return self
         if self._patience_s == 0:
             raise self._turn_away()
@@ -69,11 +75,12 @@ class Gate:
 
     def __exit__(self, *_: object) -> None:
         self.inside -= 1
-        self._admit()
+        if self._line:
+            self._admit()
 
     def resize(self, most: int, patience_s: float | None = None) -> None:
         """Let in another number from now on, and let newcomers wait for another time; who is inside stays."""
-        self._most = most
+        self.most = most
         if patience_s is not None:
             self._patience_s = patience_s
         self._admit()
@@ -89,7 +96,7 @@ class Gate:
     @property
     def has_room(self) -> bool:
         """Whether the next one would not have to wait."""
-        return self._most == 0 or (self.inside < self._most and not self._line)
+        return self.most == 0 or (self.inside < self.most and not self._line)
 
     def _admit(self) -> None:
         """Let in whoever is next. A strand that leaves while it is being let in finds this loop running already."""
@@ -97,7 +104,7 @@ class Gate:
             return
         self._is_admitting = True
         try:
-            while self._line and (self.inside < self._most or self._most == 0):
+            while self._line and (self.inside < self.most or self.most == 0):
                 turn = self._line.popleft()
                 turn.has_come = True
                 self.inside += 1

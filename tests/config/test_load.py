@@ -88,13 +88,12 @@ def test_what_was_read_is_remembered(tmp_path: Path) -> None:
 def test_missing_features_are_kept_apart(tmp_path: Path) -> None:
     """Config §1: a right key whose feature is missing refuses nothing while it is only checked."""
     text = (
-        "providers: {p: {api_key: none, protocol: cohere, base_url: 'https://u'}, "
-        "q: {api_key: none, protocol: gemini, base_url: 'https://u'}}\nmodels: {m: {provider: p}}\n"
-        "auth: {mode: token, client_tokens: [t]}\n"
+        "providers: {p: {api_key: none, protocol: openai, base_url: 'https://u', stream_usage: false}}\n"
+        "models: {m: {provider: p, attempt_timeout_ms: 5}}\nauth: {mode: token, client_tokens: [t]}\n"
     )
     loaded = read(tmp_path, text)
     assert loaded.config is not None
-    assert paths_of(loaded.complaints.unavailable) == ["auth.mode", "providers.p.protocol"]
+    assert paths_of(loaded.complaints.unavailable) == ["providers.p.stream_usage", "models.m.attempt_timeout_ms"]
 
 
 def test_every_error_has_the_line_it_is_about(tmp_path: Path) -> None:

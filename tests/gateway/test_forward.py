@@ -2,16 +2,19 @@
 
 import pytest
 
-from busbar_fast.gateway.forward import choose, name_model, read_model
-from busbar_fast.gateway.lanes import Lane, Member
+from busbar_fast.dialects.registry import speak
+from busbar_fast.gateway.forward import choose, read_model
+from busbar_fast.gateway.lanes import Lane, LanePool, Member
 from busbar_fast.wire.gate import Gate
 from busbar_fast.wire.json_scan import find_members
 from tests.fakes import FakeLoop, ProbeStrand
 
+SPOKEN = speak("openai")
+
 
 def member(name: str, weight: int = 1, cap: int | None = None, inside: int = 0) -> Member:
     """Return a member whose lane has so many requests on it."""
-    made = Member(Lane(name, None, b"/", b""), weight)  # type: ignore[arg-type]
+    made = Member(Lane(name, None, "/", SPOKEN), weight)  # type: ignore[arg-type]
     made.lane.life.gate = Gate(cap or 0, 1.0)
     for _ in range(inside):
         stay(made.lane.life.gate)
@@ -31,7 +34,7 @@ def stay(gate: Gate) -> None:
 
 def picks(members: list[Member], count: int) -> str:
     """Return whose turn it is so many times."""
-    chosen = [choose(members, []) for _ in range(count)]
+    chosen = [choose(LanePool("p", tuple(members)).serving(SPOKEN), []) for _ in range(count)]
     return "".join(one.lane.name for one in chosen if one is not None)
 
 
@@ -43,9 +46,18 @@ def test_turns_follow_weights() -> None:
 def test_drained_member_has_no_turn() -> None:
     """Config §6.3 `weight`: 0 is never picked, not even when nobody else is there."""
     assert picks([member("a", 0), member("b")], 3) == "bbb"
-    assert choose([member("a", 0)], []) is None
+    assert LanePool("p", (member("a", 0),)).serving(SPOKEN) == ()
     tried = member("b")
-    assert choose([member("a", 0), tried], [tried]) is None
+    assert choose([tried], [tried]) is None
+
+
+def test_member_of_another_dialect_has_no_turn() -> None:
+    """Reliability §1: without translation a client reaches the members that speak as it does, and no others."""
+    pool = LanePool("p", (member("a"), member("b")))
+    pool.members[0].lane.dialect = speak("cohere")
+    assert [one.lane.name for one in pool.serving(SPOKEN)] == ["b"]
+    assert [one.lane.name for one in pool.serving(speak("cohere"))] == ["a"]
+    assert pool.serving(speak("gemini")) == ()
 
 
 def test_full_lane_is_passed_over() -> None:
@@ -83,15 +95,15 @@ def test_full_member_is_better_than_a_failed_one() -> None:
         (b'{"model":1,"model":"b"}', "b", b'{"model":"up","model":"up"}'),
         (b'{"model":"b","model":1}', None, b'{"model":"up","model":"up"}'),
         (b'{"\\u006dodel":"b"}', "b", b'{"\\u006dodel":"up"}'),
-        (b'{"x":{"model":"b"},"y":["model"]}', None, b'{"x":{"model":"b"},"y":["model"]}'),
+        (b'{"x":{"model":"b"},"y":["model"]}', None, b'{"model":"up","x":{"model":"b"},"y":["model"]}'),
         (b'{"model":null}', None, b'{"model":"up"}'),
         (b'{"model":"\\ud83d\\ude00"}', "\U0001f600", b'{"model":"up"}'),
-        (b"{}", None, b"{}"),
+        (b"{}", None, b'{"model":"up"}'),
     ],
 )
 def test_model_is_read_and_named_wherever_it_stands(body: bytes, name: str | None, named: bytes) -> None:
-    """Config §14 X5: of several the last counts, and every one of them is replaced, whatever it held."""
+    """Config §14 X5: of several the last counts, every one is replaced, whatever it held; a missing one is added."""
     spans = find_members(body, (b"model",)).get(b"model", [])
     assert read_model(body, spans) == name
-    assert name_model(body, spans, b'"up"') == named
-    assert name_model(body, spans, None) is body
+    assert Lane("a", None, "/", SPOKEN, model="up").name_model(body, spans) == named  # type: ignore[arg-type]
+    assert Lane("a", None, "/", SPOKEN).name_model(body, spans) is body  # type: ignore[arg-type]

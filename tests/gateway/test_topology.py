@@ -11,7 +11,8 @@ from busbar_fast.config.schema import NONE, Config, Health, Limits, Model, Polic
 from busbar_fast.config.schema import Member as MemberRecord
 from busbar_fast.config.schema import Pool as PoolRecord
 from busbar_fast.config.secrets import NoSecret
-from busbar_fast.dialects.registry import DIALECTS
+from busbar_fast.dialects.asks import Ask, Operation
+from busbar_fast.dialects.registry import DIALECTS, speak
 from busbar_fast.gateway.lanes import Lane
 from busbar_fast.gateway.topology import LazyPolicy, Topology, build
 from busbar_fast.wire.limits import UpstreamLimits
@@ -69,9 +70,12 @@ def upstreams() -> Pool:
     return Pool(dial, FakeLoop().new_wheel(), choose_parser(), UpstreamLimits())  # type: ignore[arg-type]
 
 
+ASK = Ask(speak("openai"), Operation.CONVERSE)
+
+
 def request_of(lane: Lane) -> bytes:
     """Return a request as a lane sends it."""
-    return lane.encode_request(b"POST", b"{}")
+    return lane.encode_head(ASK, b"", b"{}", in_stream=False, callers_key=None) + b"{}"
 
 
 def test_names_are_pools_then_lanes(upstreams: Pool) -> None:
@@ -112,7 +116,7 @@ def test_credential_is_a_line_or_none(upstreams: Pool, key: str, auth: str, line
     assert request.startswith(b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\n")
     assert request.endswith(b"Content-Length: 2\r\n\r\n{}")
     rest = request.partition(b"User-Agent: ")[2].partition(b"\r\n")[2]
-    assert rest == line + b"Content-Length: 2\r\n\r\n{}"
+    assert rest == b"Accept: application/json\r\n" + line + b"Content-Length: 2\r\n\r\n{}"
 
 
 def test_unreadable_key_changes_nothing(upstreams: Pool, tmp_path: Path) -> None:

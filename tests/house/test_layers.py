@@ -62,7 +62,7 @@ TABLE = {
     ),
     "busbar_fast.boot": Row("cli", "", active=True),
     "busbar_fast.cli": Row(ANYTHING, ANYTHING, active=True),
-    "busbar_fast.demo": Row("gateway mock wire errors clock", active=True),
+    "busbar_fast.demo": Row("gateway dialects mock wire errors clock", active=True),
     "busbar_fast.options": Row(),
     "busbar_fast.__main__": Row("boot"),
 }
@@ -116,7 +116,7 @@ def is_allowed(module: Module, target: str) -> bool:
     if top == OURS:
         if is_pure(module.dotted) and any(target == io or target.startswith(f"{io}.") for io in IO_SHELF):
             return False
-        return target == f"{OURS}.__version__" or target.startswith(f"{name}.") or is_within(target, row.ours)
+        return target in (f"{OURS}.__version__", name) or target.startswith(f"{name}.") or is_within(target, row.ours)
     if top in ACTIVE:
         return row.active or module.dotted in IO_SHELF
     return top in sys.stdlib_module_names or top in row.foreign.split()

@@ -20,7 +20,7 @@ DIALECTS = {"anthropic", "bedrock", "cohere", "gemini", "openai"}
 DIALECT_PACKAGES = ("busbar_fast/dialects/", "busbar_fast/mock/", "busbar_fast/catalog/")
 
 # Texts shown to people that name a client library: path → the dialects it may name.
-SHOWN_TEXTS = {"busbar_fast/demo.py": {"openai"}}
+SHOWN_TEXTS = {"busbar_fast/demo.py": {"openai", "anthropic", "bedrock", "cohere"}, "busbar_fast/options.py": DIALECTS}
 
 
 def names_in(module: Module) -> Iterator[tuple[int, str]]:

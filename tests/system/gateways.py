@@ -5,8 +5,10 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from busbar_fast.dialects.registry import speak, speak_all
+from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
-from busbar_fast.gateway.lanes import Lane, LanePool, Member
+from busbar_fast.gateway.lanes import Access, Lane, LanePool, Member
 from busbar_fast.gateway.topology import Topology
 from busbar_fast.mock.script import Script
 from busbar_fast.mock.server import MockBackend
@@ -18,8 +20,9 @@ from busbar_fast.wire.pool import OriginKey, Pool
 from busbar_fast.wire.service import new_wheel
 from tests.system.serving import Serve, Site
 
-CHAT = b"/v1/chat/completions"
-FIELDS = b"Host: h\r\nContent-Type: application/json\r\n"
+CHAT = "/v1/chat/completions"
+CHAT_DIALECT = speak("openai")
+ACCESS = Access(b"Host: h\r\nContent-Type: application/json\r\n", key="k")
 DOWN = "down"  # instead of a script: nobody listens there
 Fate = Script | None | str
 
@@ -71,12 +74,13 @@ async def gateway_over(serve: Serve, parser: str, *fates: Fate, limits: Limits |
         pool = Pool(dialer.dial, wheel, choose_parser(parser), upstream_limits)
         stack.callback(pool.close)
         lanes = [
-            Lane(name, pool.origin(OriginKey(is_tls=False, host="127.0.0.1", port=port)), CHAT, FIELDS)
+            Lane(name, pool.origin(OriginKey(is_tls=False, host="127.0.0.1", port=port)), CHAT, CHAT_DIALECT, ACCESS)
             for name, port in zip("abcdef", ports, strict=False)
         ]
         limits = limits or Limits()
         gate = Gate(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
-        gateway = Gateway(Topology(lanes, [LanePool("demo", tuple(map(Member, lanes)))]), gate)
+        topology = Topology(lanes, [LanePool("demo", tuple(map(Member, lanes)))])
+        gateway = Gateway(topology, gate, speak_all(), Admission("none"))
         async with serve(gateway.serve, limits) as front:
             gateway.service = front.service
             yield Front(front, lanes, backends)

@@ -126,10 +126,10 @@ def test_failover_shows_in_the_log_only() -> None:
                 assert answer.choices[0].message.content == SAID
                 with client.chat.completions.create(model="demo", messages=TURNS, stream=True) as chunks:
                     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == SAID
-            assert [model.id for model in client.models.list()] == ["demo", "steady", "flaky"]
+            assert next(iter(client.models.list())).id == "demo"
         code, log = running.end()
         assert code == 0
-        assert "lane flaky answered 503, trying another" in log
+        assert "lane flaky-openai answered 503, trying another" in log
         assert log.count("answered 200") == 8
         assert "Traceback" not in log
 

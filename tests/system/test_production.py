@@ -243,7 +243,7 @@ async def test_names_lead_to_lanes_and_the_model_is_rewritten(place: Deployment,
             ):
                 answer = await program.chat(body)
                 assert (answer.status, answer.body) == (200, b'{"id":"x"}')
-            assert (await program.chat(b'{"model":"vendor/a"}')).status == 404
+            assert (await program.chat(b'{"model":"vendor/a"}')).status == 400
             assert await program.end() == 0
         assert [body for *_, body in recorder.seen] == [
             b'{"model":"vendor/a","x":{"model":"a"}}',

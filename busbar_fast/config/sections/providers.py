@@ -125,7 +125,7 @@ class Merger:
 
     def merge(self, section: Section, name: str, health: Health) -> Provider | None:
         """Return the provider of a deployment's entry, None if it cannot be made sense of."""
-        section.put_off("health", "error_map", *self._vocabulary.provider_options)
+        section.put_off("health", "error_map", *self._vocabulary.later_options)
         own = read_entry(section, self._vocabulary, health)
         credential = _read_credential(section, self._inputs)
         allow_plaintext = section.flag("allow_plaintext", default=False)

@@ -1,6 +1,5 @@
-"""The OpenAI chat dialect, as far as it is spoken today: its route and its errors."""
+"""The OpenAI chat dialect, which also speaks for paths that no dialect claims."""
 
-from busbar_fast.dialects.openai_chat.faults import encode_fault
-from busbar_fast.dialects.openai_chat.models import encode_models
+from busbar_fast.dialects.openai_chat.requests import DIALECT
 
-__all__ = ["encode_fault", "encode_models"]
+__all__ = ["DIALECT"]

@@ -1,16 +1,11 @@
-"""Errors as the vendor words them, so that its SDKs raise their own classes."""
+"""Errors as the vendor words them for chat, so that its SDKs raise their own classes. Knows no route."""
 
-import orjson
-
-_KINDS = {
-    401: "authentication_error",
-    403: "permission_error",
-    429: "rate_limit_error",
-}
+from busbar_fast.dialects.asks import Ask
+from busbar_fast.dialects.dialect import Refusal
+from busbar_fast.dialects.faults import Fault
+from busbar_fast.dialects.openai_shared import encode_refusal
 
 
-def encode_fault(status: int, message: str, *, param: str | None = None, code: str | None = None) -> bytes:
-    """Return the error envelope for a status; half a surrogate pair, which a client may spell, becomes a `?`."""
-    message = message.encode("utf-8", "replace").decode()
-    kind = _KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})
+def refuse(fault: Fault, ask: Ask | None, raw_id: bytes) -> Refusal:
+    """Return a refusal in the vendor's words."""
+    return encode_refusal(fault, ask, raw_id, "api_error")

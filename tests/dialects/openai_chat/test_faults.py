@@ -1,53 +1,100 @@
-"""Errors in OpenAI's shape."""
+"""Refusals of the chat dialect, as its client sees them."""
 
+import openai
 import orjson
 import pytest
 
-from busbar_fast.dialects.openai_chat.faults import encode_fault
+from busbar_fast.dialects.asks import Operation
+from busbar_fast.dialects.faults import Fault, Kind
+from busbar_fast.dialects.openai_chat import DIALECT
+from busbar_fast.dialects.openai_chat.faults import refuse
+from tests.dialects.openai_chat.official import Wire, header_pairs
+
+ASK = DIALECT.claim(b"/v1/chat/completions", b"", {})
+RAW_ID = b"req_0123456789abcdef0123456789abcdef"
+
+# Kind, status, what the client raises, type, code.
+ROWS = [
+    (Kind.MALFORMED, 400, openai.BadRequestError, "invalid_request_error", None),
+    (Kind.UNAUTHENTICATED, 401, openai.AuthenticationError, "authentication_error", "invalid_api_key"),
+    (Kind.FORBIDDEN, 403, openai.PermissionDeniedError, "permission_error", None),
+    (Kind.UNKNOWN_MODEL, 404, openai.NotFoundError, "not_found_error", "model_not_found"),
+    (Kind.UNKNOWN_PATH, 404, openai.NotFoundError, "not_found_error", None),
+    (Kind.WRONG_METHOD, 405, openai.APIStatusError, "invalid_request_error", None),
+    (Kind.TOO_LARGE, 413, openai.APIStatusError, "invalid_request_error", None),
+    (Kind.RATE_LIMITED, 429, openai.RateLimitError, "rate_limit_error", None),
+    (Kind.OVER_BUDGET, 429, openai.RateLimitError, "insufficient_quota", "insufficient_quota"),
+    (Kind.OVERLOADED, 503, openai.InternalServerError, "server_error", None),
+    (Kind.TIMED_OUT, 504, openai.InternalServerError, "server_error", None),
+    (Kind.UNREADABLE, 502, openai.InternalServerError, "api_error", None),
+    (Kind.INTERNAL, 500, openai.InternalServerError, "api_error", None),
+]
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (400, "invalid_request_error"),
-        (401, "authentication_error"),
-        (403, "permission_error"),
-        (404, "invalid_request_error"),
-        (413, "invalid_request_error"),
-        (429, "rate_limit_error"),
-        (499, "invalid_request_error"),
-        (500, "server_error"),
-        (503, "server_error"),
-        (529, "server_error"),
-    ],
-)
-def test_kind_follows_from_the_status(status: int, kind: str) -> None:
-    """Statuses with a word of their own have it, the others are the client's or the server's fault."""
-    assert orjson.loads(encode_fault(status, "no"))["error"]["type"] == kind
+def raised(fault: Fault, retries: int = 0) -> tuple[openai.APIStatusError, int]:
+    """Return what the client raises for a refusal and how often it tried."""
+    wire = Wire(refuse(fault, ASK, RAW_ID), retries=retries)
+    with pytest.raises(openai.APIStatusError) as caught:
+        wire.client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
+    return caught.value, len(wire.paths)
 
 
-def test_envelope_has_all_four_members() -> None:
-    """Clients read param and code, so both are there even when they say nothing."""
-    assert encode_fault(400, "no") == (
-        b'{"error":{"message":"no","type":"invalid_request_error","param":null,"code":null}}'
+def test_every_kind_has_its_row() -> None:
+    """Nothing the gateway may refuse for is missing in the table."""
+    assert [row[0] for row in ROWS] == list(Kind)
+
+
+@pytest.mark.parametrize(("kind", "status", "error_class", "error_type", "code"), ROWS)
+def test_client_raises_its_own_class(
+    kind: Kind, status: int, error_class: type[openai.APIStatusError], error_type: str, code: str | None
+) -> None:
+    """OpenAI cases 55 and 56, §10 and §11: status, class, type, code and request id are the vendor's."""
+    error, _ = raised(Fault(kind, "no luck", param="model"))
+    assert type(error) is error_class
+    assert error.status_code == status
+    assert error.body == {"message": "no luck", "type": error_type, "param": "model", "code": code}
+    assert error.request_id == RAW_ID.decode()
+    assert str(error) == f"Error code: {status} - no luck"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.OVER_BUDGET])
+def test_client_waits_as_long_as_it_is_told(kind: Kind) -> None:
+    """OpenAI §10: a refusal that says when to come back has a Retry-After."""
+    pairs = header_pairs(refuse(Fault(kind, retry_after_s=17), ASK, RAW_ID).fields)
+    assert pairs == [(b"Content-Type", b"application/json"), (b"x-request-id", RAW_ID), (b"Retry-After", b"17")]
+
+
+def test_client_does_not_retry_over_budget() -> None:
+    """Governance case 30: a spent budget is no 402, names no time and tells the client not to come back."""
+    error, tries = raised(Fault(Kind.OVER_BUDGET, retry_after_s=17), retries=2)
+    assert (error.status_code, error.code, error.type, tries) == (429, "insufficient_quota", "insufficient_quota", 1)
+    assert error.response.headers["x-should-retry"] == "false"
+    assert "retry-after" not in error.response.headers
+
+
+def test_client_retries_a_rate_limit() -> None:
+    """A rate limit is one that the client tries again by itself."""
+    assert raised(Fault(Kind.RATE_LIMITED, retry_after_s=0), retries=1)[1] == 2
+
+
+def test_unknown_path_is_answered_without_an_ask() -> None:
+    """OpenAI §1: this is also the envelope of paths that nobody claims."""
+    refusal = refuse(Fault(Kind.UNKNOWN_PATH, name="GET /v1/harbour"), None, RAW_ID)
+    assert refusal.status == 404
+    assert refusal.body == (
+        b'{"error":{"message":"Invalid URL (GET /v1/harbour)","type":"not_found_error","param":null,"code":null}}'
     )
-    assert orjson.loads(encode_fault(404, "no", param="model", code="model_not_found"))["error"] == {
-        "message": "no",
-        "type": "invalid_request_error",
-        "param": "model",
-        "code": "model_not_found",
+
+
+def test_rejected_key_is_worded_as_everywhere() -> None:
+    """Governance §1.4: the message of the vendor, to the letter."""
+    assert ASK is not None
+    assert ASK.operation is Operation.CONVERSE
+    assert orjson.loads(refuse(Fault(Kind.UNAUTHENTICATED), ASK, RAW_ID).body) == {
+        "error": {
+            "message": "Incorrect API key provided.",
+            "type": "authentication_error",
+            "param": None,
+            "code": "invalid_api_key",
+        }
     }
-
-
-@pytest.mark.parametrize(
-    ("message", "shown"),
-    [
-        ('a"b\\c\r\nd\x00', 'a"b\\c\r\nd\x00'),
-        ("Grüße 🙂", "Grüße 🙂"),
-        ("half \ud83d of a pair", "half ? of a pair"),
-        ("\udc00\ud800", "??"),
-    ],
-)
-def test_message_may_quote_anything(message: str, shown: str) -> None:
-    """Text that a client chose is escaped, and what UTF-8 cannot spell is replaced."""
-    assert orjson.loads(encode_fault(404, message))["error"]["message"] == shown

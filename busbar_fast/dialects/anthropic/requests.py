@@ -1,0 +1,185 @@
+"""The dialect as the gateway asks for it: which paths are its own, and how a request to a lane is addressed.
+
+It must not know where a request goes or what its body says. What costs an import (refusals, lists of models) waits in
+modules beside this one until it is needed; taps are in `usage`.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from busbar_fast.dialects.anthropic.usage import new_tap
+from busbar_fast.dialects.asks import Ask, Operation
+from busbar_fast.dialects.dialect import Dialect, Refusal, UsageTap
+from busbar_fast.dialects.faults import Fault
+from busbar_fast.wire.heads import Fields, select_fields
+
+_MESSAGES: Final = b"/v1/messages"
+_COUNT_TOKENS: Final = b"/v1/messages/count_tokens"
+_BELOW: Final = b"/v1/messages/"
+_MODELS: Final = b"/v1/models"
+
+_VERSION: Final = b"anthropic-version"
+_FORWARDED: Final = (b"anthropic-beta", b"anthropic-user-profile-id", b"anthropic-workspace-id")
+
+_LIMITED: Final = ("requests", "tokens", "input-tokens", "output-tokens")
+_RATE_LIMITS: Final = tuple(
+    f"anthropic-ratelimit-{thing}-{fact}".encode() for thing in _LIMITED for fact in ("limit", "remaining", "reset")
+)
+
+_STYLES: Final = {"bearer": b"Authorization: Bearer ", "api-key": b"api-key: ", "x-api-key": b"x-api-key: "}
+_API_KEY: Final = "sk-ant-api"
+_OAUTH_TOKEN: Final = "sk-ant-oat"  # noqa: S105  what such tokens begin with
+_OAUTH_BETA: Final = b"anthropic-beta: oauth-2025-04-20\r\n"
+
+# Ids are a prefix, `01` and 22 characters of base58. The first 232 values of a byte are four rounds of the alphabet;
+# the rest would favour some characters and are thrown away.
+_BASE58: Final = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_ID_CHARACTERS: Final = 22
+_LETTERS: Final = (_BASE58 * 5)[:256]
+_UNFAIR: Final = bytes(range(232, 256))
+
+_replace_escapes = re.compile(rb"%([0-9A-Fa-f]{2})").sub
+
+
+class Anthropic(Dialect):
+    """Anthropic's Messages API."""
+
+    id_field = b"request-id"
+    relayed = (b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry", *_RATE_LIMITS)
+
+    def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:
+        """Return what is asked for; every path that ends in `/v1/messages` or goes on behind it is ours.
+
+        The list of models stands on a path that several vendors share; who names a version of this API means ours.
+        """
+        if path == _MESSAGES:
+            return Ask(self, Operation.CONVERSE, query=_kept_query(query))
+        if path.endswith(_MESSAGES):
+            return self._claim_named(path[: -len(_MESSAGES)], Operation.CONVERSE, query)
+        if path.endswith(_COUNT_TOKENS):
+            return self._claim_named(path[: -len(_COUNT_TOKENS)], Operation.COUNT_TOKENS, query)
+        if _BELOW in path:
+            return self._claim_nothing()
+        if path.startswith(_MODELS) and _VERSION in fields:
+            return self._claim_models(path[len(_MODELS) :])
+        return None
+
+    def _claim_named(self, front: bytes, operation: Operation, query: bytes) -> Ask:
+        """Return what a path asks for that has a name, or a provider and a name, in front of the usual one."""
+        names = [_decode_segment(segment) for segment in front.split(b"/")[1:]]
+        if len(names) > 2 or not all(names):
+            return self._claim_nothing()
+        return Ask(
+            self,
+            operation,
+            name=names[-1] if names else None,
+            provider=names[0] if len(names) == 2 else None,
+            in_stream=False if operation is Operation.COUNT_TOKENS else None,
+            query=_kept_query(query),
+        )
+
+    def _claim_models(self, rest: bytes) -> Ask | None:
+        if not rest:
+            return Ask(self, Operation.LIST_MODELS)
+        if not rest.startswith(b"/"):
+            return None
+        name = None if b"/" in rest[1:] else _decode_segment(rest[1:])
+        return Ask(self, Operation.SHOW_MODEL, name=name) if name else self._claim_nothing()
+
+    def _claim_nothing(self) -> Ask:
+        return Ask(self, Operation.NOTHING)
+
+    def upstream_path(self, path: str, ask: Ask, *, in_stream: bool) -> str:  # noqa: ARG002  the body says it
+        """Return the path of a lane, with the query of the client behind the lane's own; the lane's members win."""
+        front, _, query = path.partition("?")
+        if ask.operation is Operation.COUNT_TOKENS:
+            front += "/count_tokens"
+        if ask.query:
+            own = {pair.partition("=")[0] for pair in query.split("&")}
+            pairs = [pair for pair in ask.query.decode("ascii").split("&") if pair.partition("=")[0] not in own]
+            query = "&".join([query, *pairs] if query else pairs)
+        return f"{front}?{query}" if query else front
+
+    def credential(self, style: str, key: str, *, is_callers: bool = False) -> bytes:
+        """Return the line for a key: in the style asked for, else as the key begins, else as it came here."""
+        bare = key.lstrip(" \t")
+        if not bare or not bare.isascii() or not bare.replace("\t", " ").isprintable():
+            return b""
+        if bare.startswith(_API_KEY):
+            key, usual = bare, "x-api-key"
+        elif is_callers or bare.startswith(_OAUTH_TOKEN):
+            usual = "bearer"
+        else:
+            usual = "x-api-key"
+        return b"%b%b\r\n" % (_STYLES[style or usual], key.encode("ascii"))
+
+    def needed_betas(self, key: str) -> bytes:
+        """Return the header line that has to go with a key: OAuth tokens are refused without theirs.
+
+        The field is a list, so the line may stand beside another one that a client sent.
+        """
+        return _OAUTH_BETA if key.lstrip(" \t").startswith(_OAUTH_TOKEN) else b""
+
+    def upstream_fields(self, options: Mapping[str, str | bool], *, in_stream: bool) -> bytes:  # noqa: ARG002
+        """Return what is accepted, the same for streams; the version depends on the client, see below."""
+        return b"Accept: application/json\r\n"
+
+    def forwarded_fields(self, fields: Fields, options: Mapping[str, str | bool]) -> bytes:
+        """Return the version and what else travels on; the provider's version serves a client that names none."""
+        version = fields.get(_VERSION) or str(options["anthropic_version"]).encode()
+        return b"%b: %b\r\n%b" % (_VERSION, version, select_fields(fields, _FORWARDED))
+
+    def encode_fault(self, fault: Fault, ask: Ask | None, raw_id: bytes) -> Refusal:  # noqa: ARG002
+        from busbar_fast.dialects.anthropic import faults  # noqa: PLC0415  its JSON writer is slow to import
+
+        return faults.encode_fault(fault, raw_id)
+
+    def encode_models(self, names: list[str], created_s: int) -> bytes:
+        from busbar_fast.dialects.anthropic import models  # noqa: PLC0415  its JSON writer is slow to import
+
+        return models.encode_models(names, created_s)
+
+    def encode_model(self, name: str, created_s: int) -> bytes:
+        from busbar_fast.dialects.anthropic import models  # noqa: PLC0415  its JSON writer is slow to import
+
+        return models.encode_model(name, created_s)
+
+    def new_tap(self, content_type: bytes) -> UsageTap:
+        return new_tap(content_type)
+
+    def new_id(self) -> bytes:
+        """Return an id as the vendor makes them: every character of it equally likely."""
+        letters = b""
+        while len(letters) < _ID_CHARACTERS:
+            letters += os.urandom(32).translate(_LETTERS, _UNFAIR)
+        return b"req_01" + letters[:_ID_CHARACTERS]
+
+
+def _kept_query(query: bytes) -> bytes:
+    """Return the query without what may be a credential of this house: `key`, however it is spelt."""
+    if b"key" not in query and b"%" not in query:
+        return query
+    pairs = query.split(b"&")
+    return b"&".join([pair for pair in pairs if _decode(pair.partition(b"=")[0]) != b"key"])
+
+
+def _decode_segment(segment: bytes) -> str | None:
+    """Return the text of a path segment, None if it is none."""
+    try:
+        return _decode(segment).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _decode(raw: bytes) -> bytes:
+    """Return the bytes that percent escapes stand for, decoded once."""
+    return _replace_escapes(_unescape, raw) if b"%" in raw else raw
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(match[1].decode())
+
+
+DIALECT: Final = Anthropic()

@@ -1,0 +1,46 @@
+"""What a request asks for, as far as its path and query say; the body may say the rest."""
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from busbar_fast.dialects.dialect import Dialect
+
+
+class Operation(IntEnum):
+    """What is to be done."""
+
+    CONVERSE = 1  # an answer from a model, whole or streamed
+    COUNT_TOKENS = 2
+    LIST_MODELS = 3
+    SHOW_MODEL = 4
+    NOTHING = 5  # a path of this dialect that offers nothing here: 404 in its words
+
+
+class Ask:
+    """One kind of request; the same path and query always make the same one, so it may be kept and shared."""
+
+    __slots__ = ("dialect", "in_array", "in_stream", "methods", "name", "operation", "provider", "query", "word")
+
+    def __init__(
+        self,
+        dialect: "Dialect",
+        operation: Operation,
+        *,
+        name: str | None = None,
+        provider: str | None = None,
+        in_stream: bool | None = None,
+        in_array: bool = False,
+        query: bytes = b"",
+        word: str = "",
+    ) -> None:
+        self.dialect = dialect
+        self.operation = operation
+        self.name = name  # of a pool or model; None: the body's `model` says it
+        self.provider = provider  # of an ad-hoc call: the model must be one of this provider
+        self.in_stream = in_stream  # None: the body's `stream` says it
+        self.in_array = in_array  # the stream is one JSON array
+        self.query = query  # what of the query travels on
+        self.word = word  # what a refusal names: an action, a version of the API, whatever the dialect needs
+        is_question = operation is Operation.LIST_MODELS or operation is Operation.SHOW_MODEL
+        self.methods: tuple[bytes, ...] = (b"GET", b"HEAD") if is_question else (b"POST",)

@@ -1,0 +1,121 @@
+"""What a client asks for by path, and how a lane of this dialect is asked in turn.
+
+The path says everything: the model in one segment, decoded once, so that an escaped slash of an ARN separates nothing,
+and the operation behind it. Nothing is said in a query. Signing is not done here: whoever writes the request signs it,
+which is why a key of two parts makes no header. This module knows no body and no connection; what needs a JSON encoder
+is imported when the first such answer is written. The gateway calls `DIALECT`.
+"""
+
+import os
+from binascii import unhexlify
+from collections.abc import Mapping
+from typing import Final
+
+from busbar_fast.dialects.asks import Ask, Operation
+from busbar_fast.dialects.dialect import Dialect, Refusal, UsageTap
+from busbar_fast.dialects.faults import Fault
+from busbar_fast.wire.heads import Fields
+
+_START: Final = b"/model/"
+# Ways of another vendor to name a pool or a provider, which may be called `model`.
+_FOREIGN_ENDS: Final = (b"/v1/messages", b"/v1/messages/count_tokens")
+_OPERATIONS: Final = {
+    b"converse": (Operation.CONVERSE, False),
+    b"converse-stream": (Operation.CONVERSE, True),
+    b"count-tokens": (Operation.COUNT_TOKENS, False),
+}
+_WHOLE, _STREAMED, _COUNTED = "/converse", "/converse-stream", "/count-tokens"
+_BEARER: Final = "Authorization: Bearer "
+
+
+class _Bedrock(Dialect):
+    """The dialect as the gateway asks for it."""
+
+    id_field = b"x-amzn-requestid"
+    relayed = (b"content-type", b"retry-after", b"x-amzn-errortype")
+    has_model_in_body = False
+    needs_model_in_body = False
+    aws_service = b"bedrock"
+
+    def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:  # noqa: ARG002  the path says it all
+        """Claim everything below `/model/` but what another vendor's clients put there."""
+        if not path.startswith(_START) or path.endswith(_FOREIGN_ENDS):
+            return None
+        raw_name, _, raw_operation = path[len(_START) :].partition(b"/")
+        found = _OPERATIONS.get(raw_operation)
+        name = None if found is None else _decode(raw_name)
+        word = raw_operation.decode("latin-1")
+        if found is None or not name:
+            return Ask(self, Operation.NOTHING, word=word)
+        operation, in_stream = found
+        return Ask(self, operation, name=name, in_stream=in_stream, word=word)
+
+    def upstream_path(self, path: str, ask: Ask, *, in_stream: bool) -> str:
+        """Return the path with the operation in place; an operator's path that names none of ours is left as it is."""
+        place, question_mark, query = path.partition("?")
+        operation = _STREAMED if in_stream else _COUNTED if ask.operation is Operation.COUNT_TOKENS else _WHOLE
+        for written in (_WHOLE, _STREAMED):
+            if place.endswith(written):
+                return place.removesuffix(written) + operation + question_mark + query
+        return path
+
+    def credential(self, style: str, key: str, *, is_callers: bool = False) -> bytes:
+        """Return one header line; none for a pair of access key and secret, which signs instead of being sent."""
+        key = key.strip()
+        if not key or not key.isascii() or not key.isprintable():
+            return b""
+        if not style and not is_callers and ":" in key:
+            return b""
+        return f"{_BEARER if style in ('', 'bearer') else style + ': '}{key}\r\n".encode()
+
+    def upstream_fields(self, options: Mapping[str, str | bool], *, in_stream: bool) -> bytes:  # noqa: ARG002  of signing
+        """Return what is accepted."""
+        return b"Accept: application/vnd.amazon.eventstream\r\n" if in_stream else b"Accept: application/json\r\n"
+
+    def forwarded_fields(self, fields: Fields, options: Mapping[str, str | bool]) -> bytes:  # noqa: ARG002  has none
+        """Forward nothing: a signature covers our own host, and what an SDK counts are its own attempts."""
+        return b""
+
+    def encode_fault(self, fault: Fault, ask: Ask | None, raw_id: bytes) -> Refusal:
+        """Return a refusal, its name and its id in the head."""
+        from busbar_fast.dialects.bedrock.faults import encode_fault  # noqa: PLC0415  the encoder costs 13 ms
+
+        return encode_fault(fault, ask, raw_id)
+
+    def encode_models(self, names: list[str], created_s: int) -> bytes:  # noqa: ARG002  not told in this dialect
+        """Return the list."""
+        from busbar_fast.dialects.bedrock.models import encode_models  # noqa: PLC0415  the encoder costs 13 ms
+
+        return encode_models(names)
+
+    def encode_model(self, name: str, created_s: int) -> bytes:  # noqa: ARG002  not told in this dialect
+        """Return one entry of the list."""
+        from busbar_fast.dialects.bedrock.models import encode_model  # noqa: PLC0415  the encoder costs 13 ms
+
+        return encode_model(name)
+
+    def new_tap(self, content_type: bytes) -> UsageTap:
+        """Return a tap for frames or for one document."""
+        from busbar_fast.dialects.bedrock.usage import new_tap  # noqa: PLC0415  nothing to count before an answer
+
+        return new_tap(content_type)
+
+    def new_id(self) -> bytes:
+        """Return a random UUID, version 4."""
+        raw = bytearray(os.urandom(16))
+        raw[6] = raw[6] & 0x0F | 0x40
+        raw[8] = raw[8] & 0x3F | 0x80
+        digits = raw.hex()
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])).encode()
+
+
+def _decode(raw: bytes) -> str | None:
+    """Return a segment with its escapes resolved, once; None if it is no UTF-8."""
+    first, *others = raw.split(b"%")
+    try:
+        return (first + b"".join([unhexlify(part[:2].ljust(2)) + part[2:] for part in others])).decode()
+    except ValueError:
+        return None
+
+
+DIALECT: Final = _Bedrock()

@@ -1,0 +1,129 @@
+"""What a dialect is to the gateway: its paths, its refusals, its headers, its way of counting.
+
+Each dialect is a folder that exports one `DIALECT`, a subclass of `Dialect`. A dialect turns bytes into bytes; it knows
+neither sockets nor other dialects, and nobody asks for its name to decide something.
+"""
+
+from collections.abc import Mapping
+from random import getrandbits  # ids must differ, not be secret
+from typing import NamedTuple, Protocol
+
+from busbar_fast.dialects.asks import Ask
+from busbar_fast.dialects.faults import Fault
+from busbar_fast.wire.heads import Fields
+
+JSON = b"Content-Type: application/json\r\n"
+
+
+class Refusal(NamedTuple):
+    """An answer of our own: status, whole header lines, body."""
+
+    status: int
+    fields: bytes
+    body: bytes
+
+
+class Usage(NamedTuple):
+    """Tokens as one answer counts them: what went in (cache reads included) and what came out."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+class UsageTap:
+    """Watches the bytes of one answer go by and finds its usage; never changes or holds back a byte."""
+
+    def feed(self, piece: bytes) -> None:
+        """Look at the next bytes of the body, unframed, cut anywhere."""
+        raise NotImplementedError
+
+    def maybe_usage(self) -> Usage | None:
+        """Return what was found so far."""
+        raise NotImplementedError
+
+
+class Reframer(Protocol):
+    """Gives an upstream's stream another frame, its payloads untouched."""
+
+    def feed(self, piece: bytes) -> bytes:
+        """Return what the next bytes of the stream, cut anywhere, become."""
+
+    def finish(self) -> bytes:
+        """Return what the end of the stream becomes."""
+
+    def fail(self, fault: Fault) -> bytes:
+        """Return how a stream ends that broke off, for a client that has a part of it."""
+
+    def whole(self, document: bytes) -> bytes:
+        """Return what an answer becomes that was not streamed after all."""
+
+
+class Dialect:
+    """One dialect."""
+
+    # Lower-case name of the header in which an answer carries its id; empty where the vendor has none.
+    id_field = b""
+    # What else of an upstream's head may reach a client of the same dialect.
+    relayed: tuple[bytes, ...] = (b"content-type", b"retry-after")
+    # Whether a client may put its key into the query.
+    has_key_in_query = False
+    # Whether the model stands in the body: it is replaced there, and added where the vendor could not do without.
+    has_model_in_body = True
+    needs_model_in_body = True
+    # Whose signatures a request carries when the key is a pair; empty where keys are shown as they are.
+    aws_service = b""
+
+    def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:
+        """Return what a request to this raw path asks for, None if the path is not this dialect's.
+
+        Segments that are captured are percent-decoded once, here. The header fields break ties on shared paths only.
+        """
+        raise NotImplementedError
+
+    def upstream_path(self, path: str, ask: Ask, *, in_stream: bool) -> str:
+        """Return the path of a lane for what is asked; `path` is the one for a whole conversation, the model in it."""
+        raise NotImplementedError
+
+    def credential(self, style: str, key: str, *, is_callers: bool = False) -> bytes:
+        """Return the header line that carries a key; nothing if it cannot stand in a header or there is none.
+
+        `style` is the provider's `auth`, empty for the dialect's own way; `is_callers` says that the key is the
+        client's own, passed on.
+        """
+        raise NotImplementedError
+
+    def needed_betas(self, key: str) -> bytes:  # noqa: ARG002  most dialects need none
+        """Return the header line that a key of this kind needs beside it; nothing for most."""
+        return b""
+
+    def upstream_fields(self, options: Mapping[str, str | bool], *, in_stream: bool) -> bytes:
+        """Return header lines that every request to a lane carries: what is accepted, a version of the API."""
+        raise NotImplementedError
+
+    def forwarded_fields(self, fields: Fields, options: Mapping[str, str | bool]) -> bytes:
+        """Return the header lines of a client that travel on, in place of the like-named ones above."""
+        raise NotImplementedError
+
+    def encode_fault(self, fault: Fault, ask: Ask | None, raw_id: bytes) -> Refusal:
+        """Return a refusal in the vendor's words; `raw_id` is the id of this answer, `ask` is None if nobody knows."""
+        raise NotImplementedError
+
+    def encode_models(self, names: list[str], created_s: int) -> bytes:
+        """Return the list of what can be asked for."""
+        raise NotImplementedError
+
+    def encode_model(self, name: str, created_s: int) -> bytes:
+        """Return one entry of that list."""
+        raise NotImplementedError
+
+    def new_tap(self, content_type: bytes) -> UsageTap:
+        """Return a tap for an answer of this type."""
+        raise NotImplementedError
+
+    def new_reframer(self, ask: Ask) -> Reframer | None:  # noqa: ARG002  most dialects have one frame only
+        """Return what turns an upstream's stream into the frame that was asked for; None if it is that already."""
+        return None
+
+    def new_id(self) -> bytes:
+        """Return an id for an answer that has none."""
+        return b"req_%032x" % getrandbits(128)

@@ -1,0 +1,59 @@
+"""Routes of the chat dialect, and of everything about models that no other dialect wants.
+
+Has to be asked last: `/v1/models` and what lies below is claimed here without a look at the header fields, and other
+dialects have the first say there. Knows neither bodies nor answers.
+"""
+
+import re
+
+from busbar_fast.dialects.asks import Ask, Operation
+from busbar_fast.dialects.dialect import Refusal, UsageTap
+from busbar_fast.dialects.faults import Fault
+from busbar_fast.dialects.openai_chat.faults import refuse
+from busbar_fast.dialects.openai_chat.usage import new_tap
+from busbar_fast.dialects.openai_shared import OpenAIDialect
+from busbar_fast.wire.heads import Fields
+
+_BELOW_MODELS = (b"/v1/models/", b"/models/")
+
+_replace_escapes = re.compile(rb"%([0-9A-Fa-f]{2})").sub
+
+
+class OpenAIChat(OpenAIDialect):
+    """Chat completions. The SDK appends `/chat/completions` to a base URL that may or may not end in `/v1`."""
+
+    def __init__(self) -> None:
+        converse = Ask(self, Operation.CONVERSE)
+        models = Ask(self, Operation.LIST_MODELS)
+        self._nothing = Ask(self, Operation.NOTHING)
+        self._asks = {
+            b"/v1/chat/completions": converse,
+            b"/chat/completions": converse,
+            b"/v1/models": models,
+            b"/models": models,
+        }
+
+    def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:  # noqa: ARG002  neither says anything
+        ask = self._asks.get(path)
+        if ask is None and path.startswith(_BELOW_MODELS):
+            return self._ask_for_model(path.partition(b"/models/")[2])
+        return ask
+
+    def _ask_for_model(self, segment: bytes) -> Ask | None:
+        """Return what a path asks for that ends in the name of a model."""
+        if not segment or b"/" in segment:
+            return None
+        try:
+            name = _replace_escapes(lambda match: bytes.fromhex(match[1].decode()), segment).decode()
+        except UnicodeDecodeError:
+            return self._nothing
+        return Ask(self, Operation.SHOW_MODEL, name=name)
+
+    def encode_fault(self, fault: Fault, ask: Ask | None, raw_id: bytes) -> Refusal:
+        return refuse(fault, ask, raw_id)
+
+    def new_tap(self, content_type: bytes) -> UsageTap:
+        return new_tap(content_type)
+
+
+DIALECT = OpenAIChat()

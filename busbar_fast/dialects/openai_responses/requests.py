@@ -1,0 +1,35 @@
+"""Routes of the Responses dialect: answers can be asked for, kept ones cannot. Knows neither bodies nor answers."""
+
+from busbar_fast.dialects.asks import Ask, Operation
+from busbar_fast.dialects.dialect import Refusal, UsageTap
+from busbar_fast.dialects.faults import Fault
+from busbar_fast.dialects.openai_responses.faults import refuse
+from busbar_fast.dialects.openai_responses.usage import new_tap
+from busbar_fast.dialects.openai_shared import OpenAIDialect
+from busbar_fast.wire.heads import Fields
+
+_KEPT = (b"/v1/responses/", b"/responses/")
+
+
+class OpenAIResponses(OpenAIDialect):
+    """The Responses API. The SDK appends `/responses` to a base URL that may or may not end in `/v1`."""
+
+    def __init__(self) -> None:
+        converse = Ask(self, Operation.CONVERSE)
+        self._nothing = Ask(self, Operation.NOTHING)
+        self._asks = {b"/v1/responses": converse, b"/responses": converse}
+
+    def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:  # noqa: ARG002  neither says anything
+        ask = self._asks.get(path)
+        if ask is None and path.startswith(_KEPT):
+            return self._nothing
+        return ask
+
+    def encode_fault(self, fault: Fault, ask: Ask | None, raw_id: bytes) -> Refusal:
+        return refuse(fault, ask, raw_id)
+
+    def new_tap(self, content_type: bytes) -> UsageTap:
+        return new_tap(content_type)
+
+
+DIALECT = OpenAIResponses()

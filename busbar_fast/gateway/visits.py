@@ -1,0 +1,48 @@
+"""What the head of a request tells before any byte of its body: what is asked for, in which dialect, and by whom.
+
+A client on a keep-alive connection repeats its head, so a visit is kept with it. It belongs to one topology: after a
+reload, which may have changed the tokens as well, the head is read again.
+"""
+
+from collections.abc import Sequence
+
+from busbar_fast.dialects.asks import Ask
+from busbar_fast.dialects.dialect import Dialect
+from busbar_fast.gateway.admission import Admission, caller_token
+from busbar_fast.gateway.topology import Topology
+from busbar_fast.wire.heads import RequestHead
+
+_ADMIN = b"/admin"
+
+
+class Visit:
+    """See the module."""
+
+    __slots__ = ("ask", "dialect", "is_admitted", "path", "token", "topology")
+
+    def __init__(
+        self, head: RequestHead, topology: Topology, admission: Admission, dialects: Sequence[Dialect]
+    ) -> None:
+        path, _, query = head.target.partition(b"?")
+        self.topology = topology
+        self.path = path
+        self.ask = find_ask(path, query, head, dialects)
+        self.dialect = dialects[0] if self.ask is None else self.ask.dialect  # the first speaks for unclaimed paths
+        self.token = caller_token(head.fields, query if self.dialect.has_key_in_query else b"")
+        self.is_admitted = admission.admits(self.token) and not is_admin(path)
+
+
+def is_admin(path: bytes) -> bool:
+    """Say whether a path belongs to the management API, which lets nobody in who comes by this way."""
+    return path == _ADMIN or path.startswith(_ADMIN + b"/")
+
+
+def find_ask(path: bytes, query: bytes, head: RequestHead, dialects: Sequence[Dialect]) -> Ask | None:
+    """Return what a dialect makes of the path; the one for everything else is asked last."""
+    if is_admin(path):
+        return None
+    for dialect in (*dialects[1:], dialects[0]):
+        ask = dialect.claim(path, query, head.fields)
+        if ask is not None:
+            return ask
+    return None

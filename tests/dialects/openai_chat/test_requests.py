@@ -1,0 +1,146 @@
+"""Routes of the chat dialect."""
+
+import subprocess
+import sys
+
+import pytest
+
+from busbar_fast.dialects.asks import Ask, Operation
+from busbar_fast.dialects.dialect import JSON, Refusal, Usage
+from busbar_fast.dialects.faults import Fault, Kind
+from busbar_fast.dialects.openai_chat import DIALECT
+from tests.dialects.openai_chat.official import Wire
+
+ANSWER = Refusal(
+    200,
+    JSON,
+    b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":'
+    b'{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}',
+)
+BASE_URLS = ["http://host/v1", "http://host/v1/", "http://host", "http://host/"]
+
+
+def claimed(path: bytes) -> Ask:
+    """Return what a path asks for; it must be claimed."""
+    ask = DIALECT.claim(path, b"", {})
+    assert ask is not None
+    assert ask.dialect is DIALECT
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("path", "operation", "methods"),
+    [
+        (b"/v1/chat/completions", Operation.CONVERSE, (b"POST",)),
+        (b"/chat/completions", Operation.CONVERSE, (b"POST",)),
+        (b"/v1/models", Operation.LIST_MODELS, (b"GET", b"HEAD")),
+        (b"/models", Operation.LIST_MODELS, (b"GET", b"HEAD")),
+    ],
+)
+def test_fixed_path_is_claimed(path: bytes, operation: Operation, methods: tuple[bytes, ...]) -> None:
+    """OpenAI §1 and §13: the routes with and without the version, the name in the body and nothing of the query."""
+    ask = claimed(path)
+    assert (ask.operation, ask.methods) == (operation, methods)
+    assert (ask.name, ask.provider, ask.in_stream, ask.in_array, ask.query) == (None, None, None, False, b"")
+    assert DIALECT.claim(path, b"key=secret&limit=2", {b"x-api-key": b"k"}) is ask
+
+
+@pytest.mark.parametrize("start", [b"/v1/models/", b"/models/"])
+@pytest.mark.parametrize(
+    ("segment", "name"),
+    [
+        (b"gpt-4o", "gpt-4o"),
+        (b"ft:gpt-4o:acme::abc", "ft:gpt-4o:acme::abc"),
+        (b"meta%2FLlama-3", "meta/Llama-3"),
+        (b"meta%2fLlama-3", "meta/Llama-3"),
+        (b"%C3%A9t%c3%a9", "\u00e9t\u00e9"),
+        (b"100%2525", "100%25"),
+        (b"100%", "100%"),
+        (b"%zz%4", "%zz%4"),
+        (b"a+b%20c", "a+b c"),
+    ],
+)
+def test_model_is_named_by_its_segment(start: bytes, segment: bytes, name: str) -> None:
+    """A segment is decoded once, an escaped slash is part of the name and what is no escape stays."""
+    ask = claimed(start + segment)
+    assert (ask.operation, ask.name, ask.methods) == (Operation.SHOW_MODEL, name, (b"GET", b"HEAD"))
+
+
+@pytest.mark.parametrize("segment", [b"%FF", b"a%C3", b"\xff", b"%ED%A0%80"])
+def test_segment_that_is_no_text_offers_nothing(segment: bytes) -> None:
+    """A name that is not UTF-8 cannot be anybody's."""
+    assert claimed(b"/v1/models/" + segment).operation is Operation.NOTHING
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"",
+        b"/",
+        b"*",
+        b"/v1",
+        b"/v1/chat",
+        b"/v1/chat/completions/",
+        b"/v1/chat/completions/x",
+        b"/V1/chat/completions",
+        b"/v1/chat/%63ompletions",
+        b"//v1/chat/completions",
+        b"/v1/models/",
+        b"/models/",
+        b"/v1/models/a/b",
+        b"/v1/modelsx",
+        b"/v2/models/a",
+        b"/v1/embeddings",
+        b"/v1/completions",
+        b"/v1/messages",
+    ],
+)
+def test_other_path_is_not_claimed(path: bytes) -> None:
+    """Paths are compared byte by byte; what nobody offers is nobody's."""
+    assert DIALECT.claim(path, b"", {}) is None
+
+
+@pytest.mark.parametrize("base_url", BASE_URLS)
+def test_client_reaches_the_chat_route(base_url: str) -> None:
+    """OpenAI case 62: whether its base URL ends in the version or not, the client posts to a path of ours."""
+    wire = Wire(ANSWER, base_url=base_url)
+    completion = wire.client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
+    assert completion.choices[0].message.content == "hi"
+    assert [claimed(path).operation for path in wire.paths] == [Operation.CONVERSE]
+
+
+@pytest.mark.parametrize("base_url", BASE_URLS)
+def test_client_lists_the_models(base_url: str) -> None:
+    """OpenAI case 67: the client reads our list."""
+    wire = Wire(Refusal(200, JSON, DIALECT.encode_models(["pool", "gpt-4o"], 1_760_000_000)), base_url=base_url)
+    models = list(wire.client.models.list())
+    assert [(model.id, model.created, model.object) for model in models] == [
+        ("pool", 1_760_000_000, "model"),
+        ("gpt-4o", 1_760_000_000, "model"),
+    ]
+    assert [claimed(path).operation for path in wire.paths] == [Operation.LIST_MODELS]
+
+
+@pytest.mark.parametrize("base_url", BASE_URLS)
+@pytest.mark.parametrize("name", ["gpt-4o", "meta/Llama-3:8b", "\u00e9 %"])
+def test_client_shows_one_model(base_url: str, name: str) -> None:
+    """OpenAI §13: the client asks for one entry of the list, and its name survives the way."""
+    wire = Wire(Refusal(200, JSON, DIALECT.encode_model(name, 7)), base_url=base_url)
+    model = wire.client.models.retrieve(name)
+    assert (model.id, model.created) == (name, 7)
+    asked = claimed(wire.paths[0])
+    assert (asked.operation, asked.name) == (Operation.SHOW_MODEL, name)
+
+
+def test_refusals_and_taps_are_those_of_chat() -> None:
+    """The dialect hands on to its modules."""
+    assert DIALECT.encode_fault(Fault(Kind.INTERNAL), None, b"req_1").status == 500
+    tap = DIALECT.new_tap(b"application/json")
+    tap.feed(b'{"usage":{"prompt_tokens":1,"completion_tokens":2}}')
+    assert tap.maybe_usage() == Usage(1, 2)
+
+
+def test_loading_the_dialect_loads_no_encoder() -> None:
+    """A start does not wait for orjson."""
+    code = "import sys, busbar_fast.dialects.openai_chat as chat; chat.DIALECT; sys.exit('orjson' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

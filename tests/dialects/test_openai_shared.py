@@ -1,0 +1,433 @@
+"""What the two dialects of OpenAI share: keys, errors, lists, taps."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from busbar_fast.dialects.asks import Ask, Operation
+from busbar_fast.dialects.dialect import Usage, UsageTap
+from busbar_fast.dialects.faults import Fault, Kind
+from busbar_fast.dialects.openai_shared import (
+    MAX_COUNT,
+    USAGE_CAP_BYTES,
+    DocumentTap,
+    OpenAIDialect,
+    StreamTap,
+    Words,
+    encode_error,
+    encode_refusal,
+    new_usage_tap,
+    read_usage,
+)
+from tests.wire.twins import cut_at, events_by_the_book, every_cut
+
+PROPERTY = settings(derandomize=True, deadline=None, max_examples=200)
+
+DIALECT = OpenAIDialect()
+ASK = Ask(DIALECT, Operation.CONVERSE)
+WORDS = Words(b"taken", b"given", b"details", (b"hit", b"cached"))
+FLAT = (b"usage",)
+NESTED = (b"response", b"usage")
+USAGE = b'{"taken":31,"given":18}'
+FOUND = Usage(31, 18)
+
+
+def fed(tap: UsageTap, pieces: Iterable[bytes]) -> Usage | None:
+    """Return what a tap has found once the pieces went by."""
+    for piece in pieces:
+        tap.feed(piece)
+    return tap.maybe_usage()
+
+
+# Keys and header fields.
+
+
+@pytest.mark.parametrize(
+    ("style", "line"),
+    [
+        ("", b"Authorization: Bearer sk-1\r\n"),
+        ("bearer", b"Authorization: Bearer sk-1\r\n"),
+        ("api-key", b"api-key: sk-1\r\n"),
+        ("x-api-key", b"x-api-key: sk-1\r\n"),
+    ],
+)
+def test_key_is_sent_in_the_style_of_the_provider(style: str, line: bytes) -> None:
+    """OpenAI case 60 and config §5: a bearer token unless the provider says otherwise, blanks around it gone."""
+    assert DIALECT.credential(style, "sk-1") == line
+    assert DIALECT.credential(style, " sk-1\n") == line
+    assert DIALECT.credential(style, "sk-1", is_callers=True) == line
+
+
+@pytest.mark.parametrize("key", ["", "sk\n1", "sk\r\nx: y", "sk\x001", "sk\x7f", "sk\t1", "schl\u00fcssel", "\ud800"])
+def test_key_that_cannot_stand_in_a_header_is_not_sent(key: str) -> None:
+    """OpenAI case 59 and Responses case 70: no header line at all, and no crash."""
+    assert DIALECT.credential("", key) == b""
+    assert DIALECT.credential("", key, is_callers=True) == b""
+
+
+def test_callers_key_is_passed_on_to_the_letter() -> None:
+    """Governance §1.2: a caller's token is not trimmed."""
+    assert DIALECT.credential("", " sk 1 ", is_callers=True) == b"Authorization: Bearer  sk 1 \r\n"
+    assert DIALECT.credential("", "sk-1\n", is_callers=True) == b""
+    assert DIALECT.credential("", " ") == b""
+
+
+def test_fields_say_what_is_accepted_and_nothing_travels_on() -> None:
+    """OpenAI §1: Accept follows the stream, and a client's organisation, project and beta fields stay here."""
+    assert DIALECT.upstream_fields({}, in_stream=True) == b"Accept: text/event-stream\r\n"
+    assert DIALECT.upstream_fields({}, in_stream=False) == b"Accept: application/json\r\n"
+    fields = {b"openai-organization": b"o", b"openai-project": b"p", b"openai-beta": b"b", b"accept": b"*/*"}
+    assert DIALECT.forwarded_fields(fields, {}) == b""
+    assert DIALECT.id_field == b"x-request-id"
+    assert re.fullmatch(rb"req_[0-9a-f]{32}", DIALECT.new_id())
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/chat/completions", "/v1/responses", "/openai/deployments/d/chat/completions?api-version=2024-10-21", ""],
+)
+@pytest.mark.parametrize("in_stream", [False, True])
+def test_path_of_a_lane_is_the_path(path: str, *, in_stream: bool) -> None:
+    """OpenAI §1: the body says what else there is to say, and an operator's path keeps its query."""
+    assert DIALECT.upstream_path(path, ASK, in_stream=in_stream) == path
+
+
+# Lists of models.
+
+
+def test_each_name_is_a_row_in_order() -> None:
+    """OpenAI §13: names keep their order and share the time at which the gateway started."""
+    assert orjson.loads(DIALECT.encode_models(["demo", 'odd "name"'], 1_760_000_000)) == {
+        "object": "list",
+        "data": [
+            {"id": "demo", "object": "model", "created": 1_760_000_000, "owned_by": "system"},
+            {"id": 'odd "name"', "object": "model", "created": 1_760_000_000, "owned_by": "system"},
+        ],
+    }
+    assert DIALECT.encode_models([], 0) == b'{"object":"list","data":[]}'
+
+
+def test_one_model_is_a_row_of_the_list() -> None:
+    """OpenAI §13: one entry looks as it does in the list."""
+    assert DIALECT.encode_model("a", 7) == b'{"id":"a","object":"model","created":7,"owned_by":"system"}'
+
+
+# Errors.
+
+
+def test_envelope_has_all_four_members() -> None:
+    """OpenAI §10: clients read param and code, so both are there even when they say nothing."""
+    assert encode_error("no", "api_error", None, None) == (
+        b'{"error":{"message":"no","type":"api_error","param":null,"code":null}}'
+    )
+    assert encode_error("no", "k", "p", "c") == b'{"error":{"message":"no","type":"k","param":"p","code":"c"}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('a"b\\c\r\nd\x00', 'a"b\\c\r\nd\x00'),
+        ("Gr\u00fc\u00dfe \U0001f642", "Gr\u00fc\u00dfe \U0001f642"),
+        ("half \ud83d of a pair", "half ? of a pair"),
+        ("\udc00\ud800", "??"),
+    ],
+)
+def test_text_of_a_client_may_be_anything(text: str, shown: str) -> None:
+    """Text that a client chose is escaped, and what UTF-8 cannot spell is replaced."""
+    error = orjson.loads(encode_error(text, "k", text, None))["error"]
+    assert (error["message"], error["param"]) == (shown, shown)
+    refusal = encode_refusal(Fault(Kind.UNKNOWN_MODEL, name=text), ASK, b"", "k")
+    assert f"`{shown}`" in orjson.loads(refusal.body)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "ask", "message"),
+    [
+        (Kind.UNKNOWN_MODEL, "m", ASK, "The model `m` does not exist or you do not have access to it."),
+        (Kind.UNKNOWN_MODEL, "", ASK, "The requested model does not exist."),
+        (Kind.UNKNOWN_PATH, "GET /x", None, "Invalid URL (GET /x)"),
+        (Kind.UNKNOWN_PATH, "", None, "Invalid URL"),
+        (Kind.WRONG_METHOD, "PUT", ASK, "Only POST requests are accepted."),
+        (Kind.WRONG_METHOD, "", Ask(DIALECT, Operation.LIST_MODELS), "Only GET and HEAD requests are accepted."),
+        (Kind.WRONG_METHOD, "PUT", None, "Method not allowed."),
+        (Kind.FORBIDDEN, "m", ASK, "You do not have access to the requested model."),
+    ],
+)
+def test_usual_words_name_what_is_wrong(kind: Kind, name: str, ask: Ask | None, message: str) -> None:
+    """The vendor repeats names of models and paths; a forbidden one is not repeated, so that all such bodies agree."""
+    assert orjson.loads(encode_refusal(Fault(kind, name=name), ask, b"", "k").body)["error"]["message"] == message
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("raw_id", [b"", b"req_1"])
+def test_refusal_of_any_kind_is_whole(kind: Kind, raw_id: bytes) -> None:
+    """Every kind has a status, its header lines and words that do not tell on a gateway."""
+    refusal = encode_refusal(Fault(kind, retry_after_s=3), None, raw_id, "failure")
+    assert 400 <= refusal.status <= 504
+    lines = refusal.fields.removesuffix(b"\r\n").split(b"\r\n")
+    assert lines[0] == b"Content-Type: application/json"
+    assert (b"x-request-id: req_1" in lines) is bool(raw_id)
+    assert lines[-1] == (b"x-should-retry: false" if kind is Kind.OVER_BUDGET else b"Retry-After: 3")
+    error = orjson.loads(refusal.body)["error"]
+    assert list(error) == ["message", "type", "param", "code"]
+    assert error["message"]
+    assert (error["type"] == "failure") is (kind in (Kind.UNREADABLE, Kind.INTERNAL))
+    revealing = r"pool|lane|upstream|proxy|gateway|busbar|virtual|governance|translat|overloaded_error|provider"
+    assert not re.search(revealing, refusal.body.decode(), re.IGNORECASE)
+
+
+def test_message_of_the_gateway_comes_before_the_usual_words() -> None:
+    """A fault that brings its own text keeps it, and has no Retry-After unless it says when."""
+    refusal = encode_refusal(Fault(Kind.UNKNOWN_MODEL, "not here", name="m", param="model"), ASK, b"", "k")
+    assert refusal == (
+        404,
+        b"Content-Type: application/json\r\n",
+        b'{"error":{"message":"not here","type":"not_found_error","param":"model","code":"model_not_found"}}',
+    )
+
+
+# Reading a usage value.
+
+
+@pytest.mark.parametrize(
+    ("raw", "usage"),
+    [
+        (b'{"taken":31,"given":18}', Usage(31, 18)),
+        (b' { "given" : 18 , "taken" : 31 , "total" : 49 } ', Usage(31, 18)),
+        (b'{"taken":31}', Usage(31, 0)),
+        (b'{"given":18}', Usage(0, 18)),
+        (b'{"taken":1,"given":2,"taken":31}', Usage(31, 2)),
+        (b'{"taken":0,"given":0}', Usage(0, 0)),
+        (b'{"taken":-5,"given":2}', Usage(0, 2)),
+        (b'{"taken":null,"given":"2"}', None),
+        (b'{"taken":1.5,"given":1e3}', None),
+        (b'{"total":5}', None),
+        (b'{"hit":5,"details":{"cached_tokens":5}}', None),
+        (b"{}", None),
+        (b"null", None),
+        (b"7", None),
+        (b"[]", None),
+        (b"", None),
+        (b'{"taken":31,"given":18', None),
+        (b'{"taken":31 "given":18}', None),
+        (b'{"taken":1,"details":%b1%b}' % (b"[" * 200, b"]" * 200), None),
+        (b'{"taken":10,"given":1,"details":{"cached_tokens":4,"cache_write_tokens":3}}', Usage(10, 1)),
+        (b'{"taken":6,"given":1,"details":{"cached_tokens":4,"cache_write_tokens":3}}', Usage(7, 1)),
+        (b'{"taken":6,"given":1,"details":{"cache_write_tokens":9}}', Usage(9, 1)),
+        (b'{"taken":6,"given":1,"details":{"cached_tokens":9,"cached_tokens":8}}', Usage(8, 1)),
+        (b'{"taken":6,"given":1,"details":null}', Usage(6, 1)),
+        (b'{"taken":6,"given":1,"details":7}', Usage(6, 1)),
+        (b'{"taken":6,"given":1,"details":{]}', None),
+        (b'{"taken":6,"given":1,"details":{"a" 1}}', None),
+        (b'{"taken":6,"given":1,"hit":7}', Usage(7, 1)),
+        (b'{"taken":6,"given":1,"cached":8,"hit":7}', Usage(7, 1)),
+        (b'{"taken":6,"given":1,"cached":8,"hit":null}', Usage(8, 1)),
+        (b'{"taken":6,"given":1,"details":{"cached_tokens":2},"hit":9}', Usage(6, 1)),
+        (b'{"taken":18446744073709551615,"given":99999999999999999999}', Usage(MAX_COUNT, MAX_COUNT)),
+        (b'{"taken":1,"given":%b}' % (b"9" * 5000), Usage(1, MAX_COUNT)),
+        (
+            b'{"taken":1,"given":2,"details":{"cached_tokens":%b,"cache_write_tokens":9}}' % (b"9" * 30),
+            Usage(MAX_COUNT, 2),
+        ),
+    ],
+)
+def test_usage_is_read(raw: bytes, usage: Usage | None) -> None:
+    """OpenAI case 49 and Responses case 58: nothing underflows, overflows or raises, and an absent part counts zero."""
+    assert read_usage(raw, WORDS) == usage
+
+
+# Documents.
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "usage"),
+    [
+        (FLAT, b'{"a":"\xc3\xa9\\"usage\\":{","usage":%b}' % USAGE, FOUND),
+        (FLAT, b'{"us\\u0061ge":%b,"a":[{"usage":{"taken":1}}]}\r\n' % USAGE, FOUND),
+        (FLAT, b'{"usage":{"taken":1},"usage":%b}' % USAGE, FOUND),
+        (FLAT, b'{"usage":%b,"usage":null}' % USAGE, FOUND),
+        (FLAT, b'{"usage":null}', None),
+        (FLAT, b'{"usage":12}', None),
+        (FLAT, b'{"response":{"usage":%b}}' % USAGE, None),
+        (FLAT, b"[%b]" % USAGE, None),
+        (FLAT, b"<html>usage</html>", None),
+        (FLAT, b"", None),
+        (FLAT, b"}{", None),
+        (FLAT, b'{"usage":%b}}' % USAGE, None),
+        (FLAT, b'{"usage":%b,"a":%b1%b}' % (USAGE, b"[" * 200, b"]" * 200), None),
+        (FLAT, b'{"usage":%b' % USAGE, FOUND),
+        (FLAT, b'{"usage":{"taken":31,"given":18', None),
+        (NESTED, b'{"type":"x","response":{"usage":%b,"b":1},"c":2}' % USAGE, FOUND),
+        (NESTED, b'{"r\\u0065sponse":{"a":[],"usage":%b}}' % USAGE, FOUND),
+        (NESTED, b'{"usage":%b}' % USAGE, None),
+        (NESTED, b'{"response":"usage"}', None),
+        (NESTED, b'{"response":null}', None),
+        (NESTED, b'{"response":{"usage":{"taken":1}},"response":{"usage":%b}}' % USAGE, FOUND),
+    ],
+)
+def test_document_cut_anywhere_counts_the_same(path: tuple[bytes, ...], document: bytes, usage: Usage | None) -> None:
+    """The value is found on its path and nowhere else, whatever surrounds it and however it arrives."""
+    for pieces in every_cut(document):
+        assert fed(DocumentTap(path, WORDS), pieces) == usage
+
+
+@pytest.mark.parametrize("piece_bytes", [1_000, 50_000, 200_000])
+def test_huge_usage_is_not_kept(piece_bytes: int) -> None:
+    """A value beyond the cap counts nothing, and one behind it is found."""
+    padding = b" " * USAGE_CAP_BYTES
+    document = b'{"usage":{%b"taken":1},"x":1,"usage":%b}' % (padding, USAGE)
+    places = list(range(0, len(document), piece_bytes))
+    assert fed(DocumentTap(FLAT, WORDS), cut_at(document, places)) == FOUND
+    assert fed(DocumentTap(FLAT, WORDS), cut_at(document[: len(padding) + 30] + b"}", places)) is None
+    fitting = b'{"usage":%b}' % USAGE.replace(b"}", padding[: -len(USAGE)] + b"}")
+    assert fed(DocumentTap(FLAT, WORDS), cut_at(fitting, places)) == FOUND
+
+
+def test_many_usages_do_not_pile_up() -> None:
+    """What was read is forgotten, also when a document consists of nothing else."""
+    tap = DocumentTap(FLAT, WORDS)
+    tap.feed(b"{" + b'"usage":{"taken":1},' * 1_000)
+    root: Any = tap._root
+    assert root._scanner.found == {}
+    assert fed(tap, [b'"usage":%b}' % USAGE]) == FOUND
+
+
+def test_type_decides_between_document_and_stream() -> None:
+    """An event stream has events, anything else is one document."""
+    for content_type in (b"text/event-stream", b"TEXT/Event-Stream;charset=utf-8"):
+        assert (
+            fed(new_usage_tap(content_type, WORDS, FLAT, NESTED), [b'data: {"response":{"usage":%b}}\n\n' % USAGE])
+            == FOUND
+        )
+    for content_type in (b"application/json", b"", b"text/plain"):
+        assert fed(new_usage_tap(content_type, WORDS, FLAT, NESTED), [b'{"usage":%b}' % USAGE]) == FOUND
+
+
+# Streams.
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize(
+    ("stream", "usage"),
+    [
+        (b'data: {"usage":%b}\n\n' % USAGE, FOUND),
+        (b'data:{"usage":%b}\n\ndata: {"usage":null}\n\ndata: {"usage" : null}\n\ndata: [DONE]\n\n' % USAGE, FOUND),
+        (b'data: {"usage":{"taken":1}}\n\ndata: {"usage":%b}\n\ndata: {"usage":{}}\n\n' % USAGE, FOUND),
+        (b': hello\n\nevent: x\nid: 7\ndata: {"usage":%b}\n: usage"\n\n' % USAGE, FOUND),
+        (b'data: {\ndata: "usage":\ndata:  %b\ndata\ndata:\ndata: }\n\n' % USAGE, FOUND),
+        (b'\n\n\ndata: {"us\\u0061ge":%b}\n\n\n\n' % USAGE, FOUND),
+        (b'data: {"a":"\\u0061 usage\\": {"}\n\ndata: {"usage":%b}\n\n' % USAGE, FOUND),
+        (b'data: {"usage":%b}}\n\ndata: {"x":"usage"}\n\n' % USAGE, None),
+        (b'data: {"usage":%b}' % USAGE, None),
+        (b'data: {"usage":%b,"x\n\n' % USAGE, None),
+        (b'data: {"usage":%b}\n' % USAGE, None),
+        (b'dat: {"usage":%b}\n\nd\n\nevent\n\nDATA: {"usage":%b}\n\n' % (USAGE, USAGE), None),
+        (b'{"usage":%b}\n\n' % USAGE, None),
+        (b'data: usage"\n\ndata: {"usage":\n\ndata: {}\n\n', None),
+        (b"", None),
+    ],
+)
+def test_stream_cut_anywhere_counts_the_same(stream: bytes, usage: Usage | None, end: bytes) -> None:
+    """OpenAI case 47: line ends of every kind, payloads of several lines and cuts anywhere give the same count."""
+    stream = stream.replace(b"\n", end)
+    for pieces in every_cut(stream):
+        assert fed(StreamTap(FLAT, WORDS), pieces) == usage
+
+
+def test_empty_pieces_mean_nothing() -> None:
+    """A piece without bytes is no line end."""
+    assert fed(StreamTap(FLAT, WORDS), [b"", b'data: {"usage":%b}\r' % USAGE, b"", b"\n", b"", b"\r", b""]) == FOUND
+
+
+def test_event_of_any_size_is_read() -> None:
+    """Responses §10: the last event repeats a whole answer, and the usage behind it counts."""
+    stream = b'data: {"text":"%b","usage":%b}\n\n' % (b"tide \\u00e9 " * 100_000, USAGE)
+    assert fed(StreamTap(FLAT, WORDS), cut_at(stream, list(range(0, len(stream), 65_536)))) == FOUND
+
+
+NAMES = st.sampled_from(["usage", "response", "x", 'us\u0061ge"', "\u00e9"])
+COUNTS = st.one_of(st.integers(-2, 50), st.none(), st.just("7"))
+USAGES = st.dictionaries(st.sampled_from(["taken", "given", "hit", "total"]), COUNTS, max_size=4)
+LEAVES = st.one_of(
+    st.none(), st.just("usage"), st.just('"usage":{"taken":9}'), st.just("\u0061\u00e9\U0001f642"), USAGES
+)
+ANSWERS = st.dictionaries(NAMES, st.one_of(LEAVES, st.dictionaries(NAMES, LEAVES, max_size=3)), max_size=4)
+SPELLINGS = st.sampled_from([(",", ":"), (", ", ": "), (" ,  ", "  :\t")])
+
+
+@st.composite
+def payloads(draw: st.DrawFn) -> bytes:
+    """Return a payload, as one line or as several."""
+    indent = draw(st.sampled_from([None, 1]))
+    answer = draw(ANSWERS)
+    text = json.dumps(answer, separators=draw(SPELLINGS), indent=indent, ensure_ascii=draw(st.booleans()))
+    return draw(st.sampled_from([text.encode(), text.encode(), b"[DONE]", text.encode()[: len(text) // 2]]))
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> bytes:
+    """Return a stream of some events with line ends of all kinds."""
+    parts = []
+    for payload in draw(st.lists(payloads(), max_size=5)):
+        lines = [b"data: " + line for line in payload.split(b"\n")]
+        lines = draw(st.sampled_from([[], [b"event: e"], [b": usage"], [b"id: 7", b""]])) + lines
+        end = draw(st.sampled_from([b"\n", b"\r\n", b"\r"]))
+        parts.append(b"".join(line + end for line in [*lines, b""]))
+    return b"".join(parts)
+
+
+def twin(stream: bytes, path: tuple[bytes, ...]) -> Usage | None:
+    """Return the usage of a stream, found with the standard's own algorithm and a parser."""
+    found = None
+    for event in events_by_the_book(stream)[0]:
+        try:
+            value = json.loads(event.payload or b"")
+        except ValueError:
+            continue
+        for name in path:
+            value = value.get(name.decode()) if isinstance(value, dict) else None
+        if isinstance(value, dict):
+            counts = [value.get(name) for name in ("taken", "given", "hit")]
+            taken, given, hit = (count if isinstance(count, int) and count >= 0 else None for count in counts)
+            if taken is not None or given is not None:
+                found = Usage(max(taken or 0, hit or 0), given or 0)
+    return found
+
+
+@PROPERTY
+@given(stream=streams(), places=st.lists(st.integers(0, 400), max_size=6), path=st.sampled_from([FLAT, NESTED]))
+def test_stream_agrees_with_the_twin(stream: bytes, places: list[int], path: tuple[bytes, ...]) -> None:
+    """Whatever the events hold, the tap counts what a parser would."""
+    usage = twin(stream, path)
+    for pieces in ([stream], cut_at(stream, places), [bytes((byte,)) for byte in stream]):
+        assert fed(StreamTap(path, WORDS), pieces) == usage
+
+
+@PROPERTY
+@given(answer=ANSWERS, spelling=SPELLINGS, places=st.lists(st.integers(0, 300), max_size=6))
+def test_document_agrees_with_the_twin(answer: dict[str, Any], spelling: tuple[str, str], places: list[int]) -> None:
+    """A whole body counts as an event that holds it does."""
+    document = json.dumps(answer, separators=spelling).encode()
+    usage = twin(b"data: %b\n\n" % document, FLAT)
+    for pieces in ([document], cut_at(document, places), [bytes((byte,)) for byte in document]):
+        assert fed(DocumentTap(FLAT, WORDS), pieces) == usage
+
+
+@PROPERTY
+@given(
+    noise=st.lists(
+        st.sampled_from([b'data: {"usage":', b"data:", b"{", b"}", b'"', b"\\", b"\n", b"\r", b"1", b"\xff"])
+    )
+)
+def test_no_bytes_make_a_tap_fail(noise: list[bytes]) -> None:
+    """Malformed bytes are ignored, and cutting them elsewhere changes nothing."""
+    stream = b"".join(noise)
+    for path in (FLAT, NESTED):
+        assert fed(StreamTap(path, WORDS), noise) == fed(StreamTap(path, WORDS), [stream])
+        assert fed(DocumentTap(path, WORDS), noise) == fed(DocumentTap(path, WORDS), [stream])

@@ -1,0 +1,46 @@
+"""The six dialects: the facts that the manual states."""
+
+from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS
+
+
+def test_the_dialects_are_those_of_the_manual() -> None:
+    """Config §5: six protocols with their default paths, by name."""
+    assert {name: facts.path for name, facts in DIALECTS.items()} == {
+        "anthropic": "/v1/messages",
+        "openai": "/v1/chat/completions",
+        "gemini": "/v1beta/models/{model}:generateContent",
+        "bedrock": "/model/{model}/converse",
+        "responses": "/v1/responses",
+        "cohere": "/v2/chat",
+    }
+    assert all(facts.name == name for name, facts in DIALECTS.items())
+
+
+def test_options_belong_to_their_dialects() -> None:
+    """Config §14, X8 and X24: which protocol knows which option of a provider or the gateway."""
+    assert {name: dict(facts.provider_options) for name, facts in DIALECTS.items() if facts.provider_options} == {
+        "anthropic": {"anthropic_version": "2023-06-01"},
+        "openai": {"stream_usage": True},
+        "bedrock": {"region": ""},
+    }
+    assert [name for name, facts in DIALECTS.items() if facts.takes_path_base] == ["gemini"]
+    assert {name: dict(facts.settings) for name, facts in DIALECTS.items() if facts.settings} == {
+        "responses": {"stateful_fallback": ("reject", "drop")}
+    }
+
+
+def test_regions_are_known_by_their_labels() -> None:
+    """Config §5: the labels of a host that a region follows."""
+    assert {name: facts.region_labels for name, facts in DIALECTS.items() if facts.region_labels} == {
+        "bedrock": ("bedrock-runtime", "bedrock-runtime-fips", "bedrock", "bedrock-fips")
+    }
+
+
+def test_options_of_models_are_words_or_flags() -> None:
+    """Config §14, X24: the settings that writers look at."""
+    assert MODEL_OPTIONS == {
+        "token_limit_field": ("max_tokens", "max_completion_tokens"),
+        "tool_id_style": ("mistral9", "hex"),
+        "schema_dialect": ("json_schema", "openapi"),
+        "inline_system": (),
+    }
