@@ -17,10 +17,24 @@ class Operation(IntEnum):
     NOTHING = 5  # a path of this dialect that offers nothing here: 404 in its words
 
 
+_CALLS = frozenset((Operation.CONVERSE, Operation.COUNT_TOKENS))
+
+
 class Ask:
     """One kind of request; the same path and query always make the same one, so it may be kept and shared."""
 
-    __slots__ = ("dialect", "in_array", "in_stream", "methods", "name", "operation", "provider", "query", "word")
+    __slots__ = (
+        "dialect",
+        "in_array",
+        "in_stream",
+        "is_call",
+        "methods",
+        "name",
+        "operation",
+        "provider",
+        "query",
+        "word",
+    )
 
     def __init__(
         self,
@@ -42,5 +56,5 @@ class Ask:
         self.in_array = in_array  # the stream is one JSON array
         self.query = query  # what of the query travels on
         self.word = word  # what a refusal names: an action, a version of the API, whatever the dialect needs
-        is_question = operation is Operation.LIST_MODELS or operation is Operation.SHOW_MODEL
-        self.methods: tuple[bytes, ...] = (b"GET", b"HEAD") if is_question else (b"POST",)
+        self.is_call = operation in _CALLS  # a lane is asked
+        self.methods: tuple[bytes, ...] = (b"POST",) if self.is_call else (b"GET", b"HEAD")

@@ -70,6 +70,8 @@ class Dialect:
     # Whether the model stands in the body: it is replaced there, and added where the vendor could not do without.
     has_model_in_body = True
     needs_model_in_body = True
+    # What stands before the name of a model there.
+    before_model = ""
     # Whose signatures a request carries when the key is a pair; empty where keys are shown as they are.
     aws_service = b""
 

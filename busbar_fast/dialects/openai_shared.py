@@ -152,7 +152,7 @@ def encode_refusal(fault: Fault, ask: Ask | None, raw_id: bytes, failure_kind: s
 
 def _usual_message(fault: Fault, ask: Ask | None, row: _Row) -> str:
     """Return the vendor's words, with the name in question where the vendor repeats it."""
-    if fault.kind is Kind.UNKNOWN_MODEL and fault.name:
+    if fault.name and fault.kind in (Kind.UNKNOWN_MODEL, Kind.MALFORMED):
         return f"The model `{fault.name}` does not exist or you do not have access to it."
     if fault.kind is Kind.UNKNOWN_PATH and fault.name:
         return f"Invalid URL ({fault.name})"

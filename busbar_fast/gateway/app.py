@@ -67,7 +67,9 @@ class Gateway:
         if not isinstance(visit, Visit) or visit.topology is not self.topology:
             visit = Visit(head, self.topology, self._admission, self._dialects)
             head.memo = visit
-        if visit.path in _PROBES:
+        if visit.is_call:
+            await self._forward(exchange, visit)
+        elif visit.path in _PROBES:
             self._answer_probe(exchange, visit.path)
         elif not visit.is_admitted:
             self._status.count_auth_failure(visit.dialect)
@@ -76,13 +78,13 @@ class Gateway:
             await self._answer_unclaimed(exchange, visit)
         elif head.method not in visit.ask.methods:
             self._refuse_method(exchange, visit, visit.ask.methods)
-        elif visit.ask.operation is Operation.LIST_MODELS or visit.ask.operation is Operation.SHOW_MODEL:
-            self._show_models(exchange, visit.ask)
         else:
-            await self._forward(exchange, visit, visit.ask)
+            self._show_models(exchange, visit.ask)
 
-    async def _forward(self, exchange: Exchange, visit: Visit, ask: Ask) -> None:
+    async def _forward(self, exchange: Exchange, visit: Visit) -> None:
         """Forward one request and count what became of it, also when its client leaves."""
+        ask = visit.ask
+        assert ask is not None  # else there would be nothing to forward
         began_s = time.monotonic()
         request = Request(exchange, visit, ask, self._status, passes_on=self._admission.passes_on)
         try:

@@ -5,8 +5,10 @@ An attempt that fails before the first byte of its body goes to the next lane; o
 
 import logging
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from busbar_fast.dialects.asks import Ask
+from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.errors import BodyTooLarge, BusbarError, NotJson, Side, TooDeep, UpstreamGarbled
 from busbar_fast.gateway.lanes import Lane, LanePool, Member
@@ -15,7 +17,7 @@ from busbar_fast.gateway.status import Status
 from busbar_fast.gateway.visits import Visit
 from busbar_fast.reliability.selection import pick
 from busbar_fast.wire.exchange import Exchange
-from busbar_fast.wire.heads import select_fields
+from busbar_fast.wire.heads import ResponseHead, end_to_end, select_fields
 from busbar_fast.wire.json_scan import Span, decode_string, find_members, is_true
 from busbar_fast.wire.relay import relay
 from busbar_fast.wire.states import AnswerPhase
@@ -32,6 +34,7 @@ _SHOWN_CHARACTERS = 200  # of a name that a client chose
 _OK = 200
 _TIMED_OUT = 504
 _EVENT_STREAM = b"text/event-stream"
+_PLAIN = b"identity"  # the only content coding that lanes are asked for
 _MOST_BYTES = 32 * 1024 * 1024  # of a document that is put into another frame
 
 
@@ -51,9 +54,9 @@ class Request:
         self.in_stream = False
         self.pool: LanePool | None = None
 
-    async def read(self) -> str | None:
-        """Read the body; return the name that is asked for, None if the body should say it and does not."""
-        self.body = body = await self.exchange.read_body()
+    def read(self, body: bytes) -> str | None:
+        """Take the body; return the name that is asked for, None if the body should say it and does not."""
+        self.body = body
         found = find_members(body, _MEMBERS)
         self.spans = found.get(b"model", [])
         ask = self.ask
@@ -69,7 +72,8 @@ class Request:
 async def forward(request: Request) -> None:
     """Answer one request by one of the lanes of the pool, or by the lane, that it names."""
     try:
-        name = await request.read()
+        body = request.exchange.maybe_body()
+        name = request.read(await request.exchange.read_body() if body is None else body)
     except BodyTooLarge:
         request.refuse(Kind.TOO_LARGE)
         return
@@ -90,13 +94,13 @@ async def forward(request: Request) -> None:
     tried: list[Member] = []
     hop = ""
     while (member := choose(members, tried)) is not None:
-        if tried:
-            request.status.count_hop(pool.name, hop)
-        request.status.count_attempt(pool.name, member.lane.name)
         tried.append(member)
         is_last = len(tried) == len(members)
-        gate = member.lane.life.gate
+        gate = member.gate
         with gate.maybe_enter() or await gate.enter(request.exchange):
+            if hop:
+                request.status.count_hop(pool.name, hop)
+            member.attempts.value += 1
             hop = await attempt(request, member.lane, is_last=is_last)
             if not hop:
                 return
@@ -136,8 +140,7 @@ def choose(members: Sequence[Member], tried: Sequence[Member]) -> Member | None:
     """Return the member whose turn it is among those with room; among all when none has."""
     if len(members) == 1:
         return None if tried else members[0]
-    ready = [member for member in members if member.lane.life.gate.has_room and member not in tried]
-    return pick(ready or [member for member in members if member not in tried])
+    return pick(members, tried, needs_room=True) or pick(members, tried)
 
 
 async def attempt(request: Request, lane: Lane, *, is_last: bool) -> str:
@@ -150,9 +153,9 @@ async def attempt(request: Request, lane: Lane, *, is_last: bool) -> str:
     forwarded = lane.forwarded_fields(exchange.head.fields)
     key = visit.token if request.passes_on else None
     head = lane.encode_head(request.ask, forwarded, body, in_stream=request.in_stream, callers_key=key)
-    whole, apart = (head + body, b"") if len(body) < _APART_BYTES else (head, body)
+    first, apart = (head + body, b"") if len(body) < _APART_BYTES else (head, body)
     try:
-        with await lane.origin.call(exchange, b"POST", whole, visit.topology.wait_s, apart) as upstream:
+        with await lane.origin.call(exchange, b"POST", first, visit.topology.wait_s, apart) as upstream:
             answer = upstream.head
             assert answer is not None
             if answer.status in _WORTH_ANOTHER and not request.passes_on:
@@ -165,7 +168,12 @@ async def attempt(request: Request, lane: Lane, *, is_last: bool) -> str:
                     _log.warning("lane %s refuses its key with %d", lane.name, answer.status)
                     request.refuse(Kind.UNAUTHENTICATED)
                     return ""
-            await pass_on(upstream, request)
+            fields = relayed_fields(answer, visit.dialect)
+            whole = None if request.in_stream else upstream.maybe_whole()
+            if whole is None:
+                await pass_on(upstream, request, fields)
+            else:
+                exchange.reply(answer.status, fields, whole)
     except BusbarError as error:
         if error.side is Side.OURS:
             raise
@@ -180,15 +188,33 @@ async def attempt(request: Request, lane: Lane, *, is_last: bool) -> str:
     return ""
 
 
-async def pass_on(upstream: Upstream, request: Request) -> None:
-    """Give the client the upstream's answer: its bytes under a head of ours."""
+class _Relayed(NamedTuple):
+    """What of one head is passed on in one dialect; lanes of several may share an origin and its heads."""
+
+    dialect: Dialect
+    lines: bytes
+    has_id: bool
+
+
+def relayed_fields(answer: ResponseHead, dialect: Dialect) -> bytes:
+    """Return the header lines of an upstream's answer that the client gets, with an id of ours if it has none.
+
+    Raise UpstreamGarbled if the body is coded in a way that nobody asked for, so that no client could read it.
+    """
+    memo = answer.memo
+    if not isinstance(memo, _Relayed) or memo.dialect is not dialect:
+        if answer.fields.get(b"content-encoding", _PLAIN).lower() != _PLAIN:
+            raise UpstreamGarbled("a content coding that was not accepted")
+        fields = end_to_end(answer.fields)
+        lines = select_fields(fields, (*dialect.relayed, dialect.id_field))
+        memo = answer.memo = _Relayed(dialect, lines, dialect.id_field in fields)
+    return memo.lines if memo.has_id else memo.lines + id_line(dialect)
+
+
+async def pass_on(upstream: Upstream, request: Request, fields: bytes) -> None:
+    """Give the client the upstream's answer as it comes: its bytes under a head of ours."""
     answer, dialect, exchange = upstream.head, request.visit.dialect, request.exchange
     assert answer is not None
-    fields = select_fields(answer.fields, dialect.relayed)
-    if dialect.id_field in answer.fields:
-        fields += select_fields(answer.fields, (dialect.id_field,))
-    else:
-        fields += id_line(dialect)
     reframer = dialect.new_reframer(request.ask) if request.in_stream and answer.status == _OK else None
     if reframer is None:
         await relay(upstream, exchange, answer.status, fields)
@@ -200,18 +226,21 @@ async def pass_on(upstream: Upstream, request: Request) -> None:
             raise UpstreamGarbled("a document larger than any request may be")
         exchange.reply(answer.status, fields, reframer.whole(document))
         return
-    part = await upstream.next_part()
-    exchange.start(answer.status, fields)
     try:
-        while part is not None:
-            exchange.write(reframer.feed(part))
+        while (part := await upstream.next_part()) is not None:
+            if not (shown := reframer.feed(part)):
+                continue
+            if exchange.phase is AnswerPhase.PENDING:  # not before there is something: another lane may still answer
+                exchange.start(answer.status, fields)
+            exchange.write(shown)
             if exchange.is_congested:
                 await exchange.drained()
-            part = await upstream.next_part()
     except BusbarError:
         if exchange.has_begun:  # what the client has becomes valid, and says that it is not all
             exchange.write(reframer.fail(Fault(Kind.UNREADABLE)))
             exchange.finish()
         raise
+    if exchange.phase is AnswerPhase.PENDING:
+        exchange.start(answer.status, fields)
     exchange.write(reframer.finish())
     exchange.finish()

@@ -64,7 +64,8 @@ class Lane:
         self.origin = origin
         self.dialect = dialect
         self.life = life or Life()
-        self.raw_model = None if model is None else encode_string(model)  # None: the body's own is left alone
+        # None: the body's own is left alone
+        self.raw_model = None if model is None else encode_string(dialect.before_model + model)
         self._path = path
         self._access = access
         self._own_key = self._credential(access.key, is_callers=False)
@@ -127,15 +128,31 @@ class Lane:
         return line + self.dialect.needed_betas(key) if line else b""
 
 
+class Count:
+    """How often something happened; shared by what takes each other's place."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+
 class Member:
     """A lane's place in a pool. `credit` belongs to the selection."""
 
-    __slots__ = ("credit", "lane", "weight")
+    __slots__ = ("attempts", "credit", "gate", "lane", "weight")
 
     def __init__(self, lane: Lane, weight: int = 1) -> None:
         self.lane = lane
+        self.gate = lane.life.gate
         self.weight = weight
         self.credit = 0
+        self.attempts = Count()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a request could begin at once."""
+        return self.gate.has_room
 
 
 class LanePool:
@@ -147,6 +164,12 @@ class LanePool:
         self.name = name
         self.members = members
         self._serving: dict[Dialect, tuple[Member, ...]] = {}
+
+    def count_on(self, old: "LanePool | None") -> None:
+        """Go on counting where the pool of this name stopped that was there before."""
+        counts = {} if old is None else {member.lane.name: member.attempts for member in old.members}
+        for member in self.members:
+            member.attempts = counts.get(member.lane.name, member.attempts)
 
     def serving(self, dialect: Dialect) -> tuple[Member, ...]:
         """Return the members that may get a request of this dialect: those that speak it and are not drained."""

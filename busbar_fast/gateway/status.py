@@ -14,7 +14,7 @@ from busbar_fast.gateway.lanes import Lane
 from busbar_fast.gateway.replies import JSON
 from busbar_fast.gateway.topology import Topology
 from busbar_fast.observe import exposition
-from busbar_fast.observe.counters import Tallies
+from busbar_fast.observe.counters import UNRESOLVED, Tallies, Tally
 from busbar_fast.observe.exposition import COUNTER, GAUGE, HISTOGRAM, Family
 from busbar_fast.wire.gate import Gate
 
@@ -28,32 +28,30 @@ METRICS = b"/metrics"
 class Status:
     """Counts what became of requests, and shows it."""
 
-    __slots__ = ("_gate", "_names", "_tallies", "paths", "reloads")
+    __slots__ = ("_cells", "_gate", "_names", "_tallies", "paths", "reloads")
 
     def __init__(self, dialects: Sequence[Dialect], gate: Gate) -> None:
         self._names = {dialect: name_of(dialect) for dialect in dialects}
         self._gate = gate
         self._tallies = Tallies()
+        self._cells: dict[tuple[Dialect, str], Tally] = {}
         self.reloads = {"ok": 0, "error": 0}
         self.paths = (STATS, METRICS)
 
     def know(self, topology: Topology) -> None:
         """Show the pools and models of a topology from now on."""
-        pools = {name: [name] for name in topology.lanes}
-        pools |= {name: [member.lane.name for member in pool.members] for name, pool in topology.pools.items()}
-        self._tallies.know(list(self._names.values()), pools)
+        self._tallies.know(list(self._names.values()), topology.names)
+        names = [*topology.names, UNRESOLVED]
+        self._cells = {(d, name): self._tallies.of(shown, name) for d, shown in self._names.items() for name in names}
 
     def settle(self, dialect: Dialect, pool: str, status: int | None, duration_s: float) -> None:
         """Count one request."""
-        self._tallies.of(self._names[dialect], pool).settle(status, duration_s)
+        cell = self._cells.get((dialect, pool)) or self._cells[dialect, UNRESOLVED]
+        cell.settle(status, duration_s)
 
     def count_auth_failure(self, dialect: Dialect) -> None:
         """Count one caller that was not let in."""
         self._tallies.auth_failures[self._names[dialect]] += 1
-
-    def count_attempt(self, pool: str, lane: str) -> None:
-        """Count one request to a lane."""
-        self._tallies.attempts[pool, lane] += 1
 
     def count_hop(self, pool: str, reason: str) -> None:
         """Count one request that moved on to another lane."""
@@ -64,9 +62,9 @@ class Status:
         if path == STATS:
             return JSON, encode_stats(topology)
         await asyncio.get_running_loop().run_in_executor(None, exposition.load)
-        return exposition.CONTENT_TYPE, exposition.render(self._families(service))
+        return exposition.CONTENT_TYPE, exposition.render(self._families(topology, service))
 
-    def _families(self, service: "Service | None") -> Iterator[Family]:
+    def _families(self, topology: Topology, service: "Service | None") -> Iterator[Family]:
         rows = self._tallies.rows
         who = ("ingress_protocol", "pool")
         outcomes = [((d, p, word), count) for d, p, tally in rows for word, count in tally.outcomes.items()]
@@ -77,7 +75,11 @@ class Status:
         failures = [((name,), count) for name, count in self._tallies.auth_failures.items()]
         text = "Callers that were not let in."
         yield Family(COUNTER, "busbar_auth_failures", text, ("ingress_protocol",), failures)
-        attempts = [(pair, count) for pair, count in self._tallies.attempts.items() if self._tallies.is_shown(pair[0])]
+        attempts = [
+            ((pool.name, member.lane.name), member.attempts.value)
+            for pool in topology.every_pool
+            for member in pool.members
+        ]
         yield Family(COUNTER, "busbar_upstream_attempts", "Requests sent to a lane.", ("pool", "lane"), attempts)
         hops = [(pair, count) for pair, count in self._tallies.failovers.items() if self._tallies.is_shown(pair[0])]
         text = "Requests that moved on to another lane."

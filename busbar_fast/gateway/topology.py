@@ -19,6 +19,7 @@ from busbar_fast.wire.pool import Pool as Upstreams
 
 _AGENT = b"User-Agent: busbar-fast/%b\r\n" % __version__.encode()
 _JSON = b"Content-Type: application/json\r\n"
+_UNCODED = b"Accept-Encoding: identity\r\n"
 _DEFAULT_REGION = "us-east-1"
 
 
@@ -49,9 +50,14 @@ class Topology:
             lane.life.gate.resize(models[name].max_concurrent or 0)
 
     @property
+    def every_pool(self) -> list[LanePool]:
+        """Everything that can be asked for: the pools, and each lane as a pool of its own."""
+        return [*self.pools.values(), *self._singles.values()]
+
+    @property
     def names(self) -> list[str]:
-        """Everything that can be asked for, pools first."""
-        return [*self.pools, *self.lanes]
+        """Everything that can be asked for, pools first, both in alphabetical order."""
+        return [*sorted(self.pools), *sorted(self.lanes)]
 
 
 class LazyPolicy:
@@ -96,7 +102,13 @@ def build(
         life = _life_before(name, model, config.providers[model.provider], before) or Life(model.max_concurrent)
         lanes[name] = _new_lane(name, model, config, upstreams, inputs, life)
     pools = [_new_pool(name, pool, lanes, before) for name, pool in config.pools.items()]
-    return Topology(lanes.values(), pools, config.limits.upstream_request_timeout_secs)
+    made = Topology(lanes.values(), pools, config.limits.upstream_request_timeout_secs)
+    if before is not None:
+        for name in lanes:
+            single = made.find_lane(name)
+            assert single is not None  # each lane has one
+            single.count_on(before[1].find_lane(name))
+    return made
 
 
 def _new_lane(name: str, model: Model, config: Config, upstreams: Upstreams, inputs: Inputs, life: Life) -> Lane:
@@ -121,7 +133,7 @@ def _new_lane(name: str, model: Model, config: Config, upstreams: Upstreams, inp
 def _access(provider: Provider, dialect: Dialect, authority: bytes, inputs: Inputs) -> Access:
     """Return how a provider is addressed. A key that cannot stand in a header is not sent; the loader warned of it."""
     key = reveal(provider.credential, inputs).strip()
-    fields = b"Host: %b\r\n%b%b" % (authority, _JSON, _AGENT)
+    fields = b"Host: %b\r\n%b%b%b" % (authority, _JSON, _UNCODED, _AGENT)
     sign = None
     if dialect.aws_service and not provider.auth and ":" in key:
         sign = _signer(provider, dialect, key, authority)
@@ -162,7 +174,9 @@ def _new_pool(name: str, pool: Pool, lanes: Mapping[str, Lane], before: tuple[Co
     if old is not None and _places(old.members) == _places(members):
         for member, same in zip(members, old.members, strict=True):
             member.credit = same.credit
-    return LanePool(name, members)
+    made = LanePool(name, members)
+    made.count_on(old)
+    return made
 
 
 def _places(members: Iterable[Member]) -> list[tuple[str, int]]:

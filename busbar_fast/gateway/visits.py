@@ -18,7 +18,7 @@ _ADMIN = b"/admin"
 class Visit:
     """See the module."""
 
-    __slots__ = ("ask", "dialect", "is_admitted", "path", "token", "topology")
+    __slots__ = ("ask", "dialect", "is_admitted", "is_call", "path", "token", "topology")
 
     def __init__(
         self, head: RequestHead, topology: Topology, admission: Admission, dialects: Sequence[Dialect]
@@ -30,6 +30,8 @@ class Visit:
         self.dialect = dialects[0] if self.ask is None else self.ask.dialect  # the first speaks for unclaimed paths
         self.token = caller_token(head.fields, query if self.dialect.has_key_in_query else b"")
         self.is_admitted = admission.admits(self.token) and not is_admin(path)
+        # Whether it goes to a lane: what most requests do is decided once for all that share this head.
+        self.is_call = self.is_admitted and self.ask is not None and self.ask.is_call and head.method == b"POST"
 
 
 def is_admin(path: bytes) -> bool:

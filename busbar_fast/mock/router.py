@@ -29,7 +29,7 @@ _BAD_REQUEST = 400
 _NOT_FOUND = 404
 _NOT_ALLOWED = 405
 _UNAVAILABLE = 503
-_COUNT_ACTIONS: Final = frozenset({"count_tokens", "countTokens"})
+_COUNT_ACTIONS: Final = frozenset({"count_tokens", "countTokens", "count-tokens"})
 _MAX_PIECES: Final = 1_000_000
 _DEFAULT: Final = Script()
 
@@ -206,7 +206,12 @@ _ROUTES: Final = tuple(
         (_PREFIX + r"/responses", b"POST", openai_responses.VOICE, _converse),
         (_PREFIX + r"/messages(?:/(?P<action>count_tokens))?", b"POST", anthropic.VOICE, _converse),
         (_TO_MODELS + r"(?P<model>.+):" + _GEMINI_ACTIONS, b"POST", gemini.VOICE, _converse),
-        (r"/model/(?P<model>[^/]+)/(?P<action>converse|converse-stream)", b"POST", bedrock.VOICE, _converse),
+        (
+            r"/model/(?P<model>[^/]+)/(?P<action>converse|converse-stream|count-tokens)",
+            b"POST",
+            bedrock.VOICE,
+            _converse,
+        ),
         (_PREFIX + r"/v2/chat", b"POST", cohere.VOICE, _converse),
         (_PREFIX + r"/embeddings", b"POST", openai_chat.VOICE, _openai_embeddings),
         (_PREFIX + r"/v2/embed", b"POST", cohere.VOICE, _cohere_embed),

@@ -4,7 +4,7 @@ The event loop owns all of them, so moving one is an addition. Names and labels 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 
 # Seconds; what is above the last belongs to no bucket but the total.
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -38,7 +38,7 @@ class Tally:
 
     def settle(self, status: int | None, duration_s: float) -> None:
         """Count a request that is over; without a status the client left first."""
-        self.outcomes[outcome_of(status)] += 1
+        self.outcomes["ok" if status == 200 else outcome_of(status)] += 1
         self.duration.observe(duration_s)
 
 
@@ -56,24 +56,18 @@ def outcome_of(status: int | None) -> str:
 class Tallies:
     """Every tally by dialect and pool; a pool that is not configured counts as `unresolved`."""
 
-    __slots__ = ("_pools", "_tallies", "attempts", "auth_failures", "failovers")
+    __slots__ = ("_pools", "_tallies", "auth_failures", "failovers")
 
     def __init__(self) -> None:
         self._pools: frozenset[str] = frozenset()
         self._tallies: dict[tuple[str, str], Tally] = {}
         self.auth_failures: dict[str, int] = {}
-        self.attempts: dict[tuple[str, str], int] = {}  # by pool and lane
         self.failovers: dict[tuple[str, str], int] = {}  # by pool and reason
 
-    def know(self, dialects: list[str], pools: Mapping[str, Iterable[str]]) -> None:
-        """Show these from now on, with zeros where nothing happened yet; what is known already goes on.
-
-        `pools` lists the lanes of each pool; a model that is asked for by itself is a pool of one.
-        """
+    def know(self, dialects: Sequence[str], pools: Sequence[str]) -> None:
+        """Show these from now on, with zeros where nothing happened yet; what is known already goes on."""
         self._pools = frozenset(pools)
-        for pool, lanes in pools.items():
-            for lane in lanes:
-                self.attempts.setdefault((pool, lane), 0)
+        for pool in pools:
             for reason in HOPS:
                 self.failovers.setdefault((pool, reason), 0)
         for dialect in dialects:

@@ -14,16 +14,20 @@ class Weighted(Protocol):
     weight: int
     credit: int
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it could begin at once."""
+
 
 M = TypeVar("M", bound=Weighted)
 
 
-def pick(members: Iterable[M], excluded: Collection[M] = ()) -> M | None:
-    """Return the member whose turn it is, or None if all are excluded."""
+def pick(members: Iterable[M], excluded: Collection[M] = (), *, needs_room: bool = False) -> M | None:
+    """Return the member whose turn it is, or None if all are excluded, or without the room that is needed."""
     total = 0
     best: M | None = None
     for member in members:
-        if member in excluded:
+        if member in excluded or (needs_room and not member.has_room):
             continue
         member.credit += member.weight
         total += member.weight

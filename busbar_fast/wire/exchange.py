@@ -144,10 +144,17 @@ class Exchange(Strand):
             self._client.on_body_taken()
         return part
 
-    async def read_body(self) -> bytes:
-        """Return the whole body. Raise BodyTooLarge beyond the cap."""
+    def maybe_body(self) -> bytes | None:
+        """Return the whole body if it is there in one piece and within the cap."""
         if self.has_body_ended and self.body_bytes <= self._cap_bytes and len(self._parts) == 1:
             return self._parts.pop()
+        return None
+
+    async def read_body(self) -> bytes:
+        """Return the whole body. Raise BodyTooLarge beyond the cap."""
+        whole = self.maybe_body()
+        if whole is not None:
+            return whole
         parts = []
         while (part := await self.next_part()) is not None:
             parts.append(part)

@@ -45,7 +45,7 @@ class Gate:
 
     def maybe_enter(self) -> Self | None:
         """Return the gate if nobody has to wait, to be held by a `with` at once; else None."""
-        if not self.has_room:
+        if self.most and (self.inside >= self.most or self._line):
             return None
         self.inside += 1
         return self

@@ -88,7 +88,7 @@ class RequestHead:
 class ResponseHead:
     """One answer's head as the upstream sent it."""
 
-    __slots__ = ("fields", "is_keep_alive", "length", "minor", "status")
+    __slots__ = ("fields", "is_keep_alive", "length", "memo", "minor", "status")
 
     def __init__(self, status: int, minor: int, fields: Fields) -> None:
         self.status = status
@@ -96,6 +96,7 @@ class ResponseHead:
         self.fields = fields
         self.length = 0  # of the body, or CHUNKED, or UNTIL_CLOSE
         self.is_keep_alive = False
+        self.memo: object = None  # what a responder concluded from this head; repeats of the head inherit it
 
     def __repr__(self) -> str:
         return f"<{self.status} HTTP/1.{self.minor} length={self.length}>"

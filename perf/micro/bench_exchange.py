@@ -8,16 +8,23 @@ import timeit
 from collections.abc import Callable
 from typing import Any, cast
 
+from busbar_fast.dialects.registry import speak, speak_all
+from busbar_fast.gateway.admission import Admission
+from busbar_fast.gateway.app import Gateway
+from busbar_fast.gateway.lanes import Access, Lane, LanePool, Member
+from busbar_fast.gateway.topology import Topology
 from busbar_fast.wire.downstream import Downstream
 from busbar_fast.wire.exchange import Exchange
+from busbar_fast.wire.gate import Gate
 from busbar_fast.wire.limits import Limits, UpstreamLimits
 from busbar_fast.wire.parsers import choose_parser
 from busbar_fast.wire.pool import Origin, OriginKey
 from busbar_fast.wire.requests import read_request
-from busbar_fast.wire.service import Service
+from busbar_fast.wire.service import Responder, Service
 from busbar_fast.wire.upstream import Upstream
 from busbar_fast.wire.wheel import Wheel
-from perf.core import Core, Lane
+from perf.core import Core
+from perf.core import Lane as PerfLane
 
 BODY = b'{"model":"gpt-4o","messages":[{"role":"user","content":"Hello, how are you?"}]}'
 HEAD = (
@@ -56,8 +63,23 @@ class Timerless:
     def cancel(self) -> None: ...
 
 
-def new_pair() -> tuple[Downstream, Upstream]:
-    """Return a client connection served by the core, and the idle upstream connection it will use."""
+def new_core(origin: Origin) -> Responder:
+    """Return the core over three lanes."""
+    return Core([PerfLane(origin, 5), PerfLane(origin, 1), PerfLane(origin, 1)]).serve
+
+
+def new_gateway(origin: Origin) -> Responder:
+    """Return the gateway with a token list and a pool of three lanes that know the model by another name."""
+    dialect = speak("openai")
+    access = Access(b"Host: upstream\r\nContent-Type: application/json\r\n", key="sk-x")
+    lanes = [Lane(name, origin, "/v1/chat/completions", dialect, access, model=f"gpt-4o-{name}") for name in "abc"]
+    members = tuple(Member(lane, weight) for lane, weight in zip(lanes, (5, 1, 1), strict=True))
+    topology = Topology(lanes, [LanePool("gpt-4o", members)])
+    return Gateway(topology, Gate(0, 0.0), speak_all(), Admission("token", ["client-token"])).serve
+
+
+def new_pair(new_responder: Callable[[Origin], Responder]) -> tuple[Downstream, Upstream]:
+    """Return a client connection served by a responder, and the idle upstream connection it will use."""
     wheel = Wheel(lambda _delay, _call: Timerless(), timeit.default_timer)
     parser = choose_parser()
 
@@ -68,8 +90,7 @@ def new_pair() -> tuple[Downstream, Upstream]:
     upstream = Upstream(origin)
     upstream.connection_made(cast("asyncio.Transport", SinkTransport()))
     origin.on_free(upstream)
-    core = Core([Lane(origin, 5), Lane(origin, 1), Lane(origin, 1)])
-    downstream = Downstream(Service(core.serve, Limits(), wheel, parser))
+    downstream = Downstream(Service(new_responder(origin), Limits(), wheel, parser))
     downstream.connection_made(cast("asyncio.Transport", SinkTransport()))
     return downstream, upstream
 
@@ -98,13 +119,19 @@ def main() -> None:
     alone.connection_made(cast("asyncio.Transport", SinkTransport()))
     report("one leg, answered at once", lambda: alone.data_received(request), COUNT)
 
-    downstream, upstream = new_pair()
+    for name, new_responder in (("core", new_core), ("gateway", new_gateway)):
+        report_pair(name, *new_pair(new_responder))
 
-    def both_legs() -> None:
+
+def report_pair(name: str, downstream: Downstream, upstream: Upstream) -> None:
+    """Print what a whole answer and a stream cost through both legs."""
+    request = HEAD + BODY
+
+    def whole() -> None:
         downstream.data_received(request)
         upstream.data_received(ANSWER)
 
-    report("both legs, JSON", both_legs, COUNT)
+    report(f"{name}, both legs, JSON", whole, COUNT)
 
     def stream() -> None:
         downstream.data_received(request)
@@ -113,7 +140,7 @@ def main() -> None:
             upstream.data_received(CHUNK)
         upstream.data_received(b"0\r\n\r\n")
 
-    report("both legs, stream of 67 chunks", stream, COUNT // 50)
+    report(f"{name}, both legs, 67 chunks", stream, COUNT // 50)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import pytest
 
 from busbar_fast.dialects.registry import speak
 from busbar_fast.gateway.forward import choose, read_model
-from busbar_fast.gateway.lanes import Lane, LanePool, Member
+from busbar_fast.gateway.lanes import Lane, LanePool, Life, Member
 from busbar_fast.wire.gate import Gate
 from busbar_fast.wire.json_scan import find_members
 from tests.fakes import FakeLoop, ProbeStrand
@@ -14,8 +14,7 @@ SPOKEN = speak("openai")
 
 def member(name: str, weight: int = 1, cap: int | None = None, inside: int = 0) -> Member:
     """Return a member whose lane has so many requests on it."""
-    made = Member(Lane(name, None, "/", SPOKEN), weight)  # type: ignore[arg-type]
-    made.lane.life.gate = Gate(cap or 0, 1.0)
+    made = Member(Lane(name, None, "/", SPOKEN, life=Life(cap)), weight)  # type: ignore[arg-type]
     for _ in range(inside):
         stay(made.lane.life.gate)
     return made

@@ -38,7 +38,7 @@ def test_duration_falls_into_its_bucket(duration_s: float, bucket: int) -> None:
 def test_what_is_not_configured_is_unresolved() -> None:
     """Operations §7, case 49: names that clients invent add no series."""
     tallies = Tallies()
-    tallies.know(["chat"], {"pool": ["lane"]})
+    tallies.know(["chat"], ["pool"])
     for number in range(100):
         tallies.of("chat", f"invented-{number}").settle(404, 0.1)
     tallies.of("chat", "pool").settle(200, 0.1)
@@ -49,13 +49,11 @@ def test_what_is_not_configured_is_unresolved() -> None:
 def test_pool_that_is_gone_is_not_shown_and_not_forgotten() -> None:
     """Config X9: a pool that a reload removes vanishes from the list; if it comes back it goes on counting."""
     tallies = Tallies()
-    tallies.know(["chat"], {"pool": ["lane"]})
+    tallies.know(["chat"], ["pool"])
     tallies.of("chat", "pool").settle(200, 0.1)
-    tallies.attempts["pool", "lane"] += 1
-    tallies.know(["chat"], {"other": ["lane"]})
+    tallies.know(["chat"], ["other"])
     assert (tallies.is_shown("pool"), tallies.is_shown("other")) == (False, True)
     assert "pool" not in [pool for _, pool, _ in tallies.rows]
-    tallies.know(["chat"], {"pool": ["lane"], "other": []})
+    tallies.know(["chat"], ["pool", "other"])
     assert tallies.of("chat", "pool").outcomes["ok"] == 1
-    assert tallies.attempts == {("pool", "lane"): 1, ("other", "lane"): 0}
     assert set(tallies.failovers.values()) == {0}

@@ -18,6 +18,7 @@ class Member:
     name: str
     weight: int
     credit: int = 0
+    has_room: bool = True
 
 
 def rotation(*weights: int) -> list[Member]:
@@ -94,3 +95,14 @@ def test_exclusion_is_kept_and_credit_adds_up(weights: list[int], exclusions: li
         assert chosen not in excluded
         assert (chosen is None) == (len(excluded) == len(members))
         assert sum(member.credit for member in members) == 0
+
+
+def test_member_without_room_neither_earns_nor_pays() -> None:
+    """Reliability §3: a full member is passed over while room is needed, and has its turn where it is not."""
+    members = rotation(1, 1, 1)
+    members[0].has_room = False
+    assert [getattr(pick(members, needs_room=True), "name", None) for _ in range(4)] == ["b", "c", "b", "c"]
+    assert members[0].credit == 0
+    members[1].has_room = members[2].has_room = False
+    assert pick(members, needs_room=True) is None
+    assert pick(members) is members[0]

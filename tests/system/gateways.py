@@ -2,38 +2,94 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
 
-from busbar_fast.dialects.registry import speak, speak_all
+import orjson
+
+from busbar_fast.dialects.registry import DIALECTS, speak, speak_all
 from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
 from busbar_fast.gateway.lanes import Access, Lane, LanePool, Member
 from busbar_fast.gateway.topology import Topology
+from busbar_fast.mock.memo import Memo
 from busbar_fast.mock.script import Script
-from busbar_fast.mock.server import MockBackend
+from busbar_fast.mock.server import play
 from busbar_fast.wire.dial import Dialer
+from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.gate import Gate
 from busbar_fast.wire.limits import Limits, UpstreamLimits
 from busbar_fast.wire.parsers import choose_parser
-from busbar_fast.wire.pool import OriginKey, Pool
+from busbar_fast.wire.pool import Origin, OriginKey, Pool
 from busbar_fast.wire.service import new_wheel
 from tests.system.serving import Serve, Site
 
-CHAT = "/v1/chat/completions"
-CHAT_DIALECT = speak("openai")
-ACCESS = Access(b"Host: h\r\nContent-Type: application/json\r\n", key="k")
 DOWN = "down"  # instead of a script: nobody listens there
-Fate = Script | None | str
+# What becomes of the requests to one backend; of several scripts each request gets the next, the last one stays.
+Fate = Script | None | str | Sequence[Script | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a test may choose of a gateway beside its backends; each backend serves a lane of every dialect."""
+
+    pool: str = "demo"
+    dialects: tuple[str, ...] = ("openai",)
+    model: str | None = None  # as the lanes call it; None: as the client does
+    key: str = "k"
+    admission: Admission = field(default_factory=lambda: Admission("none"))
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request as a backend got it; names of fields are lower case."""
+
+    backend: int
+    method: bytes
+    target: bytes
+    fields: dict[bytes, bytes]
+    body: bytes
+
+    @property
+    def document(self) -> Any:
+        """The body as JSON."""
+        return orjson.loads(self.body)
+
+
+class Backend:
+    """A mock backend that remembers what it was asked."""
+
+    def __init__(self, number: int, script: Callable[[int], Script | None], received: list[Received]) -> None:
+        self._number = number
+        self._script = script
+        self._memo = Memo()
+        self._received = received  # by all backends, in this order
+        self._served = 0
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer one request."""
+        script = self._script(self._served)
+        self._served += 1
+        body = await exchange.read_body()
+        head = exchange.head
+        self._received.append(Received(self._number, head.method, head.target, dict(head.fields), body))
+        await play(exchange, *self._memo.play(head.method, head.target, head.fields, body, script))
 
 
 class Front:
     """What a test holds of a gateway."""
 
-    def __init__(self, site: Site, lanes: list[Lane], backends: list[Site | None]) -> None:
+    def __init__(
+        self, site: Site, lanes: list[Lane], backends: list[Site | None], received: list[Received] | None = None
+    ) -> None:
         self.site = site
         self.lanes = lanes
         self.backends = backends
+        self.received: list[Received] = [] if received is None else received
 
     @property
     def counts(self) -> list[tuple[int, int]]:
@@ -54,39 +110,52 @@ def closed_port() -> int:
 
 
 @asynccontextmanager
-async def gateway_over(serve: Serve, parser: str, *fates: Fate, limits: Limits | None = None) -> AsyncIterator[Front]:
-    """Run a gateway whose pool "demo" has one lane for each fate, in this order."""
+async def gateway_over(
+    serve: Serve, parser: str, *fates: Fate, limits: Limits | None = None, shape: Shape | None = None
+) -> AsyncIterator[Front]:
+    """Run a gateway whose pool has, for each dialect, one lane for each fate, in this order."""
+    shape = shape or Shape(limits=limits or Limits())
     async with AsyncExitStack() as stack:
         wheel = new_wheel(asyncio.get_running_loop().call_later)
         stack.callback(wheel.close)
         ports: list[int] = []
         backends: list[Site | None] = []
-        for fate in fates:
+        received: list[Received] = []
+        for number, fate in enumerate(fates):
             if isinstance(fate, str):
                 backends.append(None)
                 ports.append(closed_port())
             else:
-                site = await stack.enter_async_context(serve(MockBackend(constant(fate)).serve))
+                site = await stack.enter_async_context(serve(Backend(number, script_of(fate), received).serve))
                 backends.append(site)
                 ports.append(site.port)
         upstream_limits = UpstreamLimits()
         dialer = Dialer(asyncio.get_running_loop(), upstream_limits.connect_timeout_s)
         pool = Pool(dialer.dial, wheel, choose_parser(parser), upstream_limits)
         stack.callback(pool.close)
-        lanes = [
-            Lane(name, pool.origin(OriginKey(is_tls=False, host="127.0.0.1", port=port)), CHAT, CHAT_DIALECT, ACCESS)
-            for name, port in zip("abcdef", ports, strict=False)
-        ]
-        limits = limits or Limits()
-        gate = Gate(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
-        topology = Topology(lanes, [LanePool("demo", tuple(map(Member, lanes)))])
-        gateway = Gateway(topology, gate, speak_all(), Admission("none"))
-        async with serve(gateway.serve, limits) as front:
+        origins = [pool.origin(OriginKey(is_tls=False, host="127.0.0.1", port=port)) for port in ports]
+        lanes = [lane for dialect in shape.dialects for lane in new_lanes(shape, dialect, origins)]
+        gate = Gate(shape.limits.max_inbound_concurrent, shape.limits.inbound_queue_max_s)
+        topology = Topology(lanes, [LanePool(shape.pool, tuple(map(Member, lanes)))])
+        gateway = Gateway(topology, gate, speak_all(), shape.admission)
+        async with serve(gateway.serve, shape.limits) as front:
             gateway.service = front.service
-            yield Front(front, lanes, backends)
+            yield Front(front, lanes, backends, received)
         assert all(lane.in_flight == 0 for lane in lanes)
 
 
-def constant(script: Script | None) -> Callable[[int], Script | None]:
-    """Return what gives every request the same script."""
-    return lambda _number: script
+def new_lanes(shape: Shape, dialect: str, origins: Sequence[Origin]) -> list[Lane]:
+    """Return a lane to each origin; with one dialect they are called `a`, `b`, else its name goes before."""
+    path = DIALECTS[dialect].path.replace("{model}", quote(shape.model or "m", safe=""))
+    access = Access(b"Host: h\r\nContent-Type: application/json\r\n", key=shape.key)
+    before = "" if len(shape.dialects) == 1 else f"{dialect}-"
+    return [
+        Lane(before + letter, origin, path, speak(dialect), access, model=shape.model)
+        for letter, origin in zip("abcdef", origins, strict=False)
+    ]
+
+
+def script_of(fate: Script | Sequence[Script | None] | None) -> Callable[[int], Script | None]:
+    """Return what gives each request its script, by its number."""
+    scripts = [fate] if fate is None or isinstance(fate, Script) else list(fate)
+    return lambda number: scripts[min(number, len(scripts) - 1)]

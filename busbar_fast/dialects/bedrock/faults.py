@@ -88,7 +88,7 @@ def _retry_after_s(fault: Fault) -> int | None:
 
 def _special_text(fault: Fault, ask: Ask | None) -> str:
     """Return a text that says which model or which member; nothing if there is none to name."""
-    if fault.kind is Kind.UNKNOWN_MODEL:
+    if fault.kind is Kind.UNKNOWN_MODEL or (fault.kind is Kind.MALFORMED and fault.name):
         name = fault.name or (ask.name if ask is not None else None) or ""
         return f"Could not resolve the foundation model from the model identifier: {name}"
     if fault.kind is Kind.MALFORMED and fault.param:

@@ -82,11 +82,12 @@ def _retry_after_s(fault: Fault) -> int | None:
 
 def _missing_text(fault: Fault, ask: Ask | None) -> str:
     """Return what is said of a model or a path that does not exist; nothing if that is not the matter."""
-    if fault.kind not in (Kind.UNKNOWN_MODEL, Kind.UNKNOWN_PATH):
+    is_model = fault.kind is Kind.UNKNOWN_MODEL or (fault.kind is Kind.MALFORMED and fault.name != "")
+    if not is_model and fault.kind is not Kind.UNKNOWN_PATH:
         return ""
     name = None if ask is None else ask.name
     version, _, action = ("" if ask is None else ask.word).partition(" ")
-    if fault.kind is Kind.UNKNOWN_MODEL:
+    if is_model:
         name = fault.name or name
     elif name is None and not action:
         url = fault.name.rpartition(" ")[2].partition("?")[0]  # a method may stand in front, a key in the query

@@ -48,6 +48,7 @@ class _Gemini(Dialect):
 
     has_key_in_query = True
     needs_model_in_body = False
+    before_model = "models/"
 
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:
         """Claim what lies below `/v1beta`, known actions on models anywhere, and lists that carry our key."""

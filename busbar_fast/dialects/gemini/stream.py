@@ -57,16 +57,9 @@ class ArrayReframer:
 
     def _element(self, event: bytes) -> bytes:
         """Return what an event adds to the array."""
-        from orjson import JSONDecodeError, loads  # noqa: PLC0415  13 ms that whoever does not come here saves
-
         payload = parse_event(event).payload
-        if payload is None:
-            return b""
-        try:
-            document = loads(payload)
-        except JSONDecodeError:
-            return b""
-        if not isinstance(document, dict):
+        document = None if payload is None else _maybe_document(payload)
+        if payload is None or not isinstance(document, dict):
             return b""
         self._has_error = self._has_error or "error" in document
         return self._separator() + payload
@@ -81,3 +74,23 @@ class ArrayReframer:
     def _close(self) -> bytes:
         self._is_closed = True
         return _CLOSING if self._is_open else _OPENING + _CLOSING
+
+
+def _maybe_document(payload: bytes) -> object:
+    """Return what a payload says; None if it is no JSON."""
+    from orjson import JSONDecodeError, loads  # noqa: PLC0415  13 ms that whoever does not come here saves
+
+    try:
+        return loads(payload)
+    except JSONDecodeError:  # also of half a surrogate pair and of a number no float can hold, which are JSON
+        return _maybe_odd_document(payload)
+
+
+def _maybe_odd_document(payload: bytes) -> object:
+    """Do the same with the library that takes all of JSON, and a little more but for what is refused here."""
+    from json import loads  # noqa: PLC0415  as good as never
+
+    try:
+        return loads(payload.decode(), parse_constant=int)  # of `NaN` and its like, which no number is written as
+    except (ValueError, RecursionError):
+        return None

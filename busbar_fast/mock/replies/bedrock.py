@@ -39,18 +39,27 @@ _STREAM_EXCEPTIONS: Final = {
     504: "modelStreamErrorException",
 }
 _FIRST_SERVER_STATUS = 500
+_COUNT_ACTION = "count-tokens"
 
 Event = tuple[str, dict[str, Any]]
 
 
 def read(document: Mapping[str, Any], place: Place) -> Ask:
-    """Return what the request asks for: model and streaming are in the path."""
+    """Return what the request asks for: model and streaming are in the path; a count wraps what it counts."""
+    request = _counted(document) if place.action == _COUNT_ACTION else document
     return Ask(
         model=place.model or "",
-        prompt=last_user_text(require_turns(document, "messages")),
+        prompt=last_user_text(require_turns(request, "messages")),
         stream=place.action == "converse-stream",
         document=document,
     )
+
+
+def _counted(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the conversation that is to be counted, empty if there is none."""
+    wrapped = document.get("input")
+    inner = wrapped.get("converse") if isinstance(wrapped, dict) else None
+    return inner if isinstance(inner, dict) else {}
 
 
 def encode_body(answer: Answer) -> bytes:
@@ -106,6 +115,11 @@ def encode_break(_answer: Answer, fault: Fault, _sent: list[bytes]) -> list[byte
     return [encode_message(headers, orjson.dumps({"message": fault.message}))]
 
 
+def encode_count(tokens: int) -> bytes:
+    """Return the answer of the token counter."""
+    return orjson.dumps({"inputTokens": tokens})
+
+
 def fault_headers(fault: Fault) -> bytes:
     """Return the headers of an error answer: its name, and where the vendor documents it."""
     fallback = "InternalServerException" if fault.status >= _FIRST_SERVER_STATUS else "ValidationException"
@@ -159,6 +173,7 @@ VOICE: Final = Voice(
     encode_stream=encode_stream,
     encode_fault=encode_fault,
     encode_break=encode_break,
+    encode_count=encode_count,
     fault_headers=fault_headers,
     answer_headers=_ANSWER_HEADERS,
     stream_type=_STREAM_TYPE,

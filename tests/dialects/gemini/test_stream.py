@@ -87,13 +87,19 @@ def test_no_elements_are_an_empty_array(stream: bytes) -> None:
 
 @pytest.mark.parametrize(
     "noise",
-    [b"nonsense", b"[DONE]", b'{"a":1', b'{"a" 1}', b"[1]", b"7", b"null", b'"x"', b"", b'{"a":"\xff"}', b'{"a":NaN}'],
+    [b"nonsense", b"[DONE]", b'{"a":1', b'{"a" 1}', b"[1]", b"7", b"null", b'"x"', b"", b'{"a":"\xff"}', b'{"a":NaN}', b'{"a":-Infinity}', b'{"a":' + b"[" * 9999],
 )
 def test_a_frame_that_is_no_document_is_skipped(noise: bytes) -> None:
     """What would spoil the array is left out of it."""
     expected = b"[" + FIRST + b",\r\n" + LAST + b"]"
     assert array_of(events(FIRST, noise, LAST)) == expected
     assert array_of(events(noise, FIRST, LAST, noise)) == expected
+
+
+@pytest.mark.parametrize("odd", [rb'{"s":"\ud83d"}', b'{"n":1e400}', b'{"n":-1E+999,"dup":1,"dup":{}}'])
+def test_a_document_that_few_can_hold_is_an_element_all_the_same(odd: bytes) -> None:
+    """Half a surrogate pair and a number beyond all floats are JSON, so the client gets them as they came."""
+    assert array_of(events(FIRST, odd, LAST)) == b"[" + b",\r\n".join((FIRST, odd, LAST)) + b"]"
 
 
 def test_a_document_on_several_lines_stays_one_element() -> None:

@@ -199,3 +199,11 @@ def test_frames_and_error_headers_are_the_vendors_bytes() -> None:
         b"x-amzn-requestid": b"5eed0000-5eed-4000-8000-00000000b00c",
         b"x-amzn-errortype": b"ThrottlingException:http://internal.amazon.com/coral/com.amazon.bedrock/",
     }
+
+
+def test_tokens_are_counted() -> None:
+    """The counter reads the same request one level deeper, and refuses one that is not there."""
+    client = bedrock_client(Script(usage_in=41))
+    assert client.count_tokens(modelId="m", input={"converse": {"messages": TURNS}})["inputTokens"] == 41
+    bodies = (BODY, b'{"input":[]}', b'{"input":{"converse":[]}}', b'{"input":{"converse":{}}}')
+    assert [ask(b"/model/m/count-tokens", body).status for body in bodies] == [400, 400, 400, 400]
