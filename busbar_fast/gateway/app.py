@@ -79,7 +79,7 @@ class Gateway:
         elif head.method not in visit.ask.methods:
             self._refuse_method(exchange, visit, visit.ask.methods)
         else:
-            self._show_models(exchange, visit.ask)
+            self._show_models(exchange, visit, visit.ask)
 
     async def _forward(self, exchange: Exchange, visit: Visit) -> None:
         """Forward one request and count what became of it, also when its client leaves."""
@@ -111,16 +111,16 @@ class Gateway:
             self._refuse_method(exchange, visit, (*_READS, b"POST"))
         else:
             name = f"{head.method.decode()} {visit.path.decode('latin-1')}"
-            refuse(exchange, visit.dialect, visit.ask, Fault(Kind.UNKNOWN_PATH, name=name))
+            self._reject(exchange, visit, Fault(Kind.UNKNOWN_PATH, name=name))
 
-    def _show_models(self, exchange: Exchange, ask: Ask) -> None:
+    def _show_models(self, exchange: Exchange, visit: Visit, ask: Ask) -> None:
         names = self.topology.names
         if ask.operation is Operation.LIST_MODELS:
             exchange.reply(200, JSON, ask.dialect.encode_models(names, self._started_s))
         elif ask.name in names:
             exchange.reply(200, JSON, ask.dialect.encode_model(ask.name, self._started_s))
         else:
-            refuse(exchange, ask.dialect, ask, Fault(Kind.UNKNOWN_MODEL, name=ask.name or ""))
+            self._reject(exchange, visit, Fault(Kind.UNKNOWN_MODEL, name=ask.name or ""))
 
     def _answer_probe(self, exchange: Exchange, path: bytes) -> None:
         if exchange.head.method not in _READS:
@@ -136,4 +136,9 @@ class Gateway:
 
     def _refuse_method(self, exchange: Exchange, visit: Visit, allowed: Sequence[bytes]) -> None:
         fault = Fault(Kind.WRONG_METHOD, name=exchange.head.method.decode())
-        refuse(exchange, visit.dialect, visit.ask, fault, b"Allow: %b\r\n" % b", ".join(allowed))
+        self._reject(exchange, visit, fault, b"Allow: %b\r\n" % b", ".join(allowed))
+
+    def _reject(self, exchange: Exchange, visit: Visit, fault: Fault, fields: bytes = b"") -> None:
+        """Refuse a request that asks for nobody in particular, and count it as one."""
+        refuse(exchange, visit.dialect, visit.ask, fault, fields)
+        self._status.settle(visit.dialect, UNRESOLVED, exchange.status, 0.0)

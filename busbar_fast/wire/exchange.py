@@ -49,7 +49,6 @@ class Exchange(Strand):
 
     __slots__ = (
         "_body",
-        "_buffered_bytes",
         "_cap_bytes",
         "_client",
         "_held",
@@ -59,6 +58,7 @@ class Exchange(Strand):
         "_parts",
         "_taken_bytes",
         "body_bytes",
+        "buffered_bytes",
         "closes",
         "has_body_ended",
         "has_continued",
@@ -81,7 +81,7 @@ class Exchange(Strand):
         self.has_continued = False
         self._body: Body | None = None
         self._parts = [whole] if whole else []
-        self._buffered_bytes = 0
+        self.buffered_bytes = 0  # of the body, waiting for the responder
         self._taken_bytes = 0
 
         self.phase = _PENDING
@@ -104,14 +104,9 @@ class Exchange(Strand):
         end = self._body.feed(piece, self._parts if is_kept else None)
         taken = len(piece) if end == MORE else end
         self.body_bytes += taken
-        self._buffered_bytes += taken
+        self.buffered_bytes += taken
         self.has_body_ended = end != MORE
         return end
-
-    @property
-    def buffered_bytes(self) -> int:
-        """How much of the body waits for the responder."""
-        return self._buffered_bytes
 
     @property
     def is_body_too_large(self) -> bool:
@@ -139,7 +134,7 @@ class Exchange(Strand):
         self._taken_bytes += len(part)  # of payload: a chunked body may be as large as any other
         if self._taken_bytes > self._cap_bytes:
             raise BodyTooLarge("body above the cap")
-        self._buffered_bytes = 0
+        self.buffered_bytes = 0
         if not self.has_body_ended:
             self._client.on_body_taken()
         return part

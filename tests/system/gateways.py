@@ -25,6 +25,7 @@ from busbar_fast.wire.limits import Limits, UpstreamLimits
 from busbar_fast.wire.parsers import choose_parser
 from busbar_fast.wire.pool import Origin, OriginKey, Pool
 from busbar_fast.wire.service import new_wheel
+from tests.system.serving import Gate as Hold
 from tests.system.serving import Serve, Site
 
 DOWN = "down"  # instead of a script: nobody listens there
@@ -42,6 +43,7 @@ class Shape:
     key: str = "k"
     admission: Admission = field(default_factory=lambda: Admission("none"))
     limits: Limits = field(default_factory=Limits)
+    hold: Hold | None = None  # where backends wait before they answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,12 @@ class Received:
 class Backend:
     """A mock backend that remembers what it was asked."""
 
-    def __init__(self, number: int, script: Callable[[int], Script | None], received: list[Received]) -> None:
+    def __init__(
+        self, number: int, script: Callable[[int], Script | None], received: list[Received], hold: Hold | None = None
+    ) -> None:
         self._number = number
         self._script = script
+        self._hold = hold
         self._memo = Memo()
         self._received = received  # by all backends, in this order
         self._served = 0
@@ -77,6 +82,8 @@ class Backend:
         body = await exchange.read_body()
         head = exchange.head
         self._received.append(Received(self._number, head.method, head.target, dict(head.fields), body))
+        if self._hold is not None:
+            await self._hold.wait()
         await play(exchange, *self._memo.play(head.method, head.target, head.fields, body, script))
 
 
@@ -126,7 +133,8 @@ async def gateway_over(
                 backends.append(None)
                 ports.append(closed_port())
             else:
-                site = await stack.enter_async_context(serve(Backend(number, script_of(fate), received).serve))
+                backend = Backend(number, script_of(fate), received, shape.hold)
+                site = await stack.enter_async_context(serve(backend.serve))
                 backends.append(site)
                 ports.append(site.port)
         upstream_limits = UpstreamLimits()
