@@ -6,9 +6,12 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 venv := .venv
 bin := $(venv)/bin
-# What runs again on the other parser, and on the other loop.
-parser_tests := tests/system tests/wire/test_upstream.py tests/wire/test_relay.py tests/wire/test_pool.py
-loop_tests := tests/system
+# What runs again on the other parser and on the other loop: whatever is about connections and not about what they carry.
+names := server_framing server_request_line server_semantics server_limits server_client_gone server_connections \
+	server_drain upstream_reuse dialing dropping footprint gateway
+wire_tests := $(names:%=tests/system/test_%.py)
+parser_tests := $(wire_tests) tests/wire/test_upstream.py tests/wire/test_relay.py tests/wire/test_pool.py
+loop_tests := $(wire_tests) tests/system/test_server_tls.py tests/system/test_porch.py
 lock_flags := --universal --generate-hashes --quiet --custom-compile-command "make lock"
 
 help: ## list the targets

@@ -32,6 +32,7 @@ class Running:
         self.may_read = threading.Event()
         self.may_read.set()
         self.settled: list[Loaded] = []
+        self.settle_failure: Exception | None = None
         self.reloads: Reloads
         self.clients: list[RawClient] = []
 
@@ -44,6 +45,12 @@ class Running:
         self.reads += 1
         assert self.may_read.wait(5)
         return load(str(self._file), None, self.environ, Vocabulary(DIALECTS, MODEL_OPTIONS))
+
+    def settle(self, loaded: Loaded) -> None:
+        """Remember what came into force; fail if the test says so."""
+        self.settled.append(loaded)
+        if self.settle_failure is not None:
+            raise self.settle_failure
 
     async def reload(self, text: str | None = None) -> bool:
         """Reload, with another text if there is one; return whether it came into force."""
@@ -98,7 +105,7 @@ async def running(folder: Path, text: str, **variables: str) -> AsyncIterator[Ru
     loop.set_exception_handler(lambda _loop, fault: faults.append(fault))
     parser = choose_parser(os.environ.get("BUSBAR_HTTP_PARSER"))
     engine = made.engine = Engine(loaded.config, loaded.inputs, loop, parser)
-    made.reloads = Reloads(engine, made.load, made.settled.append)
+    made.reloads = Reloads(engine, made.load, made.settle)
     engine.open(bind("127.0.0.1", 0))
     try:
         yield made

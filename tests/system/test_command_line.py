@@ -1,9 +1,13 @@
 """The programs of the command line that end by themselves: their output, their exit codes, what they leave alone."""
 
+import itertools
+import os
+import pty
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +21,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from busbar_fast import __version__
 from busbar_fast.config.guards import denylist
-from tests.system.programs import FAST, PLAIN, Deployment
+from tests.house.source import ROOT
+from tests.system.gateways import closed_port
+from tests.system.programs import FAST, LIMIT_S, PLAIN, Deployment
+from tests.system.serving import until
 
 GOOD = """
 listen: 127.0.0.1:0
@@ -71,6 +78,46 @@ def test_unknown_words_end_with_two(place: Deployment, python: tuple[str, ...], 
     assert done.stderr.count("\n") == 1
     assert words.rsplit(maxsplit=1)[-1].rstrip("=") in done.stderr
     assert "--help" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--version", "--validate", "--print-metadata-blocklist"])
+def test_output_that_cannot_be_written_is_a_line(place: Deployment, arguments: str) -> None:
+    """Config §3: on a full disk a command says so in one line on stderr and ends with 1."""
+    place.write(QUIET)
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, *PLAIN, arguments],
+            cwd=ROOT,
+            env=place.environ,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=LIMIT_S,
+        )
+    assert done.stderr.splitlines()[-1] == "[error] cannot write to stdout: No space left on device"
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/full", ">/dev/full 2>/dev/full", "2>&-"])
+def test_mistakes_that_nobody_can_read_have_their_codes(place: Deployment, redirection: str) -> None:
+    """Config §3: a stderr that takes nothing changes no exit code."""
+    place.write("bogus: 1\n")
+    for arguments, code in (("--validate", 1), ("--bogus", 2), ("", 1)):
+        script = f"exec {sys.executable} -m busbar_fast {arguments} {redirection}"
+        done = subprocess.run(["/bin/sh", "-c", script], cwd=ROOT, env=place.environ, check=False, timeout=LIMIT_S)
+        assert done.returncode == code
+
+
+def test_path_cannot_play_with_the_terminal(place: Deployment) -> None:
+    """Config §3: control characters and line ends of what was asked for are shown, not obeyed."""
+    for flag in ("--validate", "--healthcheck"):
+        done = place.run(flag, "--config", "/nowhere/\x1b[2J\nFORGED")
+        check_end(done, 1)
+        assert r"/nowhere/\x1b[2J\nFORGED" in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 # --validate
@@ -312,6 +359,140 @@ def test_health_of_an_unusable_file(place: Deployment) -> None:
     done = place.run("--healthcheck")
     check_end(done, 1)
     assert str(place.config) in done.stderr
+
+
+def test_health_of_an_impossible_name(place: Deployment) -> None:
+    """Config §14 X2: a host that no name can be is a line."""
+    place.write(GOOD.replace("127.0.0.1:0", f"{'a' * 70}.invalid:80"))
+    done = place.run("--healthcheck")
+    check_end(done, 1)
+    assert done.stderr == f"[error] {'a' * 70}.invalid:80: no such host name is possible\n"
+
+
+PATIENCE = "import sys; from busbar_fast import cli; cli._LIVE_LIMIT_S = 0.05; cli.main(sys.argv[1:], [])"
+
+
+def test_health_check_waits_for_no_file(place: Deployment) -> None:
+    """Config §14 X2: its five seconds are for the reading of the file as well."""
+    remove(place)
+    os.mkfifo(place.config)
+    done = place.run("--healthcheck", python=("-c", PATIENCE))
+    check_end(done, 1)
+    assert done.stderr.startswith("[error] ")
+    assert done.stderr.count("\n") == 1
+
+
+# Signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("arguments", ["", "demo --port 0"])
+async def test_early_stop_is_acted_on(place: Deployment, arguments: str, number: int) -> None:
+    """Config §12: a stop before anything is loaded is one like any other, for the demo as well."""
+    go_on = place.delay_module("logging")
+    with place.start(*arguments.split()) as program:
+        await program.says("loading logging")
+        program.send(number)
+        go_on()
+        assert await program.ends() == 0
+        assert "draining" in program.log
+
+
+async def test_early_reload_is_acted_on(place: Deployment) -> None:
+    """Config §14 X9: a reload that is asked for before anything is loaded ends nothing."""
+    go_on = place.delay_module("logging")
+    with place.start() as program:
+        await program.says("loading logging")
+        program.send(signal.SIGHUP)
+        go_on()
+        await program.says("configuration reloaded")
+        assert await program.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_command_can_be_interrupted(place: Deployment, number: int) -> None:
+    """Config §3: what ends by itself ends at any signal as well, before and after it was loaded."""
+    go_on = place.delay_module("logging")
+    with place.start("--validate") as program:
+        await program.says("loading logging")
+        program.send(number)
+        go_on()
+        assert await program.ends() == -number
+    (place.folder / "gate").unlink()
+    (place.folder / "delayed").rename(place.folder / "given-way")
+    place.delay_module("yaml")
+    with place.start("--validate") as program:
+        await program.says("loading yaml")
+        assert await program.end(number) == -number
+
+
+# Standard descriptors
+
+
+COMBINATIONS = [closed for size in (1, 2, 3) for closed in itertools.combinations(range(3), size)]
+
+
+@pytest.mark.parametrize("closed", COMBINATIONS)
+async def test_closed_descriptors_are_no_reason_to_fail(place: Deployment, closed: tuple[int, ...]) -> None:
+    """Operations §10: whichever of the standard three are missing, the gateway serves and ends with 0."""
+    listen = closed_port()
+    place.write(GOOD.replace("127.0.0.1:0", f"127.0.0.1:{listen}"))
+    closing = " ".join(f"{number}>&-" for number in closed)
+    words = ["/bin/sh", "-c", f"exec {sys.executable} -m busbar_fast {closing}"]
+    null = subprocess.DEVNULL
+    with subprocess.Popen(  # noqa: ASYNC220  starts at once
+        words, cwd=ROOT, env=place.environ, stdin=null, stdout=null, stderr=null
+    ) as child:
+        try:
+            await until(lambda: is_listening(listen) or child.poll() is not None)
+            child.send_signal(signal.SIGTERM)
+            await until(lambda: child.poll() is not None)
+        finally:
+            child.kill()
+    assert child.returncode == 0
+
+
+def is_listening(port: int) -> bool:
+    """Say whether somebody listens on a port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+# The terminal
+
+
+async def test_person_at_a_terminal_is_greeted(place: Deployment) -> None:
+    """Config §12: a terminal gets a banner with name, version, address, counts and where to look; a file does not."""
+    ours, theirs = pty.openpty()
+    words = [sys.executable, *PLAIN]
+    with subprocess.Popen(words, cwd=ROOT, env=place.environ, stderr=theirs) as child:  # noqa: ASYNC220  as above
+        os.close(theirs)
+        os.set_blocking(ours, False)
+        shown = bytearray()
+        try:
+            await until(lambda: b"--help" in read_more(ours, shown) or child.poll() is not None)
+            child.send_signal(signal.SIGTERM)
+            await until(lambda: bool(read_more(ours, shown)) and child.poll() is not None)
+        finally:
+            child.kill()
+            os.close(ours)
+    _, _, banner = shown.decode().partition(f"busbar-fast {__version__} on http://127.0.0.1:")
+    assert banner
+    assert [word for word in ("pools: 1", "models: 2", "/stats", "docs/config.md") if word not in banner] == []
+    assert child.returncode == 0
+    with place.start() as program:
+        await program.is_up()
+        assert await program.end() == 0
+        assert all(line.startswith(("20", "[warn] ")) for line in program.log.splitlines())
+
+
+def read_more(descriptor: int, read: bytearray) -> bytearray:
+    """Return what came on a descriptor so far."""
+    try:
+        read += os.read(descriptor, 65536)
+    except OSError:  # nothing new, or the other side is gone
+        return read
+    return read
 
 
 # The door

@@ -7,6 +7,7 @@ when its import begins, by which time the door is open, and it goes on when the 
 import ast
 import importlib.util
 import os
+import posix
 import select
 import shutil
 import signal
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ import importlib.util, threading
 def say(**facts):
     print(repr(facts), flush=True)
 
-def main(arguments):
+def main(arguments, signals):
     say(main=arguments)
 
 def rest_of(guest):
@@ -75,7 +76,7 @@ def serve_handover(handover):
         guest.close()
     say(
         parked=parked, queued=queued, signals=list(handover.signals), payload=handover.payload,
-        inputs=handover.inputs, arguments=handover.arguments, path=sys.path, interval=sys.getswitchinterval(),
+        arguments=handover.arguments, path=sys.path, interval=sys.getswitchinterval(),
         is_main=threading.current_thread() is threading.main_thread() and threading.active_count() == 1,
         finds_packages=importlib.util.find_spec("orjson") is not None,
         open_files=len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0,
@@ -396,12 +397,11 @@ def test_more_clients_than_descriptors_wait_outside(site: Site) -> None:
 # The engine
 
 
-def test_engine_gets_what_was_stored_and_read(site: Site) -> None:
-    """Design §5: payload, inputs and arguments arrive, and the interpreter is as the engine expects it."""
+def test_engine_gets_what_was_stored(site: Site) -> None:
+    """Design §5: payload and arguments arrive, and the interpreter is as the engine expects it."""
     with site.run("--config", str(site.config)) as program:
         given = program.hand_over()
         assert given["payload"] == PAYLOAD
-        assert given["inputs"] == site.inputs
         assert given["arguments"] == ["--config", str(site.config)]
         assert given["interval"] == pytest.approx(0.005)
         assert given["is_main"]
@@ -473,6 +473,16 @@ def test_hang_up_alone_is_no_stop(site: Site) -> None:
         program.child.send_signal(signal.SIGHUP)
         assert program.probe().status == 200
         assert program.hand_over()["signals"] == [signal.SIGHUP]
+
+
+def test_third_stop_ends_the_loading(site: Site) -> None:
+    """Config §3: whoever has sent three stops waits no longer for the engine; the exit code is 130."""
+    with site.run() as program:
+        program.child.send_signal(signal.SIGTERM)
+        wait_until(lambda: program.probe().status == 503)
+        program.child.send_signal(signal.SIGINT)
+        program.child.send_signal(signal.SIGTERM)
+        assert program.end() == (130, b"")
 
 
 def test_tls_waits_at_the_door(site: Site) -> None:
@@ -634,6 +644,18 @@ def test_lack_of_descriptors_is_waited_out() -> None:
         with served(porch) as left:
             assert probe(door.port).status == 200
         assert (door.failures, left) == (0, [b""])
+
+
+def test_porch_without_a_limit_of_descriptors_lets_clients_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Design §5: where the system counts no descriptors, it says -1, and that is no small number."""
+    monkeypatch.setattr(boot, "posix", SimpleNamespace(**{**vars(posix), "sysconf": lambda _: -1}))
+    with bind("127.0.0.1", 0) as sock, socket.create_connection(sock.getsockname()):
+        porch = porch_on(sock)
+        assert porch._turn(LIMIT_S)
+        assert not porch._is_paused
+        with served(porch) as left:
+            assert probe(sock.getsockname()[1]).status == 200
+        assert left == [b""]
 
 
 def test_client_that_ends_in_the_middle_is_not_watched() -> None:

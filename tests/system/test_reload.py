@@ -282,6 +282,17 @@ async def test_fault_of_ours_does_not_end_the_reloading(
         assert await site.reload()
 
 
+async def test_failure_behind_a_reload_is_no_failure_of_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Config §14 X9: what is in force counts as `ok`, and the log says what went wrong afterwards."""
+    async with running(tmp_path, config(9)) as site:
+        site.settle_failure = RuntimeError("a full disk")
+        assert await site.reload(config(9, ("  b:", "  c:"), ("target: b", "target: c")))
+        assert site.engine.reloads == {"ok": 1, "error": 0}
+        assert "c" in site.engine.lanes
+        (failure,) = logged(caplog, logging.ERROR)
+        assert "what follows a reload failed" in failure
+
+
 @pytest.mark.parametrize(
     ("more", "path"),
     [
@@ -435,6 +446,24 @@ async def test_reload_of_the_program_renews_what_hangs_on_it(tmp_path: Path) -> 
         assert await until_live(program, port)
         assert await program.end() == 0
         assert json.loads(program.log.splitlines()[0])["msg"] == "busbar-fast starts"
+
+
+@pytest.mark.parametrize("stops", [(signal.SIGTERM,), (signal.SIGTERM, signal.SIGINT)])
+async def test_reload_that_hangs_holds_no_end_up(tmp_path: Path, stops: tuple[int, ...]) -> None:
+    """Config §12: a file that cannot be read to its end costs neither requests nor the exit code of a stop."""
+    place = Deployment(tmp_path)
+    place.environ["UP_KEY"] = "k"
+    place.write(config(9).replace("127.0.0.1:0", f"127.0.0.1:{closed_port()}"))
+    assert place.run("--validate").returncode == 0
+    place.delay_module("yaml")  # which the reload is the first to need
+    with place.start() as program:
+        await program.is_up()
+        program.send(signal.SIGHUP)
+        await program.says("loading yaml")
+        assert await program.get("/livez") == (200, b"ok")
+        for stop in stops:
+            program.send(stop)
+        assert await program.ends() == 0
 
 
 async def until_live(program: Program, port: int) -> bool:

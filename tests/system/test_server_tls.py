@@ -512,6 +512,19 @@ async def test_health_check_speaks_tls(site: Site) -> None:
     assert site.place.run("--healthcheck").returncode == 1
 
 
+async def test_health_check_is_not_asked_who_it_is(site: Site) -> None:
+    """Config §14 X2: a gateway that wants a certificate of its clients lives, although the check has none to show."""
+    listen = closed_port()
+    trustme.CA().cert_pem.write_to_path(str(site.folder / "ca.pem"))
+    site.write(MUTUAL, listen=listen)
+    assert site.place.run("--healthcheck").returncode == 1
+    with site.place.start() as program:
+        await program.is_up()
+        done = site.place.run("--healthcheck")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert await program.end() == 0
+
+
 async def test_idle_connections_end_with_the_gateway(site: Site) -> None:
     """Operations §12: an idle connection over TLS holds nothing up when the gateway leaves."""
     with site.start(FILES) as program:

@@ -136,10 +136,10 @@ async def test_start_without_a_place_for_snapshots(place: Deployment) -> None:
 # While the engine loads
 
 
-def slow(place: Deployment, port: int) -> tuple[int, Callable[[], None]]:
+def slow(place: Deployment, port: int, more: str = "") -> tuple[int, Callable[[], None]]:
     """Prepare a warm start whose engine waits; return where it will listen, and what lets the engine go on."""
     listen = closed_port()
-    place.write(CONFIG, listen=listen, port=port)
+    place.write(CONFIG + more, listen=listen, port=port)
     assert place.run("--validate").returncode == 0
     (place.folder / "delayed").rename(place.folder / "given-way")
     (place.folder / "gate").unlink()
@@ -178,6 +178,30 @@ async def test_early_clients_are_all_answered(place: Deployment, serve: Serve) -
             assert (await clients[0].read_answer()).status == 200
             assert await program.end() == 0
         assert len(recorder.seen) == 201
+        await leave(upstream)
+
+
+@pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_ip"])
+async def test_limits_count_for_early_clients(place: Deployment, serve: Serve, limit: str) -> None:
+    """Config §14 X13: of those who came while the engine loaded the first are served, and who is too many is closed."""
+    async with serve(Recorder().serve) as upstream:
+        listen, go_on = slow(place, upstream.port, f"limits: {{{limit}: 3}}\n")
+        with place.start() as program:
+            await program.says("loading logging")
+            clients = [program.connect(listen) for _ in range(5)]
+            for client in clients:
+                client.send(ASK)
+            assert await ask_porch(program, listen) == (200, b"ok")
+            go_on()
+            for client in clients[3:]:
+                assert await client.read_all() == b""
+            for client in clients[:3]:
+                assert (await client.read_answer()).status == 200
+                client.close()
+            program.connect(listen).send(ASK)
+            assert (await program.clients[-1].read_answer()).status == 200
+            program.clients[-1].close()
+            assert await program.end() == 0
         await leave(upstream)
 
 
@@ -224,10 +248,15 @@ async def test_reload_on_the_porch_is_acted_on(place: Deployment) -> None:
 # Snapshots that nobody understands
 
 DAMAGE = """
-import sys
+import marshal, sys
 from busbar_fast import boot
-found = boot.load(sys.argv[1])
-assert boot.store(sys.argv[1], found.inputs, found.porch, bytes.fromhex(sys.argv[2]))
+with open(sys.argv[1], "r+b") as file:
+    fingerprint, names, facts, _ = marshal.loads(file.read()[len(boot._MAGIC) + boot._HASH_BYTES :])
+    body = marshal.dumps((fingerprint, names, facts, bytes.fromhex(sys.argv[2])), 2)
+    file.seek(0)
+    file.truncate()
+    file.write(boot._MAGIC + boot._hash(body) + body)
+assert boot.load(sys.argv[1])
 """
 CONFIG_RECORD = Config(
     providers={},

@@ -1,0 +1,390 @@
+"""Who is let in, over real sockets: the three modes, where a token is looked for, and how a caller is turned away."""
+
+import logging
+import re
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from tests.system.doors import BY_NAME, DOORS, LANE_KEY, OK, Door, House, config, read, six_doors
+from tests.system.serving import chunked_head, post, until
+
+TOKEN_MODE = "{mode: token, client_tokens: [first-token, '${SECOND}', third-token]}"
+TOKEN = b"first-token"
+RIGHT = b"Authorization: Bearer " + TOKEN
+CLOSE = b"Connection: close"
+EVERY_DOOR = pytest.mark.parametrize("door", DOORS, ids=[door.name for door in DOORS])
+OPENAI = (
+    401,
+    (
+        b'{"error":{"message":"Incorrect API key provided.","type":"authentication_error","param":null,'
+        b'"code":"invalid_api_key"}}'
+    ),
+)
+SHAPES = {
+    "openai": OPENAI,
+    "responses": OPENAI,
+    "anthropic": (
+        401,
+        b'{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"},"request_id":"<id>"}',
+    ),
+    "gemini": (
+        400,
+        (
+            b'{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.",'
+            b'"status":"INVALID_ARGUMENT",'
+            b'"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID",'
+            b'"domain":"googleapis.com","metadata":{"service":"generativelanguage.googleapis.com"}}]}}'
+        ),
+    ),
+    "cohere": (401, b'{"message":"invalid api token"}'),
+    "bedrock": (
+        403,
+        b'{"message":"The security token included in the request is invalid.","__type":"AccessDeniedException"}',
+    ),
+}
+PATHS = [
+    (b"/v1/chat/completions", "openai"),
+    (b"/v1/responses", "responses"),
+    (b"/v2/chat", "cohere"),
+    (b"/v1/messages", "anthropic"),
+    (b"/some/v1/messages", "anthropic"),
+    (b"/some/more/v1/messages", "anthropic"),
+    (b"/a/b/c/v1/messages", "anthropic"),
+    (b"/adminx/v1/messages", "anthropic"),
+    (b"/v1/messages/count_tokens", "anthropic"),
+    (b"/v1beta/models/x:generateContent", "gemini"),
+    (b"/v1beta/models/x:streamGenerateContent?alt=sse", "gemini"),
+    (b"/v1/models/x:generateContent", "gemini"),
+    (b"/v1/models/x:embedContent", "gemini"),
+    (b"/v1beta/models/x", "gemini"),
+    (b"/v1beta/models", "gemini"),
+    (b"/v1beta/nothing", "gemini"),
+    (b"/v1/models/ft:a:b::c", "openai"),
+    (b"/v1/models", "openai"),
+    (b"/model/x/converse", "bedrock"),
+    (b"/model/x%2Fy%3Az/converse-stream", "bedrock"),
+    (b"/stats", "openai"),
+    (b"/metrics", "openai"),
+    (b"/", "openai"),
+    (b"/nowhere", "openai"),
+    (b"/healthz/", "openai"),
+    (b"/livez/x", "openai"),
+    (b"/%68ealthz", "openai"),
+    (b"//healthz", "openai"),
+    (b"/admin", "openai"),
+    (b"/admin?x=1", "openai"),
+    (b"/admin/keys", "openai"),
+    (b"/admin/v1/messages", "openai"),
+    (b"/admin/x/converse", "openai"),
+    (b"/%61dmin/keys", "openai"),
+    (b"/adminx", "openai"),
+]
+ID = {"anthropic": rb"req_01[1-9A-HJ-NP-Za-km-z]{22}"}
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+def check_turned_away(raw: bytes, door: str, method: str = "POST") -> None:
+    """An answer is this dialect's way to turn a caller away, to the byte."""
+    seen = read(raw, method)
+    status, body = SHAPES[door]
+    assert seen.status == status, seen
+    if method != "HEAD":
+        assert re.sub(ID.get(door, rb"(?!)"), b"<id>", seen.body) == body
+    assert seen.value("content-type") == "application/json"
+    extra = {
+        "openai": ["x-request-id"],
+        "responses": ["x-request-id"],
+        "anthropic": ["request-id"],
+        "bedrock": ["x-amzn-errortype", "x-amzn-requestid"],
+    }
+    assert seen.names == sorted(["content-type", *extra.get(door, [])])
+    if door == "anthropic" and method != "HEAD":
+        assert seen.value("request-id").encode() in seen.body
+    if door == "bedrock":
+        assert UUID.fullmatch(seen.value("x-amzn-requestid"))
+        assert seen.value("x-amzn-errortype") == "AccessDeniedException"
+
+
+async def ask(house: House, target: bytes, *lines: bytes, method: bytes = b"POST", body: bytes = b"{}") -> bytes:
+    """Return what comes for a request that is the last on its connection."""
+    return await house.say(method + post(body, CLOSE, *lines, target=target).removeprefix(b"POST"))
+
+
+# Who is turned away, and how
+
+
+@pytest.mark.parametrize(("path", "door"), PATHS)
+async def test_shape_follows_the_path(tmp_path: Path, path: bytes, door: str) -> None:
+    """Governance case 9: each path class turns callers away in its own words, whatever the reason and the method."""
+    reasons = [b"X-Other: 1", b"Authorization: Bearer wrong", b"x-api-key: wrong", b"Authorization: Basic Zmlyc3Q="]
+    async with six_doors(tmp_path, TOKEN_MODE, SECOND="second") as house:
+        for reason, method in product(reasons, (b"POST", b"GET", b"OPTIONS", b"DELETE")):
+            check_turned_away(await ask(house, path, reason, method=method), door)
+        check_turned_away(await ask(house, path, method=b"HEAD", body=b""), door, "HEAD")
+        assert house.keeper.heads == []
+
+
+@EVERY_DOOR
+async def test_nothing_tells_why(tmp_path: Path, door: Door) -> None:
+    """Governance case 10: missing and wrong tokens give the same bytes, ids aside, and as many of them."""
+    wrong = [b"Authorization: Bearer " + token for token in (b"x", b"first-toke", b"first-tokenx", b"FIRST-TOKEN", b"")]
+    wrong += [b"Authorization: Bearer \xff", b"Authorization: " + TOKEN, b"Authorization: Token " + TOKEN, b"X: 1"]
+    wrong += [b"x-api-key: " + b"x" * 9000, b"Authorization: Bearer  first-token", b"x_api_key: " + TOKEN]
+    wrong += [b"Cookie: key=" + TOKEN, b"Proxy-Authorization: Bearer " + TOKEN, b"x-admin-token: " + TOKEN]
+    async with six_doors(tmp_path, TOKEN_MODE, SECOND="second") as house:
+        shown = set()
+        for line in wrong:
+            raw = await ask(house, door.target, line)
+            check_turned_away(raw, door.name)
+            ids = rb"req_[0-9A-Za-z]+|[0-9a-f-]{36}|Date: [^\r]*"
+            shown.add(re.sub(ids, b"", raw))
+        assert len(shown) == 1
+
+
+async def test_first_usable_carrier_decides(tmp_path: Path) -> None:
+    """Governance §1.2 and cases 5 to 7: the order of the carriers, and what makes one of them count as absent."""
+    bearer, own, google = b"Authorization: ", b"x-api-key: ", b"x-goog-api-key: "
+    right = [
+        [bearer + b"Bearer " + TOKEN],
+        [bearer + b"bearer " + TOKEN],
+        [b"AUTHORIZATION: BEARER " + TOKEN],
+        [bearer + b"\t Bearer " + TOKEN + b" \t"],
+        [bearer + b"Bearer third-token"],
+        [bearer + b"Bearer second ${NOT_A_VARIABLE}"],
+        [own + TOKEN],
+        [google + TOKEN],
+        [bearer + b"Bearer " + TOKEN, own + b"wrong", google + b"wrong"],
+        [bearer + b"Bearer", own + TOKEN],
+        [bearer + b"Bearer ", own + TOKEN],
+        [bearer + b"Basic Zmlyc3Q=", google + TOKEN],
+        [bearer + b"AWS4-HMAC-SHA256 Credential=x", own + TOKEN],
+        [own, google + TOKEN],
+        [own + b"  ", google + TOKEN],
+        [bearer + b"Bearer \xff" + TOKEN, own + TOKEN],
+        [bearer + b"Bearer a\xc3\xa9", google + TOKEN],
+    ]
+    wrong = [
+        [bearer + b"Bearer wrong", own + TOKEN],
+        [own + b"wrong", google + TOKEN],
+        [own + TOKEN, own + b"other"],
+        [own + b"other", own + TOKEN],
+        [bearer + b"Bearer " + TOKEN, bearer + b"Bearer other"],
+        [bearer + b"Bearer " + TOKEN + b" x"],
+        [bearer + b"Bearer\t" + TOKEN],
+    ]
+    async with six_doors(tmp_path, TOKEN_MODE, SECOND="second ${NOT_A_VARIABLE}") as house:
+        door = BY_NAME["openai"]
+        assert [(await house.ask(door, *lines)).status for lines in right] == [200] * len(right)
+        assert [(await house.ask(door, *lines)).status for lines in wrong] == [401] * len(wrong)
+        assert len(house.keeper.heads) == len(right)
+
+
+async def test_key_in_a_query_is_for_gemini_alone(tmp_path: Path) -> None:
+    """Governance case 8: `?key=` opens Gemini's paths and no others, below any header, and never goes upstream."""
+    async with six_doors(tmp_path, TOKEN_MODE, SECOND="second &+%") as house:
+        gemini = BY_NAME["gemini"]
+        for query in (b"key=first-token", b"%24alt=json&key=first%2Dtoken&x=1", b"key=second%20%26%2B%25"):
+            assert read(await ask(house, gemini.target + b"?" + query)).status == 200
+            assert read(await ask(house, gemini.stream + b"&" + query)).status == 200
+        for line in (b"x-goog-api-key: wrong", b"Authorization: Bearer wrong"):
+            check_turned_away(await ask(house, gemini.target + b"?key=first-token", line), "gemini")
+        check_turned_away(await ask(house, gemini.target + b"?key=wrong&key=first-token"), "gemini")
+        check_turned_away(await ask(house, gemini.target + b"?Key=first-token"), "gemini")
+        for door in DOORS:
+            if door is not gemini:
+                check_turned_away(await ask(house, door.target + b"?key=first-token"), door.name)
+        assert not any(b"first" in head or b"second" in head or b"key=" in head for head in house.keeper.heads)
+
+
+async def test_trailer_is_no_credential(tmp_path: Path) -> None:
+    """Operations case 21: what comes behind a chunked body lets nobody in and changes nothing."""
+    tail = b"2\r\n{}\r\n0\r\nAuthorization: Bearer first-token\r\nx-api-key: first-token\r\nHost: other\r\n\r\n"
+    async with six_doors(tmp_path, TOKEN_MODE, SECOND="second") as house:
+        for door in DOORS:
+            check_turned_away(await house.say(chunked_head(CLOSE, target=door.target) + tail), door.name)
+        gemini = BY_NAME["gemini"]
+        tail = tail.replace(b"first", b"wrong")
+        assert read(await house.say(chunked_head(CLOSE, RIGHT, target=gemini.target) + tail)).status == 200
+        assert b"wrong" not in house.keeper.heads[0]
+
+
+# Before the body
+
+HUGE = 30 * 1024 * 1024
+
+
+@EVERY_DOOR
+@pytest.mark.parametrize("sent", [0, 1, 200_000])
+async def test_refusal_does_not_wait_for_the_body(tmp_path: Path, door: Door, sent: int) -> None:
+    """Operations case 10: a caller who announces 30 MiB is turned away at once, and can read it while it sends."""
+    head = post(b"", target=door.target).replace(b"Length: 0", b"Length: %d" % HUGE)
+    async with six_doors(tmp_path, TOKEN_MODE, SECOND="second") as house:
+        client = house.connect()
+        client.send(head)
+        await client.send_large(b"x" * sent)
+        raw = await client.read_all()
+        check_turned_away(raw, door.name)
+        assert b"\r\nConnection: close\r\n" in raw
+        assert not client.was_reset
+
+
+@EVERY_DOOR
+async def test_nobody_is_asked_for_a_body_to_refuse(tmp_path: Path, door: Door) -> None:
+    """Operations case 28: a bad token gets the refusal and no `100 Continue`, a good one gets that first."""
+    lines = (b"Expect: 100-continue",)
+    head = post(b"", *lines, target=door.target).replace(b"Length: 0", b"Length: %d" % len(door.minimal))
+    async with six_doors(tmp_path, TOKEN_MODE, SECOND="second") as house:
+        raw = await house.say(head)
+        check_turned_away(raw, door.name)
+        assert b"\r\nConnection: close\r\n" in raw
+        client = house.connect()
+        client.send(head.replace(b"Host: h\r\n", b"Host: h\r\n" + RIGHT + b"\r\n"))
+        assert (await client.read_answer(b"POST")).status == 100
+        client.send(door.minimal)
+        assert (await client.read_answer(b"POST")).status == 200
+
+
+# What is open, and what is not
+
+
+@pytest.mark.parametrize("auth", [TOKEN_MODE, "{mode: passthrough}", "{mode: none}"])
+async def test_probes_are_open_and_pages_are_not(tmp_path: Path, auth: str) -> None:
+    """Governance case 13, operations case 56: probes are open in every mode, pages where callers are, admin nowhere."""
+    async with six_doors(tmp_path, auth, SECOND="second") as house:
+        is_open = auth is not TOKEN_MODE
+        for path, line in product((b"/healthz", b"/livez", b"/readyz", b"/healthz?x=1"), (b"X: 1", b"x-api-key: no")):
+            assert read(await ask(house, path, line, method=b"GET")).body == b"ok"
+            assert read(await ask(house, path, line)).status == 405
+        for path in (b"/stats", b"/metrics", b"/v1/models"):
+            assert read(await ask(house, path, method=b"GET")).status == (200 if is_open else 401)
+            assert read(await ask(house, path, RIGHT, method=b"GET")).status == 200
+            assert read(await ask(house, path, RIGHT, method=b"DELETE")).status == 405
+        for path in (b"/admin", b"/admin/", b"/admin/keys", b"/admin/v1/messages"):
+            for line in (b"X: 1", RIGHT, b"x-admin-token: first-token"):
+                check_turned_away(await ask(house, path, line), "openai")
+        for path, door in ((b"/adminx/v1/messages", "anthropic"), (b"/%61dmin/keys", "openai"), (b"/adminx", "openai")):
+            seen = read(await ask(house, path, RIGHT))
+            assert seen.status == 404
+            assert seen.body.startswith(b'{"type":"error"') == (door == "anthropic")
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["token", "  ToKeN ", "TOKEN"],
+)
+async def test_mode_is_read_in_any_case(tmp_path: Path, word: str) -> None:
+    """Governance case 1: the word for a mode may stand in any case, with blanks around it."""
+    async with six_doors(tmp_path, f"{{mode: '{word}', client_tokens: [first-token]}}") as house:
+        assert (await house.ask(BY_NAME["cohere"], RIGHT)).status == 200
+        assert (await house.ask(BY_NAME["cohere"])).status == 401
+
+
+# Whose key goes upstream
+
+
+def key_lines(head: bytes) -> list[bytes]:
+    """Return the lines of a head that could carry a credential."""
+    return [line for line in head.split(b"\r\n") if re.match(rb"(?i)(authorization|.*key|.*token|cookie)", line)]
+
+
+@EVERY_DOOR
+@pytest.mark.parametrize("auth", [TOKEN_MODE, "{mode: none}"])
+async def test_own_key_goes_upstream(tmp_path: Path, door: Door, auth: str) -> None:
+    """Governance §1: in modes token and none the provider gets its own key, in its own way, and nothing of ours."""
+    callers = [(RIGHT,), (b"x-api-key: first-token",), (b"x-goog-api-key: first-token", b"Cookie: a=first-token")]
+    async with six_doors(tmp_path, auth, SECOND="second") as house:
+        for lines in callers:
+            assert (await house.ask(door, *lines)).status == 200
+        assert [key_lines(head) for head in house.keeper.heads] == [[door.key + LANE_KEY.encode()]] * 3
+        assert not any(b"first" in head for head in house.keeper.heads)
+
+
+@EVERY_DOOR
+async def test_callers_key_goes_upstream(tmp_path: Path, door: Door) -> None:
+    """Governance §1, reliability case 45: mode passthrough sends what the caller sent, or nothing, never our key."""
+    bearer = b"Authorization: Bearer " if door.name == "anthropic" else door.key
+    async with six_doors(tmp_path, "{mode: passthrough}") as house:
+        carriers = (b"Authorization: Bearer ", b"Authorization: bearer ", b"x-api-key: ", b"x-goog-api-key: ")
+        for carrier in carriers:
+            assert (await house.ask(door, carrier + b"mine:x=")).status == 200
+        assert [key_lines(head) for head in house.keeper.heads] == [[bearer + b"mine:x="]] * 4
+        for lines in ((), (b"Authorization: Basic eA==",), (b"x-api-key:",), (b"x-api-key: \xff",)):
+            house.keeper.heads.clear()
+            assert (await house.ask(door, *lines)).status == 200
+            assert [key_lines(head) for head in house.keeper.heads] == [[]]
+
+
+@EVERY_DOOR
+@pytest.mark.parametrize("status", [401, 403])
+async def test_rejected_key_is_whose_it_is(tmp_path: Path, door: Door, status: int) -> None:
+    """Reliability cases 41 and 45: a caller's rejected key is reported to the letter, ours in the dialect's words."""
+    said = b'{"said":"by the vendor about its key"}'
+    answer = OK.replace(b"200 OK", b"%d X" % status).replace(b"Length: 2", b"Length: %d" % len(said))
+    for auth in ("{mode: passthrough}", "{mode: none}"):
+        async with six_doors(tmp_path, auth) as house:
+            house.keeper.pieces = (answer.removesuffix(b"{}") + said,)
+            raw = await ask(house, door.target, RIGHT, body=door.minimal)
+            if auth == "{mode: none}":
+                check_turned_away(raw, door.name)
+            else:
+                assert (read(raw).status, read(raw).body) == (status, said)
+            assert len(house.keeper.heads) == 1
+
+
+async def test_no_log_shows_a_credential(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Operations case 47, governance case 8: no log, at any level, holds a token, a key, a query's key or a body."""
+    caplog.set_level(logging.DEBUG)
+    async with six_doors(tmp_path, TOKEN_MODE, SECOND="second-secret") as house:
+        for said in (OK, OK.replace(b"200 OK", b"401 no-secret"), b"secret nonsense\r\n\r\n"):
+            house.keeper.pieces = (said,)
+            for door in DOORS:
+                for token in (b"second-secret", b"wrong-secret"):
+                    body = door.minimal.replace(b"{", b'{"x":"body-secret"' + b"," * (door.minimal != b"{}"), 1)
+                    await ask(house, door.target, b"Authorization: Bearer " + token, body=body)
+                    await ask(house, door.target + b"?key=" + token, body=body + b"secret")
+    shown = [record.getMessage() for record in caplog.records if record.name.startswith("busbar_fast")]
+    assert any("refuses its key" in line for line in shown)
+    assert not any("secret" in line or LANE_KEY in line for line in shown)
+
+
+# A reload
+
+
+async def test_token_that_is_gone_is_refused_on_an_open_connection(tmp_path: Path) -> None:
+    """Config §14 X9: a head that a connection repeats to the byte is judged by the tokens of now."""
+    async with six_doors(tmp_path, TOKEN_MODE, SECOND="second") as house:
+        door = BY_NAME["openai"]
+        raw = post(door.minimal, RIGHT, target=door.target)
+        client = house.connect()
+        for _ in range(3):
+            client.send(raw)
+            assert (await client.read_answer(b"POST")).status == 200
+        for auth, status in (
+            ("{mode: token, client_tokens: [other]}", 401),
+            ("{mode: token, client_tokens: [other, first-token]}", 200),
+            ("{mode: none}", 200),
+            ("{mode: token, client_tokens: [other]}", 401),
+        ):
+            assert await house.site.reload(config(house.upstream.port, auth))
+            for _ in range(2):
+                client.send(raw)
+                answer = await client.read_answer(b"POST")
+                assert (answer.status, answer.closes) == (status, False)
+        assert len(house.keeper.heads) == 7
+        await until(lambda: house.site.counts("openai-m")[2] == 0)
+
+
+async def test_request_that_was_let_in_is_finished(tmp_path: Path) -> None:
+    """Config §14 X9: who was let in before a reload sends its body in peace, and is out with the next request."""
+    async with six_doors(tmp_path, TOKEN_MODE, SECOND="second") as house:
+        door = BY_NAME["cohere"]
+        raw = post(door.minimal, RIGHT, target=door.target)
+        client = house.connect()
+        await client.send_pieces(raw[:-5])
+        assert await house.site.reload(config(house.upstream.port, "{mode: token, client_tokens: [other]}"))
+        client.send(raw[-5:])
+        assert (await client.read_answer(b"POST")).status == 200
+        client.send(raw)
+        assert (await client.read_answer(b"POST")).status == 401

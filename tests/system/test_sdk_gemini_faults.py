@@ -1,0 +1,324 @@
+"""Google's official client against the gateway when something is wrong: refusals, retries, keys, broken answers."""
+
+from typing import Any
+
+import httpx
+import pytest
+from google.genai import errors, types
+
+from busbar_fast.gateway.admission import Admission
+from busbar_fast.mock.router import answer
+from busbar_fast.mock.script import Script
+from busbar_fast.wire.limits import Limits
+from tests.system.gateways import DOWN, Fate
+from tests.system.sdk import MODEL, OWN_KEY, POOL, TOKEN, Stand, check_neutral, in_thread, stand
+from tests.system.sdk_callers import KINDS, contents_caller
+from tests.system.serving import Serve, until
+
+ASK: Any = {"model": POOL, "contents": "hi"}
+SAID = "You said: hi"
+PASSTHROUGH = Admission("passthrough")
+BAD_KEY = [
+    {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "API_KEY_INVALID",
+        "domain": "googleapis.com",
+        "metadata": {"service": "generativelanguage.googleapis.com"},
+    }
+]
+LISTS = "Call ListModels to see the list of available models and their supported methods."
+
+pytestmark = pytest.mark.parametrize("kind", KINDS)
+
+
+async def refused(made: Stand, kind: str, *, is_streamed: bool = False, ask: Any = None, **options: Any) -> Any:
+    """Return the error that a client raises at a request."""
+    members = ASK if ask is None else ask
+
+    def whole(client: Any) -> Any:
+        return client.models.generate_content(**members)
+
+    def streamed(client: Any) -> Any:
+        return client.models.generate_content_stream(**members)
+
+    async with contents_caller(made, kind, **options) as caller:
+        asking = caller.pieces(streamed) if is_streamed else caller.ask(whole)
+        with pytest.raises(errors.APIError) as raised:
+            await asking
+    return raised.value
+
+
+def check_own_refusal(error: Any, status: int, word: str, message: str, details: Any = None) -> None:
+    """The gateway worded this error: the vendor's envelope, code and status agreeing, nothing of the house."""
+    envelope = {"code": status, "message": message, "status": word}
+    assert error.details == {"error": envelope if details is None else envelope | {"details": details}}
+    assert (error.code, error.status, error.message) == (status, word, message)
+    assert error.response.status_code == status
+    assert error.response.headers["content-type"] == "application/json"
+    assert type(error) is (errors.ClientError if status < 500 else errors.ServerError)
+    check_neutral(str(error).replace(POOL, ""))
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.parametrize("key", ["wrong", TOKEN + "x", TOKEN.upper()])
+async def test_wrong_token_is_refused(
+    serve: Serve, parser_kind: str, kind: str, key: str, *, is_streamed: bool
+) -> None:
+    """Gemini case 10: a wrong key is the client's 400 with the vendor's reason, and no backend hears of it."""
+    async with stand(serve, parser_kind) as made:
+        error = await refused(made, kind, key=key, is_streamed=is_streamed)
+        message = "API key not valid. Please pass a valid API key."
+        check_own_refusal(error, 400, "INVALID_ARGUMENT", message, BAD_KEY)
+        assert made.received == []
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+@pytest.mark.parametrize("name", ["flash-9", "a/b", "a:b"])
+async def test_unknown_model_is_refused(serve: Serve, parser_kind: str, kind: str, version: str, name: str) -> None:
+    """Gemini §14: a name that nobody serves is the client's 404, which names it, the version and the action."""
+    async with stand(serve, parser_kind) as made:
+        for is_streamed, action in ((False, "generateContent"), (True, "streamGenerateContent")):
+            ask = {"model": f"models/{name}", "contents": "hi"}
+            error = await refused(made, kind, ask=ask, is_streamed=is_streamed, api_version=version)
+            message = f"models/{name} is not found for API version {version}, or is not supported for {action}. {LISTS}"
+            check_own_refusal(error, 404, "NOT_FOUND", message)
+        assert made.received == []
+
+
+async def test_what_is_not_offered_is_refused(serve: Serve, parser_kind: str, kind: str) -> None:
+    """Gemini §1: another action is the client's 404, a model that cannot be looked up as well."""
+    async with stand(serve, parser_kind) as made, contents_caller(made, kind, api_version="v1beta") as caller:
+        with pytest.raises(errors.ClientError) as raised:
+            await caller.ask(lambda client: client.models.embed_content(model=POOL, contents="hi"))
+        assert (raised.value.code, raised.value.status) == (404, "NOT_FOUND")
+        assert f"models/{POOL} is not found for API version v1beta, or is not supported for" in str(raised.value)
+        with pytest.raises(errors.ClientError) as missing:
+            await caller.ask(lambda client: client.models.get(model="nobody"))
+        check_own_refusal(
+            missing.value, 404, "NOT_FOUND", f"models/nobody is not found for API version v1beta. {LISTS}"
+        )
+        assert made.received == []
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"[]", b'{"contents":' + b"[" * 200 + b"]" * 200 + b"}"])
+async def test_body_that_is_no_request_is_refused(serve: Serve, parser_kind: str, kind: str, body: bytes) -> None:
+    """Gemini case 11: what is no JSON object, or nests too deeply, is a plain 400 without details."""
+    async with stand(serve, parser_kind) as made:
+        got = await raw_post(made, kind, f"/v1beta/models/{POOL}:generateContent", body)
+        assert got.status_code == 400
+        error = got.json()["error"]
+        assert (error["code"], error["status"], set(error)) == (400, "INVALID_ARGUMENT", {"code", "message", "status"})
+        check_neutral(got.text)
+        assert made.received == []
+
+
+async def raw_post(made: Stand, kind: str, place: str, body: bytes, **fields: str) -> httpx.Response:
+    """Send a body that no official client would; the answer is read by the same library."""
+    headers = {"content-type": "application/json", "x-goog-api-key": TOKEN} | fields
+    if kind == "sync":
+        return await in_thread(lambda: httpx.post(made.origin + place, content=body, headers=headers))
+    async with httpx.AsyncClient() as client:
+        return await client.post(made.origin + place, content=body, headers=headers)
+
+
+async def test_large_body_is_refused(serve: Serve, parser_kind: str, kind: str) -> None:
+    """Gemini §14: a body above the cap is the client's 413."""
+    async with stand(serve, parser_kind, limits=Limits(request_body_max_bytes=4096)) as made:
+        error = await refused(made, kind, ask={"model": POOL, "contents": "x" * 8192})
+        check_own_refusal(error, 413, "INVALID_ARGUMENT", "Request payload size exceeds the limit.")
+        assert made.received == []
+
+
+async def test_wrong_method_is_refused(serve: Serve, parser_kind: str, kind: str) -> None:
+    """Gemini §14: another verb is a 405 that names the right one."""
+    async with stand(serve, parser_kind) as made:
+        url = f"{made.origin}/v1/models/{POOL}:generateContent"
+        got = await in_thread(lambda: httpx.get(url, headers={"x-goog-api-key": TOKEN}))
+        message = "The request method is inappropriate for the requested URL."
+        assert got.json() == {"error": {"code": 405, "message": message, "status": "INVALID_ARGUMENT"}}
+        assert (got.status_code, got.headers["allow"], kind in KINDS) == (405, "POST", True)
+        assert made.received == []
+
+
+async def test_key_may_stand_in_the_query(serve: Serve, parser_kind: str, kind: str) -> None:
+    """Gemini case 8: `?key=` admits, goes no further, and is believed only when no header says otherwise."""
+    async with stand(serve, parser_kind) as made:
+        place = f"/v1beta/models/{POOL}:generateContent?key={TOKEN}&quotaUser=me"
+        body = b'{"contents":[{"parts":[{"text":"hi"}]}]}'
+        got = await raw_post(made, kind, place, body, **{"x-goog-api-key": ""})
+        assert got.json()["candidates"][0]["content"]["parts"] == [{"text": SAID}]
+        assert made.last.target == f"/v1beta/models/{MODEL}:generateContent?quotaUser=me".encode()
+        assert made.last.fields[b"x-goog-api-key"] == OWN_KEY.encode()
+        got = await raw_post(made, kind, place, body, **{"x-goog-api-key": "wrong"})
+        assert got.json()["error"]["details"] == BAD_KEY
+        assert len(made.received) == 1
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.parametrize(
+    ("status", "word", "visits"),
+    [
+        (400, "INVALID_ARGUMENT", (1, 0)),
+        (404, "NOT_FOUND", (1, 0)),
+        (429, "RESOURCE_EXHAUSTED", (1, 1)),
+        (500, "INTERNAL", (1, 1)),
+        (503, "UNAVAILABLE", (1, 1)),
+        (529, "INTERNAL", (1, 1)),
+    ],
+)
+async def test_backend_errors_are_relayed(
+    serve: Serve, parser_kind: str, kind: str, status: int, word: str, visits: Any, *, is_streamed: bool
+) -> None:
+    """Gemini §15: the backend's refusal arrives with its words, its details and its time to come back."""
+    script = Script(status=status, error="Grüße, \u201cslowly\u201d.", retry_after_s=7)
+    async with stand(serve, parser_kind, script) as made:
+        error = await refused(made, kind, is_streamed=is_streamed)
+        assert (error.code, error.status, error.message) == (status, word, "Grüße, \u201cslowly\u201d.")
+        assert error.details["error"]["details"][0]["retryDelay"] == "7s"
+        assert error.response.headers["retry-after"] == "7"
+        assert error.response.status_code == status
+        assert made.visits == visits
+
+
+@pytest.mark.parametrize("status", [400, 404, 429, 529])
+async def test_backend_errors_are_relayed_byte_for_byte(serve: Serve, parser_kind: str, kind: str, status: int) -> None:
+    """Gemini §14: what the backend refuses with is not rewritten."""
+    script = Script(status=status, error="Grüße.", retry_after_s=7)
+    async with stand(serve, parser_kind, script) as made:
+        got = await raw_post(made, kind, f"/v1/models/{POOL}:generateContent", b'{"contents":[]}')
+        last = made.last
+        assert got.content == b"".join(answer(b"POST", last.target, last.fields, last.body, script).frames)
+        assert (got.status_code, got.headers["content-type"]) == (status, "application/json")
+
+
+@pytest.mark.parametrize("fate", [DOWN, Script(refuse=True), Script(garbage=True), Script(cut_at=0)])
+async def test_nobody_left_is_unavailable(serve: Serve, parser_kind: str, kind: str, fate: Fate) -> None:
+    """Gemini case 59: when no lane has anything to say, the client gets the vendor's 503 and when to come back."""
+    async with stand(serve, parser_kind, fate) as made:
+        for is_streamed in (False, True):
+            error = await refused(made, kind, is_streamed=is_streamed)
+            check_own_refusal(error, 503, "UNAVAILABLE", "The model is overloaded. Please try again later.")
+            assert error.response.headers["retry-after"] == "1"
+        assert made.counts("gemini") == [(0, 2), (0, 2)]
+
+
+@pytest.mark.parametrize(
+    "fate", [DOWN, Script(status=403), Script(status=503), Script(status=529), Script(refuse=True)]
+)
+async def test_one_lane_fails_and_nobody_notices(serve: Serve, parser_kind: str, kind: str, fate: Fate) -> None:
+    """Reliability §8: a request moves on to the lane that works, streamed or not."""
+    async with stand(serve, parser_kind, fate, None) as made, contents_caller(made, kind) as caller:
+        said = await caller.ask(lambda client: client.models.generate_content(**ASK))
+        chunks = await caller.pieces(lambda client: client.models.generate_content_stream(**ASK))
+        assert said.text == "".join(chunk.text for chunk in chunks) == SAID
+        assert made.visits[1] == 2
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_refused_key_of_the_house_stays_secret(serve: Serve, parser_kind: str, kind: str, status: int) -> None:
+    """Governance §1.4: when the backends refuse the lanes' own key, the client reads the usual bad-key answer."""
+    script = Script(status=status, error=f"lane key {OWN_KEY} is not valid", retry_after_s=3)
+    async with stand(serve, parser_kind, script) as made:
+        error = await refused(made, kind)
+        message = "API key not valid. Please pass a valid API key."
+        check_own_refusal(error, 400, "INVALID_ARGUMENT", message, BAD_KEY)
+        assert "retry-after" not in error.response.headers
+        assert made.visits == (1, 1)
+
+
+async def test_client_retries_if_told_to(serve: Serve, parser_kind: str, kind: str) -> None:
+    """Gemini §15: a client that retries an answer of 429 gets its text with its second request, and makes no third."""
+    options = types.HttpRetryOptions(attempts=3, initial_delay=0.001, jitter=0)
+    async with (
+        stand(serve, parser_kind, [Script(status=429), None]) as made,
+        contents_caller(made, kind, retry_options=options) as caller,
+    ):
+        said = await caller.ask(lambda client: client.models.generate_content(**ASK))
+        assert said.text == SAID
+        assert (len(made.sent), len(made.received)) == (2, 3)
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_client_does_not_retry_its_own_mistakes(serve: Serve, parser_kind: str, kind: str, status: int) -> None:
+    """Gemini §15: a request that is wrong is made once by the client and once by the gateway."""
+    options = types.HttpRetryOptions(attempts=3, initial_delay=0.001, jitter=0)
+    async with stand(serve, parser_kind, Script(status=status)) as made:
+        error = await refused(made, kind, retry_options=options)
+        assert (error.code, len(made.sent), len(made.received)) == (status, 1, 1)
+
+
+@pytest.mark.parametrize("script", [Script(delay_head_ms=5000), Script(stall_at=200)], ids=["no head", "no body"])
+async def test_client_that_waits_no_longer_is_let_go(serve: Serve, parser_kind: str, kind: str, script: Script) -> None:
+    """Gemini §2: the client's own time-out frees the lane and the backend at once."""
+    async with stand(serve, parser_kind, script) as made, contents_caller(made, kind, timeout=200) as caller:
+        with pytest.raises(httpx.ReadTimeout):
+            await caller.pieces(lambda client: client.models.generate_content_stream(**ASK))
+        await until(lambda: not any(made.front.in_flight))
+        backend = made.front.backends[0]
+        assert backend is not None
+        await until(lambda: backend.service.in_flight == 0)
+        assert len(made.received) == 1
+
+
+@pytest.mark.parametrize("script", [Script(cut_at=700, delta_chars=1), Script(reset_at=700, delta_chars=1)])
+async def test_client_sees_that_a_stream_was_cut(serve: Serve, parser_kind: str, kind: str, script: Script) -> None:
+    """Gemini §13: a stream that breaks off in the middle never looks whole, and what came before has come."""
+    async with stand(serve, parser_kind, script) as made, contents_caller(made, kind) as caller:
+        seen: list[Any] = []
+        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+            await caller.pieces(lambda client: client.models.generate_content_stream(**ASK), seen)
+        assert "".join(chunk.text for chunk in seen) == SAID[: len(seen)]
+        assert [chunk.candidates[0].finish_reason for chunk in seen] == [None] * len(seen)
+        assert len(seen) > 0
+        assert made.counts("gemini") == [(0, 1), (0, 0)]
+
+
+async def test_client_reads_an_error_inside_a_stream(serve: Serve, parser_kind: str, kind: str) -> None:
+    """Gemini case 56: an error frame in a stream is the client's own error, with the backend's words."""
+    script = Script(status=503, error="Overloaded.", fail_after=2, delta_chars=3)
+    async with stand(serve, parser_kind, script) as made, contents_caller(made, kind) as caller:
+        seen: list[Any] = []
+        with pytest.raises(errors.ServerError) as raised:
+            await caller.pieces(lambda client: client.models.generate_content_stream(**ASK), seen)
+        assert (raised.value.code, raised.value.status, raised.value.message) == (503, "UNAVAILABLE", "Overloaded.")
+        assert [chunk.text for chunk in seen] == ["You", " sa"]
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_callers_own_key_is_passed_through(
+    serve: Serve, parser_kind: str, kind: str, *, is_streamed: bool
+) -> None:
+    """Gemini §2: in passthrough mode the caller's key goes on in the vendor's header, and ours never."""
+    async with (
+        stand(serve, parser_kind, admission=PASSTHROUGH) as made,
+        contents_caller(made, kind, key="AIza-caller") as caller,
+    ):
+        if is_streamed:
+            await caller.pieces(lambda client: client.models.generate_content_stream(**ASK))
+        else:
+            await caller.ask(lambda client: client.models.generate_content(**ASK))
+        assert made.last.fields[b"x-goog-api-key"] == b"AIza-caller"
+        assert b"authorization" not in made.last.fields
+        assert OWN_KEY.encode() not in b" ".join(made.last.fields.values())
+
+
+async def test_key_in_the_query_is_passed_through_as_a_header(serve: Serve, parser_kind: str, kind: str) -> None:
+    """Gemini §2: a caller's key in the query goes on in the header, and a caller without one has none upstream."""
+    async with stand(serve, parser_kind, admission=PASSTHROUGH) as made:
+        place, body = f"/v1beta/models/{POOL}:generateContent", b'{"contents":[{"parts":[{"text":"hi"}]}]}'
+        await raw_post(made, kind, f"{place}?key=AIza%2Dcaller", body, **{"x-goog-api-key": ""})
+        assert made.last.fields[b"x-goog-api-key"] == b"AIza-caller"
+        assert b"key" not in made.last.target
+        await raw_post(made, kind, place, body, **{"x-goog-api-key": ""})
+        assert {b"authorization", b"x-goog-api-key", b"x-api-key"} & set(made.last.fields) == set()
+
+
+@pytest.mark.parametrize("status", [401, 403, 429])
+async def test_callers_own_refusal_is_relayed(serve: Serve, parser_kind: str, kind: str, status: int) -> None:
+    """Governance §1: in passthrough mode what the backend says of the caller's own key is the caller's to read."""
+    script = Script(status=status, error="Your key is on hold.", retry_after_s=9)
+    async with stand(serve, parser_kind, script, admission=PASSTHROUGH) as made:
+        error = await refused(made, kind, key="AIza-caller")
+        assert (error.code, error.message) == (status, "Your key is on hold.")
+        assert error.response.headers["retry-after"] == "9"
+        assert made.visits == (1, 0)
