@@ -7,7 +7,8 @@ import here measures the start again.
 A start has two ways. With a valid *snapshot* of the checked configuration we listen at once, and a second thread
 serves the porch while this one loads the engine: probes are answered, every other connection is parked with the bytes
 read so far, and `cli.serve_handover` gets all of it. Anything else is a miss: the engine is loaded first and
-`cli.main` reads the configuration, reports what is wrong with it and calls `store`.
+`cli.main` reads the configuration, reports what is wrong with it and calls `store`. Signals are noted from the first
+line on, whatever the way; who acts on them gets the list.
 
 A snapshot names the files and variables it was made from and holds a fingerprint of their contents, never the contents
 themselves. It counts only if all of them read the same again. This module must not know what a configuration means;
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# What a snapshot was made from: kind ("file" or "env"), name, content; None where there is no such file or variable.
+# What a snapshot was made from: kind, name, content; None where there is no such file or variable. Of "env" and "file"
+# the content, of "rights" whether every user may read the file: "1" or "0".
 Input = tuple[str, str, bytes | None]
 
 _DEFAULT_CONFIG = "/etc/busbar/config.yaml"
 
-_FORMAT = 1  # of a snapshot; raise it with every change to what `store` writes
+_FORMAT = 2  # of a snapshot; raise it with every change to what `store` writes
 _MAGIC = b"busbar-fast snapshot %d\n" % _FORMAT
 _HASH_BYTES = 16
 _MOST_BYTES = 64 * 1024 * 1024  # of a snapshot, and of each file it was made from
@@ -46,11 +48,15 @@ _PLAIN_MARSHAL = 2  # the newest version whose bytes depend on values alone, not
 _BACKLOG = 4096
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 _ACCEPTS_PER_TURN = 64
+_MOST_HELD = 1 << 20  # where the system sets no limit
 # While the engine is being loaded, each system call of the porch waits this long for its turn at the interpreter.
 _SWITCH_S = 0.0001
 _GREETING_S = 0.001
-_STOPS = (_signal.SIGTERM, _signal.SIGINT)
-_NOTED = (*_STOPS, _signal.SIGHUP)
+STOPS = (_signal.SIGTERM, _signal.SIGINT)
+NOTED = (*STOPS, _signal.SIGHUP)
+_KILLED = 130
+_exit = posix._exit  # noqa: SLF001  documented: ends the process at once
+_STANDARD_DESCRIPTORS = 3
 # Where there is no epoll, poll does the same, counting in milliseconds.
 _new_poller: "Callable[[], Any]" = getattr(select, "epoll", select.poll)
 _WAIT_UNITS = 1 if hasattr(select, "epoll") else 1000
@@ -81,12 +87,11 @@ class PorchFacts:
 
 
 class Snapshot:
-    """A stored configuration that still holds: its inputs as they were read just now, and what was stored."""
+    """A stored configuration that still holds."""
 
-    __slots__ = ("inputs", "payload", "porch")
+    __slots__ = ("payload", "porch")
 
-    def __init__(self, inputs: list[Input], porch: PorchFacts, payload: bytes) -> None:
-        self.inputs = inputs
+    def __init__(self, porch: PorchFacts, payload: bytes) -> None:
         self.porch = porch
         self.payload = payload
 
@@ -97,33 +102,57 @@ class Handover:
     Signals are noted in `signals` until the engine installs handlers of its own; it looks there afterwards.
     """
 
-    __slots__ = ("arguments", "door", "inputs", "parked", "payload", "signals")
+    __slots__ = ("arguments", "door", "parked", "payload", "signals")
 
-    def __init__(self, arguments: list[str], snapshot: Snapshot) -> None:
+    def __init__(self, arguments: list[str], payload: bytes, signals: list[int]) -> None:
         self.arguments = arguments
-        self.inputs = snapshot.inputs
-        self.payload = snapshot.payload
+        self.payload = payload
+        self.signals = signals
         self.door = -1  # the listening socket
         self.parked: list[tuple[int, str, bytes]] = []  # descriptor, peer, bytes read so far; in order of arrival
-        self.signals: list[int] = []
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the program: on the porch first if there is a snapshot to stand on, else as the command line says."""
+    signals: list[int] = []
+    note_signals(signals)
+    _fill_standard_descriptors()
     words = sys.argv[1:] if arguments is None else arguments
     found = find_config(words, posix.environ)
     place = None if found is None else snapshot_place(*found, posix.environ)
     snapshot = None if place is None else load(place)
     door = None if snapshot is None else open_door(snapshot.porch)
     if snapshot is None or door is None:
-        _engine().main(words)
+        _engine().main(words, signals)
         return
-    handover = Handover(words, snapshot)
-    for number in _NOTED:
-        _signal.signal(number, lambda number, _: handover.signals.append(number))
+    handover = Handover(words, snapshot.payload, signals)
     engine = _load_behind_porch(door, snapshot.porch, handover)
     handover.door = door.detach()
     engine.serve_handover(handover)
+
+
+def note_signals(noted: list[int]) -> None:
+    """Write signals into a list until somebody else installs handlers; the third stop ends the process all the same."""
+    for number in NOTED:
+        _signal.signal(number, lambda number, _: note_signal(noted, number))
+
+
+def note_signal(noted: list[int], number: int) -> None:
+    """Note a signal. The third stop does not wait for anybody, neither for threads nor for what is to be cleared."""
+    noted.append(number)
+    if sum(one in STOPS for one in noted) > len(STOPS):
+        _exit(_KILLED)
+
+
+def _fill_standard_descriptors() -> None:
+    """Open what was closed by whoever started us: an event loop takes 0, 1 and 2 for what they are everywhere else."""
+    number = 0
+    while number < _STANDARD_DESCRIPTORS:
+        try:
+            number = posix.open("/dev/null", posix.O_RDWR)
+        except OSError:
+            return
+    posix.close(number)
 
 
 def load_engine() -> "ModuleType":
@@ -143,7 +172,8 @@ def _engine() -> "ModuleType":
         return load_engine()
     except Exception as error:  # noqa: BLE001  whatever it is, there is nothing else to run
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        sys.stderr.write(f"[error] the engine could not be loaded: {reason}\n")
+        if sys.stderr is not None:
+            sys.stderr.write(f"[error] the engine could not be loaded: {reason}\n")
         sys.exit(1)
 
 
@@ -223,7 +253,7 @@ def store(place: str, inputs: "Sequence[Input]", porch: PorchFacts, payload: byt
     """
     temporary = f"{place}.{posix.getpid()}.{time.time_ns()}"
     try:
-        read = [(kind, _absolute(name) if kind == "file" else name, content) for kind, name, content in inputs]
+        read = [(kind, name if kind == "env" else _absolute(name), content) for kind, name, content in inputs]
         facts = (porch.host, porch.port, porch.is_tls, porch.has_lanes)
         names = tuple((kind, name) for kind, name, _ in read)
         body = marshal.dumps((_fingerprint(read), names, facts, payload), _PLAIN_MARSHAL)
@@ -254,29 +284,31 @@ def _check(record: object) -> Snapshot | None:
         case (bytes(fingerprint), tuple(names), (str(host), int(port), bool(is_tls), bool(has_lanes)), bytes(payload)):
             inputs = [_read_input(str(kind), str(name)) for kind, name in names]
             if fingerprint == _fingerprint(inputs) and 0 <= port <= 65535:
-                return Snapshot(inputs, PorchFacts(host, port, is_tls=is_tls, has_lanes=has_lanes), payload)
+                return Snapshot(PorchFacts(host, port, is_tls=is_tls, has_lanes=has_lanes), payload)
     return None
 
 
 def _read_input(kind: str, name: str) -> Input:
     if kind == "env":
         return kind, name, posix.environ.get(_encode_name(name))
-    if kind != "file":
+    if kind not in ("file", "rights"):
         raise ValueError(kind)
     try:
-        return kind, name, _read_file(name)
+        return kind, name, _read_file(name) if kind == "file" else b"%d" % bool(posix.stat(name).st_mode & 0o004)
     except (FileNotFoundError, NotADirectoryError):
         return kind, name, None
 
 
 def _fingerprint(inputs: list[Input]) -> bytes:
     """Return a hash of the inputs and of everything else that a snapshot depends on."""
-    facts = (_FORMAT, __version__, sys.hexversion, tuple(_stamps(f"{__file__.rpartition('/')[0]}/config", 1)))
+    package = __file__.rpartition("/")[0]
+    code = (*_stamps(f"{package}/config", 1), *_stamps(f"{package}/dialects", 0))
+    facts = (_FORMAT, __version__, sys.hexversion, code)
     return _hash(marshal.dumps((facts, tuple(inputs)), _PLAIN_MARSHAL))
 
 
 def _stamps(folder: str, levels: int) -> list[tuple[str, int, int]]:
-    """Return path, size and time of the modules that read configurations, subfolders of so many levels included."""
+    """Return path, size and time of the modules in a folder, subfolders of so many levels included."""
     found = []
     try:
         entries = list(posix.scandir(folder))
@@ -423,7 +455,8 @@ class Porch:
         self._facts = facts
         self._signals = signals
         self._held: dict[int, tuple[str, bytes]] = {}  # descriptor → peer, bytes read so far
-        self._most = posix.sysconf("SC_OPEN_MAX") // 2  # the engine needs descriptors to be loaded
+        descriptors = posix.sysconf("SC_OPEN_MAX")  # -1 is no limit
+        self._most = descriptors // 2 if descriptors > 0 else _MOST_HELD  # the engine needs some to be loaded
         self._is_paused = False
         self._rope, self._bell = _socket.socketpair()
         self._poller = _new_poller()
@@ -519,7 +552,7 @@ class Porch:
         status, body = b"503 Service Unavailable", b"no usable lanes"
         if path == b"/livez" or self._facts.has_lanes:
             status, body = b"200 OK", b"ok"
-        if path == b"/healthz" and not set(_STOPS).isdisjoint(self._signals):
+        if path == b"/healthz" and not set(STOPS).isdisjoint(self._signals):
             status, body = b"503 Service Unavailable", b"draining"
         date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()).encode()
         return (

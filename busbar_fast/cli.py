@@ -12,8 +12,9 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
 
+from busbar_fast import __version__, boot
 from busbar_fast import options as words
 from busbar_fast.config.complaints import Complaint
 from busbar_fast.config.inputs import Inputs
@@ -29,16 +30,22 @@ from busbar_fast.wire.listener import bind
 from busbar_fast.wire.parsers import HeadParser, choose_parser
 
 if TYPE_CHECKING:
-    from busbar_fast.boot import Handover
     from busbar_fast.config.load import Loaded
 
 _log = logging.getLogger("busbar_fast")
 
-_STOPS = (signal.SIGTERM, signal.SIGINT)
 _LIVE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 _LIVE_LIMIT_S = 5.0
 _WELL = b"HTTP/1.1 200 "
-_KILLED = 130
+
+BANNER = """
+busbar-fast {version} on {origin}   (Ctrl-C ends it)
+
+  pools: {pools}   models: {models}   what can be asked for: {origin}/v1/models
+  live numbers: {origin}/stats   for Prometheus: {origin}/metrics
+  manual: busbar-fast --help, and docs/config.md beside the source
+
+"""
 
 
 class Start(NamedTuple):
@@ -53,26 +60,37 @@ class Start(NamedTuple):
     parked: Iterable[Parked] = ()
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; ends the process with its exit code."""
+def main(arguments: list[str], signals: list[int]) -> None:
+    """Run the command line; ends the process with its exit code. Signals are being noted in a list."""
     try:
-        options = words.read_options(sys.argv[1:] if arguments is None else arguments)
+        options = words.read_options(arguments)
     except words.Usage as usage:
-        print(f"busbar-fast: {usage}; see busbar-fast --help", file=sys.stderr)
+        _complain(f"busbar-fast: {usage}; see busbar-fast --help")
         sys.exit(2)
-    actions: dict[int, Callable[[words.Options], None]] = {
-        words.RUN: _run_gateway,
+    servers = {words.RUN: _run_gateway, words.DEMO: _run_demo}
+    if options.action in servers:
+        servers[options.action](options, signals)
+        return
+    _let_signals_end(signals)
+    commands: dict[int, Callable[[words.Options], None]] = {
         words.VALIDATE: _validate,
         words.HEALTHCHECK: _check_health,
         words.BLOCKLIST: _print_blocklist,
-        words.DEMO: _run_demo,
-        words.SHOW_HELP: lambda _: print(words.HELP, end=""),
-        words.SHOW_VERSION: lambda _: print(words.VERSION),
+        words.SHOW_HELP: lambda _: _print(words.HELP),
+        words.SHOW_VERSION: lambda _: _print(words.VERSION + "\n"),
     }
-    actions[options.action](options)
+    commands[options.action](options)
 
 
-def serve_handover(handover: "Handover") -> None:
+def _let_signals_end(noted: list[int], numbers: Iterable[int] = boot.NOTED) -> None:
+    """End at each of these signals from now on, and at once if there was one."""
+    for number in numbers:
+        signal.signal(number, signal.SIG_DFL)
+        if number in noted:
+            signal.raise_signal(number)
+
+
+def serve_handover(handover: boot.Handover) -> None:
     """Run the gateway that the porch has been standing in for."""
     door = socket.socket(fileno=handover.door)
     door.setblocking(False)
@@ -104,8 +122,7 @@ def _unpack(payload: bytes) -> "tuple[Config, list[Complaint]] | None":
 # Running
 
 
-def _run_gateway(options: words.Options) -> None:
-    signals = _note_signals()
+def _run_gateway(options: words.Options, signals: list[int]) -> None:
     loaded, config = _load_or_end(options)
     _introduce(config, loaded.complaints.warnings)
     _store(loaded, options)
@@ -113,18 +130,18 @@ def _run_gateway(options: words.Options) -> None:
     _run(Start(config, loaded.complaints.warnings, loaded.inputs, door, options, signals))
 
 
-def _run_demo(options: words.Options) -> None:
+def _run_demo(options: words.Options, signals: list[int]) -> None:
     from busbar_fast.demo import serve_demo  # noqa: PLC0415  brings the mock backend with it
 
+    _let_signals_end(signals, (signal.SIGHUP,))  # there is nothing to reload, and the terminal may be gone
     set_up(os.environ.get("BUSBAR_LOG"), is_json=False)
     parser = _choose_parser()
     door = _open_door(Listen(host=options.host, port=options.port))
 
     async def serve() -> None:
-        stops = _watch_stops([])
-        await serve_demo(door, parser, stops, lambda text: print(text, flush=True))
+        await serve_demo(door, parser, _watch_stops(signals), lambda text: _print(text + "\n"))
 
-    _run_loop(serve)
+    _run_loop(serve, signals)
 
 
 def _introduce(config: Config, warnings: Iterable[Complaint]) -> None:
@@ -135,10 +152,10 @@ def _introduce(config: Config, warnings: Iterable[Complaint]) -> None:
 
 
 def _run(start: Start) -> None:
-    _run_loop(lambda: _serve(start))
+    _run_loop(lambda: _serve(start), start.signals)
 
 
-def _run_loop(serve: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def _run_loop(serve: Callable[[], Coroutine[Any, Any, None]], signals: list[int]) -> None:
     """Run on uvloop, or on the stock loop where uvloop is missing."""
     try:
         import uvloop  # noqa: PLC0415  optional: not every platform has it
@@ -146,6 +163,7 @@ def _run_loop(serve: Callable[[], Coroutine[Any, Any, None]]) -> None:
         asyncio.run(serve())
     else:
         uvloop.run(serve())
+    boot.note_signals(signals)  # the loop took its handlers with it
 
 
 async def _serve(start: Start) -> None:
@@ -160,7 +178,10 @@ async def _serve(start: Start) -> None:
     stops = _watch_stops(start.signals)
     loop.add_signal_handler(signal.SIGHUP, reloads.ask)
     engine.open(start.door, start.parked)
-    tell_listening(config, str(Listen(host=engine.addresses[0][0], port=engine.addresses[0][1])))
+    address = str(Listen(host=engine.addresses[0][0], port=engine.addresses[0][1]))
+    tell_listening(config, address)
+    if sys.stderr is not None and sys.stderr.isatty():
+        _greet(config, address)
     if signal.SIGHUP in start.signals:
         reloads.ask()
     first = await stops.get()
@@ -176,35 +197,27 @@ def _settle(loaded: "Loaded", options: words.Options) -> None:
     _store(loaded, options)
 
 
-def _note_signals() -> list[int]:
-    """Return a list that gets the signals which come before the gateway can act on them; it does so afterwards."""
-    noted: list[int] = []
-    for number in (*_STOPS, signal.SIGHUP):
-        signal.signal(number, lambda number, _: _note_signal(noted, number))
-    return noted
+def _greet(config: Config, address: str) -> None:
+    """Tell a person at a terminal what runs here; everybody else has the log."""
+    origin = f"{'http' if config.tls is None else 'https'}://{address}"
+    text = BANNER.format(version=__version__, origin=origin, pools=len(config.pools), models=len(config.models))
+    _write(sys.stderr, text)
 
 
-def _note_signal(noted: list[int], number: int) -> None:
-    noted.append(number)
-    if sum(stop in _STOPS for stop in noted) > len(_STOPS):
-        raise SystemExit(_KILLED)
-
-
-def _watch_stops(before: list[int]) -> "asyncio.Queue[int]":
-    """Return a queue that gets every SIGTERM and SIGINT, those from before first; the third ends the process."""
+def _watch_stops(noted: list[int]) -> "asyncio.Queue[int]":
+    """Return a queue that gets every SIGTERM and SIGINT, those that were noted first; the third ends the process."""
     stops = asyncio.Queue[int]()
-    seen: list[int] = []
 
     def note(number: int) -> None:
-        _note_signal(seen, number)
+        boot.note_signal(noted, number)
         stops.put_nowait(number)
 
     loop = asyncio.get_running_loop()
-    for stop in _STOPS:
+    for stop in boot.STOPS:
         loop.add_signal_handler(stop, note, stop)
-    for number in before:
-        if number in _STOPS:
-            note(number)
+    for number in noted:
+        if number in boot.STOPS:
+            stops.put_nowait(number)
     return stops
 
 
@@ -221,7 +234,7 @@ def _open_door(listen: Listen) -> socket.socket:
         return bind(listen.host, listen.port)
     except OSError as error:
         _fail(f"cannot listen on {listen}: {error.strerror or error}")
-    except UnicodeError:
+    except ValueError:
         _fail(f"cannot listen on {listen}: no such host name is possible")
 
 
@@ -230,9 +243,46 @@ def _set_up_log(config: Config) -> None:
     set_up(os.environ.get("BUSBAR_LOG") or os.environ.get("RUST_LOG"), is_json=form == "json")
 
 
+# Printing
+
+
 def _fail(reason: str) -> NoReturn:
-    print(f"[error] {reason}", file=sys.stderr)
+    _complain(f"[error] {reason}")
     sys.exit(1)
+
+
+def _complain(line: str) -> None:
+    """Write a line to stderr, if there is one that can be written to."""
+    _write(sys.stderr, f"{_plain(line)}\n")
+
+
+def _print(text: str) -> None:
+    """Write what was asked for to stdout, or end with a word about why that cannot be done."""
+    failure = _write(sys.stdout, text)
+    if failure is not None:
+        _fail(f"cannot write to stdout: {failure.strerror or failure}")
+
+
+def _write(stream: TextIO | None, text: str) -> OSError | None:
+    """Write a text; return why that cannot be done. What is left of it is dropped, lest it disturb the end."""
+    if stream is None:  # closed before we were started
+        return None
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as failure:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        return failure
+    return None
+
+
+def _plain(text: str) -> str:
+    """Return a text of one line that a terminal shows as it is."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 # The configuration
@@ -260,13 +310,12 @@ def _load_or_end(options: words.Options) -> "tuple[Loaded, Config]":
 
 def _store(loaded: "Loaded", options: words.Options) -> None:
     """Keep the checked configuration for the next start, where there is a place for it."""
-    from busbar_fast import boot  # noqa: PLC0415  the porch is not there on every start
+    from busbar_fast.config.files import find_catalog  # noqa: PLC0415  a warm start needs none of it
 
     config = loaded.config
     assert config is not None  # nothing else is stored
-    place = boot.snapshot_place(
-        config.config_file, options.providers or os.environ.get("BUSBAR_PROVIDERS", ""), os.environb
-    )
+    catalog_file = find_catalog(options.providers, os.environ) or ""
+    place = boot.snapshot_place(config.config_file, catalog_file, os.environb)
     if place is None:
         return
     facts = boot.PorchFacts(
@@ -280,8 +329,9 @@ def _store(loaded: "Loaded", options: words.Options) -> None:
 def _refuse(complaints: Iterable[Complaint]) -> None:
     """End with a line for each complaint, if there is any."""
     lines = [f"[error] {complaint}" for complaint in complaints]
+    for line in lines:
+        _complain(line)
     if lines:
-        print("\n".join(lines), file=sys.stderr)
         sys.exit(1)
 
 
@@ -289,7 +339,7 @@ def _validate(options: words.Options) -> None:
     loaded = _load(options)
     complaints = loaded.complaints
     for warning in (*complaints.warnings, *complaints.unavailable):
-        print(f"[warn] {warning}", file=sys.stderr)
+        _complain(f"[warn] {warning}")
     _refuse(complaints.errors)
     config = loaded.config
     assert config is not None  # no error, so it was made
@@ -298,9 +348,12 @@ def _validate(options: words.Options) -> None:
         sys.exit(1)
     if not complaints.unavailable:
         _store(loaded, options)
-    print(f"ok: {len(config.providers)} providers, {len(config.models)} models, {len(config.pools)} pools")
-    print(f"config {config.config_file}")
-    print(f"catalog {config.catalog_file or 'inside the package'}")
+    lines = [
+        f"ok: {len(config.providers)} providers, {len(config.models)} models, {len(config.pools)} pools",
+        f"config {config.config_file}",
+        f"catalog {config.catalog_file or 'inside the package'}",
+    ]
+    _print("".join(f"{_plain(line)}\n" for line in lines))
 
 
 def _try_certificates(config: Config, inputs: Inputs) -> None:
@@ -317,34 +370,39 @@ def _check_health(options: words.Options) -> None:
     from busbar_fast.config.files import find_config  # noqa: PLC0415  only here
     from busbar_fast.config.glimpse import glimpse_door  # noqa: PLC0415  only here
 
-    path = find_config(options.config, os.environ)
-    try:
-        listen, is_tls = glimpse_door(path, Inputs(os.environ))
-    except ValueError as error:
-        _fail(str(error))
-    if not _is_live(listen, is_tls=is_tls):
-        sys.exit(1)
-
-
-def _is_live(listen: Listen, *, is_tls: bool) -> bool:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104  what a wildcard means here
     signal.signal(signal.SIGALRM, _end_wait)
-    signal.setitimer(signal.ITIMER_REAL, _LIVE_LIMIT_S)  # for all of it, looking the name up included
+    signal.setitimer(signal.ITIMER_REAL, _LIVE_LIMIT_S)  # for all of it, reading the file included
+    try:
+        listen, is_tls = glimpse_door(find_config(options.config, os.environ), Inputs(os.environ))
+    except (ValueError, TimeoutError) as error:
+        _fail(str(error))
+    failure = _check_life(listen, is_tls=is_tls)
+    if failure:
+        _fail(f"{listen}: {failure}")
+
+
+def _check_life(listen: Listen, *, is_tls: bool) -> str:
+    """Return why nobody lives at an address, "" if somebody does.
+
+    A gateway that wants certificates of its clients hangs up on us, with or without an alert, and not before it has
+    shaken hands: that is as good a sign of life as an answer.
+    """
+    has_shaken, answer = False, b""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104  what a wildcard means here
     try:
         with socket.create_connection((host, listen.port)) as plain:
             sock = _secured(plain) if is_tls else plain
+            has_shaken = is_tls
             sock.sendall(_LIVE)
-            answer = b""
             while len(answer) < len(_WELL) and (piece := sock.recv(64)):
                 answer += piece
     except OSError as error:
-        reason = error.strerror or str(error)
-    else:
-        if answer.startswith(_WELL):
-            return True
-        reason = f"answered {answer[:40]!r}"
-    print(f"[error] {listen}: {reason}", file=sys.stderr)
-    return False
+        if isinstance(error, TimeoutError) or not has_shaken or answer:
+            return error.strerror or str(error)
+    except ValueError:
+        return "no such host name is possible"
+    is_live = answer.startswith(_WELL) or (has_shaken and not answer)
+    return "" if is_live else f"answered {answer[:40]!r}"
 
 
 def _end_wait(_number: int, _frame: object) -> NoReturn:
@@ -370,11 +428,11 @@ def _print_blocklist(options: words.Options) -> None:
     try:
         security = glimpse_security(find_config(options.config, os.environ), Inputs(os.environ))
     except ValueError:
-        print("the deployment file cannot be read: its own entries are missing here", file=sys.stderr)
+        _complain("the deployment file cannot be read: its own entries are missing here")
     else:
         entries += security.blocked_metadata_hosts
         for entry in security.allow_metadata_hosts:
-            print(f"allowed by the configuration: {entry}", file=sys.stderr)
+            _complain(f"allowed by the configuration: {entry}")
         if security.allow_all_metadata:
-            print("allowed by the configuration: everything", file=sys.stderr)
-    print("\n".join(entries))
+            _complain("allowed by the configuration: everything")
+    _print("".join(f"{entry}\n" for entry in entries))

@@ -13,7 +13,7 @@ flags
   --config PATH                the deployment file (else BUSBAR_CONFIG, else /etc/busbar/config.yaml)
   --providers PATH             the provider catalog (else BUSBAR_PROVIDERS, `providers_file`, providers.yaml beside the
                                deployment file, /etc/busbar/providers.yaml, the catalog inside the package)
-  --validate                   do every check of a start and end: 0 if it would start, 1 if not; opens no port
+  --validate                   check the configuration as a start does and end: 0 without errors, 1 with; opens no port
   --strict                     let warnings fail as well
   --healthcheck                ask the gateway of this configuration for /livez: 0 if it answers 200 within 5 s
   --print-metadata-blocklist   list the hosts that no provider may be at

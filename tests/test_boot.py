@@ -3,9 +3,10 @@
 import marshal
 import os
 import posix
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,6 +37,15 @@ def environ(monkeypatch: pytest.MonkeyPatch) -> Environ:
     return variables
 
 
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Leave the handlers of this process as they were."""
+    before = {number: signal.getsignal(number) for number in boot.NOTED}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 class Deployment:
     """Files of a deployment in a folder of their own, and its snapshot."""
 
@@ -43,14 +53,16 @@ class Deployment:
         self.config = folder / "config.yaml"
         self.catalog = folder / "providers.yaml"
         self.config.write_bytes(b"auth: " + SECRET)
+        self.config.chmod(0o640)
         self.place = folder / "cache" / "one.snapshot"
 
     @property
     def inputs(self) -> list[Input]:
-        """What a loader has read: one file, one that is not there, one variable, one that is not set."""
+        """What a loader has read: files and variables that are there and that are not, and a file's rights."""
         return [
             ("file", str(self.config), self.config.read_bytes()),
             ("file", str(self.catalog), None),
+            ("rights", str(self.config), b"0"),
             ("env", "KEY", SECRET),
             ("env", "UNSET", None),
         ]
@@ -172,12 +184,12 @@ def test_lost_working_folder_means_no_place(monkeypatch: pytest.MonkeyPatch, tmp
 @pytest.mark.parametrize("is_tls", [False, True])
 @pytest.mark.parametrize("has_lanes", [False, True])
 def test_what_was_stored_is_loaded(deployment: Deployment, is_tls: bool, has_lanes: bool) -> None:
-    """Design §5: facts and payload come back, with the inputs as they were read again."""
+    """Design §5: facts and payload come back."""
     facts = PorchFacts("::1", 65535, is_tls=is_tls, has_lanes=has_lanes)
     assert store(str(deployment.place), deployment.inputs, facts, PAYLOAD)
     found = load(str(deployment.place))
     assert found is not None
-    assert (found.inputs, found.payload) == (deployment.inputs, PAYLOAD)
+    assert found.payload == PAYLOAD
     assert [getattr(found.porch, name) for name in PorchFacts.__slots__] == [has_lanes, "::1", is_tls, 65535]
 
 
@@ -222,9 +234,9 @@ def test_relative_input_is_found_from_anywhere(
     monkeypatch.chdir(tmp_path)
     assert store(str(deployment.place), [("file", "config.yaml", deployment.config.read_bytes())], FACTS, b"")
     monkeypatch.chdir("/")
-    found = load(str(deployment.place))
-    assert found is not None
-    assert found.inputs[0][1] == str(deployment.config)
+    assert deployment.is_hit()
+    deployment.config.unlink()
+    assert not deployment.is_hit()
 
 
 def fill_disk(_descriptor: int, _raw: bytes) -> int:
@@ -327,7 +339,7 @@ ODDITIES: dict[str, Callable[[Path], None]] = {
     "cut by a byte": rewrite(lambda raw: raw[:-1]),
     "longer by a byte": rewrite(lambda raw: raw + b"\x00"),
     "a wrong magic": flip(0),
-    "another format": rewrite(lambda raw: raw.replace(b"snapshot 1\n", b"snapshot 2\n")),
+    "another format": rewrite(lambda raw: raw.replace(b"snapshot 2\n", b"snapshot 1\n")),
     "a wrong sum": flip(len(boot._MAGIC)),
     "a changed body": flip(-1),
     "no marshal": replace_by(signed(b"\xff\xff")),
@@ -419,7 +431,11 @@ def add_catalog(deployment: Deployment) -> None:
     deployment.catalog.write_bytes(b"")
 
 
-CHANGES = [remove_config, make_config_a_folder, make_config_a_pipe, add_catalog]
+def show_config_to_all(deployment: Deployment) -> None:
+    deployment.config.chmod(0o644)
+
+
+CHANGES = [show_config_to_all, remove_config, make_config_a_folder, make_config_a_pipe, add_catalog]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -488,7 +504,8 @@ def source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Return the folder of a package whose boot is ours."""
     package = tmp_path / "package"
     (package / "config" / "deep" / "deeper").mkdir(parents=True)
-    for name in ("config/load.py", "config/deep/rules.py"):
+    (package / "dialects").mkdir()
+    for name in ("config/load.py", "config/deep/rules.py", "dialects/registry.py"):
         (package / name).write_text("1")
     monkeypatch.setattr(boot, "__file__", str(package / "boot.py"))
     return package
@@ -501,6 +518,9 @@ def source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ("config/new.py", False),
         ("config/deep/rules.py", False),
         ("config/deep/new.py", False),
+        ("dialects/registry.py", False),
+        ("dialects/new.py", False),
+        ("dialects/deep/new.py", True),
         ("config/notes.md", True),
         ("config/deep/deeper/new.py", True),
         ("wire/new.py", True),
@@ -566,9 +586,7 @@ def test_any_change_of_one_input_changes_the_verdict(drawn: tuple[list[Input], i
         whole = [(kind, f"{folder}/{name}" if kind == "file" else name, held) for kind, name, held in inputs]
         put(folder, variables, inputs)
         assert store(place, whole, FACTS, PAYLOAD)
-        found = load(place)
-        assert found is not None
-        assert found.inputs == whole
+        assert load(place) is not None
         put(folder, variables, [(*inputs[which][:2], content)])
         assert load(place) is None
         put(folder, variables, inputs)
@@ -594,10 +612,12 @@ class Engine:
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
+        self.signals: list[int] = []
 
-    def main(self, arguments: list[str]) -> None:
+    def main(self, arguments: list[str], signals: list[int]) -> None:
         """Remember what the command line was asked."""
         self.asked.append(arguments)
+        self.signals = signals
 
 
 @pytest.fixture
@@ -618,6 +638,22 @@ def test_miss_goes_to_the_command_line(
     boot.main()
     boot.main(arguments)
     assert engine.asked == [arguments, arguments]
+
+
+def test_signals_are_noted_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch, environ: Environ) -> None:
+    """Config §12: whatever is asked for, a signal while the engine loads waits for somebody who can act on it."""
+    assert environ
+    made = Engine()
+
+    def load_slowly() -> Engine:
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(number)
+        return made
+
+    monkeypatch.setattr(boot, "load_engine", load_slowly)
+    for arguments in ([], ["demo"], ["--validate"]):
+        boot.main(arguments)
+        assert made.signals == [signal.SIGHUP, signal.SIGINT, signal.SIGTERM]
 
 
 @pytest.mark.parametrize("host", ["localhost", "256.0.0.1", "1", "", "fe80::1%lo", "127.0.0.1\x00", "nobody:here"])

@@ -57,7 +57,7 @@ class Complaints:
         self.unavailable: list[Complaint] = []
 
     def error(self, mark: Mark, path: Path, reason: str, got: str | None = None) -> None:
-        """Note what is wrong. The userinfo of a URL is never kept."""
+        """Note what is wrong. Userinfo and query of a URL are never kept."""
         shown_got = masked(got) if got and "://" in got else got
         self._note(self.errors, Complaint(mark=mark, path=path, reason=reason, got=shown_got))
 
@@ -110,7 +110,17 @@ def shown(value: str) -> str:
 
 
 def masked(url: str) -> str:
-    """Return a URL with `***` in place of its userinfo; of one that makes no sense, too much is hidden."""
+    """Return a URL with `***` for its userinfo and its query; of one that makes no sense, too much is hidden."""
+    return without_query(_without_userinfo(url))
+
+
+def without_query(text: str) -> str:
+    """Return a URL or path with `***` in place of its query, which may hold a key."""
+    before, mark, _ = text.partition("?")
+    return f"{before}?{SECRET}" if mark else text
+
+
+def _without_userinfo(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = "", url
@@ -123,4 +133,4 @@ def masked(url: str) -> str:
 def has_torn_userinfo(url: str) -> bool:
     """Say whether a `/`, `?` or `#` in a URL's userinfo makes a part of the secret look like the host."""
     _, separator, rest = url.partition("://")
-    return bool(separator) and masked(url) != url and "@" not in _AUTHORITY_END.split(rest, 1)[0]
+    return bool(separator) and _without_userinfo(url) != url and "@" not in _AUTHORITY_END.split(rest, 1)[0]

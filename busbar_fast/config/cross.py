@@ -10,7 +10,8 @@ from pathlib import Path as FilePath
 from busbar_fast.config.complaints import Complaints, Mark, Path
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.schema import Auth, Governance, Listen, Member, Model, Observability, Pool, Provider, Secret
-from busbar_fast.config.secrets import NoSecret, reveal
+from busbar_fast.config.secrets import NoSecret, place_of, reveal
+from busbar_fast.config.sections.governance import MEMORY
 from busbar_fast.config.sections.references import complaint_of_token
 from busbar_fast.config.tree import Entries, Items, Node, Scalar
 from busbar_fast.config.variables import has_control
@@ -315,7 +316,7 @@ def reveal_needed(draft: Draft, path: Path, secret: Secret) -> str:
         draft.error(path, str(error))
         return ""
     if not value:
-        draft.error((*path, secret.kind), f"the variable {secret.source} is not set or empty")
+        draft.error((*path, secret.kind), f"{place_of(secret, secret.kind)} is not set or empty")
     if secret.kind == "file" and draft.inputs.is_open_to_all(secret.source):
         draft.warn("W16", path, f"every user of this machine can read {secret.source}")
     return value
@@ -340,15 +341,15 @@ def _check_governance(draft: Draft) -> None:
     reveal_needed(draft, path, governance.admin_token)
     node = _find(draft.root, path)
     is_unset = node is None or (isinstance(node, Scalar) and not node.is_broken)
+    if governance.admin_listen is not None and governance.admin_listen == draft.listen:
+        draft.error(("governance", "admin_listen"), "must differ from `listen`", str(governance.admin_listen))
     if not governance.enabled:
         return
     if governance.admin_token.kind == "none" and is_unset:
         draft.error(path, "`governance.enabled` needs an admin token")
-    if governance.db_path == ":memory:":
+    if governance.db_path == MEMORY:
         draft.warn(
             "W27", ("governance", "db_path"), "the database lives in memory: keys and spend end with the process"
         )
     elif not draft.inputs.is_folder(str(FilePath(governance.db_path).parent)):
         draft.error(("governance", "db_path"), "the folder does not exist", governance.db_path)
-    if governance.admin_listen is not None and governance.admin_listen == draft.listen:
-        draft.error(("governance", "admin_listen"), "must differ from `listen`", str(governance.admin_listen))

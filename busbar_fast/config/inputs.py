@@ -5,24 +5,26 @@ no longer true. A file or variable that does not exist is an input as well.
 """
 
 import errno
+import os
 import stat
 from collections.abc import Mapping
-from pathlib import Path
 
-# Kind ("file" or "env"), name, and what was there.
+# Kind, name, and what was there: of "env" and "file" the content, of "rights" whether every user may read the file.
 Input = tuple[str, str, bytes | None]
 
 _MAX_BYTES = 16 * 1024 * 1024
+_NOT_REGULAR = "not a regular file"
 
 
 class Inputs:
     """One reading of the world; each file and variable is read once."""
 
-    __slots__ = ("_environment", "_files", "_variables")
+    __slots__ = ("_environment", "_files", "_rights", "_variables")
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._files: dict[str, bytes | OSError] = {}
+        self._rights: dict[str, bytes | None] = {}
         self._variables: dict[str, str | None] = {}
 
     def variable(self, name: str) -> str | None:
@@ -33,7 +35,7 @@ class Inputs:
 
     def read(self, path: str) -> bytes:
         """Return a file's content. Raise OSError."""
-        path = str(Path(path).absolute())
+        path = absolute(path)
         if path not in self._files:
             try:
                 self._files[path] = _read(path)
@@ -46,14 +48,18 @@ class Inputs:
 
     def is_open_to_all(self, path: str) -> bool:
         """Say whether every user of the machine may read a file."""
+        path = absolute(path)
         try:
-            return bool(Path(path).stat().st_mode & stat.S_IROTH)
+            is_open = bool(os.stat(path).st_mode & stat.S_IROTH)  # noqa: PTH116  pathlib takes 3 ms to import
         except OSError:
+            self._rights[path] = None
             return False
+        self._rights[path] = b"%d" % is_open
+        return is_open
 
     def is_folder(self, path: str) -> bool:
         """Say whether a folder exists."""
-        return Path(path).is_dir()
+        return os.path.isdir(path)  # noqa: PTH112  pathlib takes 3 ms to import
 
     @property
     def seen(self) -> list[Input]:
@@ -62,18 +68,43 @@ class Inputs:
             ("file", path, None if isinstance(content, OSError) else content)
             for path, content in sorted(self._files.items())
         ]
-        return files + [
+        rights: list[Input] = [("rights", path, content) for path, content in sorted(self._rights.items())]
+        return [*files, *rights] + [
             ("env", name, None if value is None else value.encode("utf-8", "surrogateescape"))
             for name, value in sorted(self._variables.items())
         ]
 
 
+def absolute(path: str) -> str:
+    """Return a path that means the same from every working folder; `..` stays, for it may follow a link."""
+    if path.startswith("/"):
+        return path
+    try:
+        return f"{os.getcwd()}/{path}"  # noqa: PTH109  pathlib takes 3 ms to import
+    except OSError:  # the working folder is gone
+        return path
+
+
 def _read(path: str) -> bytes:
-    """Return a file's content; refuse one that would fill the memory."""
-    if "\0" in path:
-        raise OSError(errno.EINVAL, "no file can have this name")
-    with Path(path).open("rb") as file:
-        content = file.read(_MAX_BYTES + 1)
+    """Return a regular file's content; refuse one that would fill the memory. Waits for nobody to write."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, "no file can have this name") from error
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # what the kernel says of a socket
+            raise OSError(errno.EINVAL, _NOT_REGULAR) from error
+        raise
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, _NOT_REGULAR)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(_MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > _MAX_BYTES:
         raise OSError(errno.EFBIG, "file too large")
     return content

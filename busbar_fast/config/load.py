@@ -12,7 +12,7 @@ from busbar_fast.config import retired
 from busbar_fast.config.complaints import Complaints, Mark, Path
 from busbar_fast.config.cross import Draft, check_all
 from busbar_fast.config.files import PACKAGED, neighbour_catalog
-from busbar_fast.config.inputs import Inputs
+from busbar_fast.config.inputs import Inputs, absolute
 from busbar_fast.config.pem import check_tls
 from busbar_fast.config.reading import Section
 from busbar_fast.config.schema import Config, Health, Listen, Member, Pool, Security
@@ -23,6 +23,7 @@ from busbar_fast.config.vocabulary import Vocabulary
 
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 LEVELS = ("error", "warn", "info", "debug", "trace")
+PARSERS = ("httptools", "h11")
 _PACKAGED_NAME = "inside the package"
 # Keys of another place that mean a key of ours, and where they go; the rest of `advanced` has no effect here.
 _MOVES: Mapping[tuple[str, ...], tuple[str, str]] = {
@@ -118,7 +119,7 @@ class _Loader:
         check_all(self._draft)
         if values["tls"] is not None:
             check_tls(self._draft, values["tls"])
-        self._warn_of_environment()
+        self._check_environment()
         if not self._complaints.errors:
             self._loaded.config = Config(**values)
 
@@ -169,7 +170,8 @@ class _Loader:
         catalog = {}
         if tree is not None:
             with Section(tree, (), self._complaints, is_lenient=True) as entries:
-                catalog = providers.read_catalog(entries, self._vocabulary, health, draft.names("providers"))
+                used, is_ours = draft.names("providers"), file == PACKAGED
+                catalog = providers.read_catalog(entries, self._vocabulary, health, used, is_ours=is_ours)
         elif root.has("providers"):  # without a catalog every provider would seem unknown: one complaint is enough
             root.section("providers")
             return file
@@ -186,7 +188,7 @@ class _Loader:
         if self._catalog_file is not None:
             return self._catalog_file, "name another with --providers or BUSBAR_PROVIDERS"
         if named is not None:
-            path = str(FilePath(self._config_file).parent / named)
+            path = absolute(str(FilePath(self._config_file).parent / named))
             return path, "it is named by `providers_file`; BUSBAR_PROVIDERS names another"
         found = neighbour_catalog(self._config_file, self._loaded.inputs)
         return found, "BUSBAR_PROVIDERS names another"
@@ -197,8 +199,8 @@ class _Loader:
         for name, section in root.named("pools"):
             self._draft.pools[name] = reader.read(section)
 
-    def _warn_of_environment(self) -> None:
-        """Warn about variables that do nothing, or not what they say."""
+    def _check_environment(self) -> None:
+        """Complain about variables that do nothing, or not what they say."""
         inputs, mark = self._loaded.inputs, Mark(file="environment")
         for name in (*_PROXIES, *map(str.lower, _PROXIES)):
             if inputs.variable(name):
@@ -207,6 +209,14 @@ class _Loader:
             level = inputs.variable(name)
             if level and level.strip().lower() not in LEVELS:
                 self._complaints.warn("W20", mark, (name,), f"must be one of {', '.join(LEVELS)}; `info` is used")
+        form = inputs.variable("BUSBAR_LOG_FORMAT")
+        if form and form not in sinks.LOG_FORMATS:
+            reason = f"must be one of {', '.join(sinks.LOG_FORMATS)}; `text` is used"
+            self._complaints.warn("W20", mark, ("BUSBAR_LOG_FORMAT",), reason)
+        parser = inputs.variable("BUSBAR_HTTP_PARSER")
+        if parser and parser not in PARSERS:
+            reason = f"must be one of {', '.join(PARSERS)}"
+            self._complaints.error(mark, ("BUSBAR_HTTP_PARSER",), reason, parser)
 
 
 def _settled(pools: Mapping[str, Pool]) -> dict[str, Pool]:

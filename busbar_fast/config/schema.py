@@ -68,7 +68,6 @@ class Provider(Record):
     error_map: Mapping[str, str]
     health: Health
     allow_metadata_hosts: tuple[str, ...] = ()
-    allow_plaintext: bool = False
     credential: Secret = NONE
     options: Mapping[str, str | bool]  # settings that only some protocols know
 
@@ -165,6 +164,7 @@ class Pool(Record):
     on_exhausted: Exhausted = Exhausted()
     affinity: Affinity = Affinity()
     drop_guardrails: bool = False
+    on_lossy: str = "warn"
 
 
 class Limits(Record):

@@ -4,11 +4,14 @@ Records hold the source only (`schema.Secret`), so no snapshot, log or dump can 
 the value is needed.
 """
 
+import re
+
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.schema import Secret
 from busbar_fast.config.variables import expand
 
 MAX_FILE_BYTES = 65536
+_is_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
 
 
 class NoSecret(Exception):
@@ -27,6 +30,13 @@ def reveal(secret: Secret, inputs: Inputs) -> str:
         return expand(secret.source, inputs.variable)
     except ValueError as error:
         raise NoSecret(str(error)) from error
+
+
+def place_of(secret: Secret, field: str) -> str:
+    """Return words for a secret's source. What looks like no variable's name may be a key put in the wrong place."""
+    if secret.kind == "file":
+        return secret.source
+    return f"the variable {secret.source}" if _is_name(secret.source) else f"the variable named by {field}"
 
 
 def _read(path: str, inputs: Inputs) -> str:

@@ -146,10 +146,9 @@ class _Builder:
         return self._read_entries(mark, events, path)
 
     def _aliased(self, event: Any, level: int) -> Node:
-        name = event.anchor
-        found = self._anchors.get(name)
+        found = self._anchors.get(event.anchor)  # its name is not shown: a key may have been pasted here
         if found is None:
-            self._refuse(self._mark(event), f"the alias *{name} stands for nothing that ends before it")
+            self._refuse(self._mark(event), "this alias stands for nothing that ends before it")
         self._count(event, found.size, level + found.height)
         return found.node
 
@@ -218,7 +217,7 @@ class _Builder:
     def _check_tag(self, event: Any, allowed: str) -> None:
         tag = event.tag
         if tag not in _STRING_TAGS and tag not in [_CORE_TAGS + name for name in allowed.split()]:
-            self._refuse(self._mark(event), f"the tag {tag} is not supported")
+            self._refuse(self._mark(event), "this tag is not supported")
 
     def _mark(self, event: Any) -> Mark:
         line = event.start_mark.line + 1

@@ -21,6 +21,8 @@ _DEFAULT = ":-"
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
 _ESCAPE = re.compile(r"\\(?:u|U0000)([0-9A-Fa-f]{4})")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_MOST_UNCLOSED = 10  # that are said of one text
+_ENOUGH_ERRORS = 100  # of any kind; beside them no unclosed reference is news
 _NO_UTF8 = re.compile("[\ud800-\udfff]")
 # In a template `${}`, which no file may hold, stands for a `$` that YAML made of an escape: it starts no reference.
 _DOLLAR = "${}"
@@ -48,10 +50,10 @@ class Variables:
         if _START not in line:
             return line
         closed, brace, rest = line.rpartition("}")
-        pieces = [_REFERENCE.sub(lambda match: self._new_token(match[0]), closed + brace)]
-        for number, piece in enumerate(rest.split(_START)):
-            pieces.append(self._new_token(_START) + piece if number else piece)
-        return "".join(pieces)
+        inert = _REFERENCE.sub(lambda match: self._new_token(match[0]), closed + brace)
+        if _START in rest:
+            rest = rest.replace(_START, self._new_token(_START))
+        return inert + rest
 
     def _new_token(self, source: str) -> str:
         self._sources.append(source)
@@ -68,11 +70,14 @@ class Variables:
         filled: list[str] = []
         template: list[str] = []
         is_whole = True
-        at = 0
+        at = unclosed = 0
         for match in self._token.finditer(text):
             source = self._sources[int(match[1])]
             before, at = text[at : match.start()], match.end()
             template += _as_template(before), source
+            unclosed += source == _START
+            if source == _START and (unclosed > _MOST_UNCLOSED or len(complaints.errors) >= _ENOUGH_ERRORS):
+                return None, source  # there may be millions more
             try:
                 filled += before, self._value(source, text, at)
             except ValueError as error:

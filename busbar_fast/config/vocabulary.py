@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from busbar_fast.config.reading import Check
+
 
 class Facts(Protocol):
     """One protocol, as far as configuration goes."""
@@ -30,6 +32,14 @@ class Facts(Protocol):
     @property
     def provider_options(self) -> Mapping[str, str | bool]:
         """Settings of a provider that only this protocol knows, with their defaults."""
+
+    @property
+    def option_checks(self) -> Mapping[str, Check]:
+        """What each of those settings must pass if it is a text."""
+
+    @property
+    def complaint_of_key(self) -> Check:
+        """What a key must pass that is sent in the protocol's own way; it never quotes any of it."""
 
     @property
     def settings(self) -> Mapping[str, tuple[str, ...]]:

@@ -3,15 +3,19 @@
 from importlib import import_module
 from typing import cast
 
-from busbar_fast.dialects.base import Facts
+from busbar_fast.dialects.base import Facts, complaint_of_pair, complaint_of_region, complaint_of_word, no_complaint
 from busbar_fast.dialects.dialect import Dialect
 
 _LIST = (
-    Facts("anthropic", "/v1/messages", provider_options={"anthropic_version": "2023-06-01"}),
+    Facts(
+        "anthropic",
+        "/v1/messages",
+        options={"anthropic_version": ("2023-06-01", complaint_of_word)},
+    ),
     Facts(
         "openai",
         "/v1/chat/completions",
-        provider_options={"stream_usage": True},
+        options={"stream_usage": (True, no_complaint)},
         later_options=frozenset({"stream_usage"}),
     ),
     Facts("gemini", "/v1beta/models/{model}:generateContent", takes_path_base=True),
@@ -19,7 +23,8 @@ _LIST = (
         "bedrock",
         "/model/{model}/converse",
         region_labels=("bedrock-runtime", "bedrock-runtime-fips", "bedrock", "bedrock-fips"),
-        provider_options={"region": ""},
+        options={"region": ("", complaint_of_region)},
+        complaint_of_key=complaint_of_pair,
     ),
     Facts("responses", "/v1/responses", settings={"stateful_fallback": ("reject", "drop")}),
     Facts("cohere", "/v2/chat"),

@@ -1,6 +1,9 @@
 """The TLS material that clients are met with: made at the start, renewed by a reload or when its files change.
 
 New material is for new handshakes; a running connection keeps what it began with. What cannot be used changes nothing.
+
+Time and size of a file say when to read it again, and what was read says whether it is new: the material of a start or
+of a reload was read some time before it came into use, so the first look reads the files in any case.
 """
 
 import asyncio
@@ -34,21 +37,23 @@ def new_context(tls: Tls, inputs: Inputs) -> "ssl.SSLContext":
 class Certificates:
     """The material of one listener, and the eye on its files."""
 
-    __slots__ = ("_environment", "_listener", "_look", "_loop", "_stamps", "_tls")
+    __slots__ = ("_environment", "_listener", "_look", "_loop", "_pieces", "_stamps", "_tls")
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, environment: Mapping[str, str]) -> None:
         self._listener = listener
         self._loop = loop
         self._environment = environment
         self._tls: Tls | None = None
-        self._stamps: Stamps = []
+        self._pieces: list[bytes] = []
+        self._stamps: Stamps | None = None
         self._look: asyncio.TimerHandle | None = None
 
-    def use(self, tls: Tls, context: "ssl.SSLContext") -> None:
-        """Make new handshakes use this material, and look at its files as often as it says."""
+    def use(self, tls: Tls, context: "ssl.SSLContext", inputs: Inputs) -> None:
+        """Make new handshakes use what was made of these inputs, and look at its files as often as it says."""
         self._listener.tls = context
         self._tls = tls
-        self._stamps = _stamps(tls)
+        self._pieces = _pieces(tls, inputs)
+        self._stamps = None
         self._look_later()
 
     def close(self) -> None:
@@ -69,18 +74,27 @@ class Certificates:
         if stamps == self._stamps:
             return
         self._stamps = stamps  # one attempt and one complaint for each change
+        inputs = Inputs(self._environment)
         try:
-            context = new_context(tls, Inputs(self._environment))
+            if _pieces(tls, inputs) == self._pieces:
+                return
+            context = new_context(tls, inputs)
         except (OSError, NoSecret) as error:
             files = ",".join(_files(tls))
             _log.error("TLS material was not renewed, the old one stays: %s", error, extra=fields(files=files))
             return
-        self.use(tls, context)
+        self.use(tls, context, inputs)
+        self._stamps = stamps  # from before the reading
         _log.info("TLS material renewed", extra=fields(files=",".join(_files(tls))))
 
 
 def _files(tls: Tls) -> list[str]:
     return [piece.source for piece in (tls.cert, tls.key, tls.client_ca) if piece.kind == "file"]
+
+
+def _pieces(tls: Tls, inputs: Inputs) -> list[bytes]:
+    """Return what the material consists of. Raise NoSecret."""
+    return [reveal_raw(piece, inputs) for piece in (tls.cert, tls.key, tls.client_ca) if piece != NONE]
 
 
 def _stamps(tls: Tls) -> Stamps:

@@ -64,7 +64,7 @@ class Engine:
         self._listener = Listener(self._service, loop)
         self._certificates = Certificates(self._listener, loop, os.environ)
         if config.tls is not None:
-            self._certificates.use(config.tls, new_context(config.tls, inputs))
+            self._certificates.use(config.tls, new_context(config.tls, inputs), inputs)
 
     @property
     def reloads(self) -> dict[str, int]:
@@ -82,11 +82,9 @@ class Engine:
         return self._listener.addresses
 
     def open(self, door: socket.socket, parked: Iterable[Parked] = ()) -> None:
-        """Serve those who wait already, in order, then everybody who comes."""
+        """Serve those who wait already, in order and as far as the limits go, then everybody who comes."""
         for descriptor, peer, received in parked:
-            visitor = socket.socket(fileno=descriptor)
-            visitor.setblocking(False)
-            self._listener.adopt(visitor, peer, received)
+            self._listener.adopt(socket.socket(fileno=descriptor), peer, received)
         self._listener.serve(door)
 
     def replace(self, config: Config, inputs: Inputs) -> None:
@@ -101,7 +99,7 @@ class Engine:
         for path in _needing_restart(self._first, config):
             _log.warning("this change takes effect at the next start", extra=fields(path=path, id="W24"))
         if config.tls is not None and context is not None:
-            self._certificates.use(config.tls, context)
+            self._certificates.use(config.tls, context, inputs)
         limits = limits_of(config)
         self._pool.relimit(upstream_limits_of(config))
         self.config = config

@@ -1,4 +1,4 @@
-"""What the log says at a start: version, lanes, pools, guards, sinks, and every warning about the configuration."""
+"""What the log says at a start: version, lanes, pools, guards, and every warning about the configuration."""
 
 import logging
 import sys

@@ -149,7 +149,7 @@ def _signer(provider: Provider, dialect: Dialect, key: str, authority: bytes) ->
     try:
         credential = parse_credential(key)
     except BadCredential:
-        return None  # the loader warned of it
+        return None  # changed since the loader refused such keys
     assert isinstance(credential, AccessKeys)  # it has a colon
     labels = DIALECTS[provider.protocol].region_labels
     region = str(provider.options.get("region") or find_region(provider.base_url, labels) or _DEFAULT_REGION)

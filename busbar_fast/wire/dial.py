@@ -63,17 +63,20 @@ class Dialer:
 
     async def _resolve(self, key: OriginKey) -> list[str]:
         """Return the allowed addresses of a host, in the resolver's order."""
-        try:
-            found = await self._loop.getaddrinfo(key.host, key.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise ConnectFailed(f"cannot resolve {key.host}") from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        addresses = [key.host] if _is_address(key.host) else await self._ask_resolver(key)
         policy = key.policy
         allowed = [address for address in addresses if policy is None or policy.is_allowed(key.host, address)]
         if not allowed:
             _log.warning("every address of %s is blocked: %s", key.host, ", ".join(addresses))
             raise ConnectFailed(f"every address of {key.host} is blocked")
         return allowed
+
+    async def _ask_resolver(self, key: OriginKey) -> list[str]:
+        try:
+            found = await self._loop.getaddrinfo(key.host, key.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise ConnectFailed(f"cannot resolve {key.host}") from error
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     async def _connect(
         self, key: OriginKey, address: str, make: Callable[[], asyncio.Protocol]
@@ -93,6 +96,15 @@ class Dialer:
             connecting.add_done_callback(_abort_late)
             raise
         return transport
+
+
+def _is_address(host: str) -> bool:
+    """Return whether a host is an address already; such a one does not wait for the threads of the resolver."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError, ValueError):
+            socket.inet_pton(family, host)
+            return True
+    return False
 
 
 def _abort_late(connecting: Connecting) -> None:

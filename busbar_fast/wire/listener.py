@@ -28,6 +28,7 @@ _ACCEPTS_PER_TURN = 64
 _PAUSE_S = 0.1
 _WARN_EVERY_S = 60.0
 _DESCRIPTOR_SHARE = 0.8
+_MOST_DESCRIPTORS = 1 << 20  # where the system sets no limit
 _NO_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
@@ -60,7 +61,10 @@ def _bind_address(family: int, address: tuple[Any, ...], *, reuse_port: bool) ->
 
 def most_connections(configured: int) -> int:
     """Return the connection limit: as configured, or four fifths of the descriptor limit."""
-    return configured or int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * _DESCRIPTOR_SHARE)
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        descriptors = _MOST_DESCRIPTORS
+    return configured or int(descriptors * _DESCRIPTOR_SHARE)
 
 
 class Listener:
@@ -105,15 +109,15 @@ class Listener:
         if self._is_accepting:
             self._loop.add_reader(sock, self._accept, sock)
         else:
-            self._resume()
+            self._resume_with_room()
 
     def adopt(self, sock: socket.socket, peer: str, received: bytes = b"") -> None:
-        """Take over a connection that somebody else accepted and may have read from."""
-        self._open += 1
-        self._by_ip[peer] = self._by_ip.get(peer, 0) + 1
-        task = self._loop.create_task(self._join(sock, peer, received))
-        self._joining.add(task)
-        task.add_done_callback(self._joining.discard)
+        """Take over a connection that somebody else accepted and may have read from; close one above the limits."""
+        if self._open >= self._most:
+            self._warn_of_limit()
+            sock.close()
+            return
+        self._admit(sock, peer, received)
 
     def leave(self) -> None:
         """Say `Connection: close` in every answer from now on; still accept."""
@@ -176,13 +180,17 @@ class Listener:
         self._admit(accepted, address[0])
         return True
 
-    def _admit(self, accepted: socket.socket, peer: str) -> None:
+    def _admit(self, accepted: socket.socket, peer: str, received: bytes = b"") -> None:
         limit = self._service.limits.max_connections_per_ip
         if limit and self._by_ip.get(peer, 0) >= limit:
             accepted.close()
             return
         accepted.setblocking(False)
-        self.adopt(accepted, peer)
+        self._open += 1
+        self._by_ip[peer] = self._by_ip.get(peer, 0) + 1
+        task = self._loop.create_task(self._join(accepted, peer, received))
+        self._joining.add(task)
+        task.add_done_callback(self._joining.discard)
         if self._open >= self._most:
             self._warn_of_limit()
             self._pause()

@@ -25,7 +25,14 @@ LISTEN = [
     Row("empty", "listen: ''\n" + BASE, {"listen": ""}),
     Row("a list", "listen: [a:80]\n" + BASE, {"listen": None}),
     Row("a map", "listen: {a: 80}\n" + BASE, {"listen": None}),
-    Row("admin equal", f"listen: a:1\ngovernance: {{admin_listen: a:1}}\n{BASE}", {}),
+    Row("a control character", 'listen: "a\\x01b:80"\n' + BASE, {"listen": "a\\x01b:80"}),
+    Row("DEL", 'listen: "a\\x7f:80"\n' + BASE, {"listen": "a\\x7f:80"}),
+    Row("admin equal", f"listen: a:1\ngovernance: {{admin_listen: a:1}}\n{BASE}", {"governance.admin_listen": "a:1"}),
+    Row(
+        "admin equal to the default",
+        f"governance: {{admin_listen: '0.0.0.0:8080'}}\n{BASE}",
+        {"governance.admin_listen": "0.0.0.0:8080"},
+    ),
     Row(
         "admin equal, governed",
         f"listen: a:1\ngovernance: {{enabled: true, admin_token: t, admin_listen: a:1}}\n{BASE}",
@@ -248,7 +255,7 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize("row", [row for row in LISTEN if row.errors], ids=str)
+@pytest.mark.parametrize("row", LISTEN, ids=str)
 def test_what_is_no_address_is_refused(row: Row, tmp_path: Path) -> None:
     """Config §6.1 and X19: host and port, an IPv6 address in brackets, and an address of its own for the admin side."""
     check_row(row, tmp_path)

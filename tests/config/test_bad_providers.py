@@ -92,6 +92,13 @@ CATALOG = [
         "x: {protocol: openai, base_url: 'https://b', region: us-east-1}\n",
     ),
     Row(
+        "region used",
+        deployed("x"),
+        {"x.region": "mars"},
+        {},
+        "x: {protocol: bedrock, base_url: 'https://b', region: mars}\n",
+    ),
+    Row(
         "style of another schema",
         deployed("x"),
         {"x.auth": "jwt-bearer"},
@@ -176,6 +183,28 @@ FIELDS = [
         {"providers.anthropic.stream_usage": None},
     ),
     Row("empty region", deployed("bedrock", "region: ''"), {"providers.bedrock.region": ""}),
+    *(
+        Row(f"region {text}", deployed("bedrock", f'region: "{text}"'), {"providers.bedrock.region": text})
+        for text in ("eu-west", "EU-West-1", " eu-west-1", "eu-west-1.evil.example", "eu-west-\uff11")
+    ),
+    Row(
+        "region that begins a field",
+        deployed("bedrock", 'region: "eu-west-1\\r\\nx: y"'),
+        {"providers.bedrock.region": "eu-west-1\\r\\nx: y"},
+    ),
+    Row(
+        "version that begins a field",
+        deployed("anthropic", 'anthropic_version: "2023-06-01\\r\\nx: y"'),
+        {"providers.anthropic.anthropic_version": "2023-06-01\\r\\nx: y"},
+    ),
+    *(
+        Row(
+            f"version {text}",
+            deployed("anthropic", f'anthropic_version: "{text}"'),
+            {"providers.anthropic.anthropic_version": text},
+        )
+        for text in ("a b", "2023-06-01 ", "\u00e9")
+    ),
     Row("stream_usage", provider("stream_usage: 'true'"), {"providers.p.stream_usage": "true"}),
 ]
 
@@ -224,6 +253,17 @@ KEYS = [
     Row("file missing", provider("").replace("none", "{file: /nowhere/key}"), {"providers.p.api_key": None}),
     Row("file with NUL", provider("").replace("none", '{file: "a\\0b"}'), {"providers.p.api_key": None}),
     Row("a folder", provider("").replace("none", "{file: /}"), {"providers.p.api_key": None}),
+    *(
+        Row(
+            f"half a pair {number}",
+            deployed("bedrock", "api_key_env: PAIR").replace("api_key: none, ", ""),
+            {"providers.bedrock.api_key_env": None},
+            {"PAIR": pair},
+            "",
+            ("hush",),
+        )
+        for number, pair in enumerate((":hush", "hush:", "hush::hush", "::hush", "hush\u00e9:hush", "hush:hu\u00e9sh"))
+    ),
 ]
 
 URLS = [
@@ -248,7 +288,7 @@ URLS = [
     Row("userinfo and one slash", at("https:/u:hush@up.example"), {URL: "***@up.example"}, secrets=("hush",)),
     Row("userinfo without a scheme", at("u:hush@up.example"), {URL: "***@up.example"}, secrets=("hush",)),
     Row("two schemes", at("https://https://u:hush@up.example"), {URL: "https://***@up.example"}, secrets=("hush",)),
-    Row("query", at("https://up.example/?a=b"), {URL: "https://up.example/?a=b"}),
+    Row("query", at("https://up.example/?a=b"), {URL: "https://up.example/?***"}),
     Row("fragment", at("https://up.example/#a"), {URL: "https://up.example/#a"}),
     Row("empty port", at("https://up.example:"), {URL: "https://up.example:"}),
     Row("no port", at("https://up.example:x"), {URL: "https://up.example:x"}),

@@ -13,6 +13,7 @@ from busbar_fast.config.complaints import (
     has_torn_userinfo,
     masked,
     shown,
+    without_query,
 )
 
 MARK = Mark(file="f.yaml", line=3)
@@ -83,7 +84,10 @@ def test_a_complaint_is_noted_once() -> None:
         ("https://up.example/x", "https://up.example/x"),
         ("https://up.example:80/@cf/m", "https://up.example:80/@cf/m"),
         ("https://[::1]:80/@cf/m", "https://[::1]:80/@cf/m"),
-        ("https://[::1]?a@b", "https://[::1]?a@b"),
+        ("https://[::1]?a@b", "https://[::1]?***"),
+        ("https://up.example/x?key=hush#y", "https://up.example/x?***"),
+        ("https://u:p@up.example/x?key=hush?", "https://***@up.example/x?***"),
+        ("up.example?key=hush", "up.example?***"),
         ("https://u:p@up.example/x", "https://***@up.example/x"),
         ("https://u@up.example", "https://***@up.example"),
         ("https://u:p@h@up.example", "https://***@up.example"),
@@ -98,8 +102,8 @@ def test_a_complaint_is_noted_once() -> None:
         ("@", "***@"),
     ],
 )
-def test_userinfo_is_masked(url: str, text: str) -> None:
-    """Config §1: userinfo of a URL is never shown, and of a URL that makes no sense rather too little."""
+def test_userinfo_and_query_are_masked(url: str, text: str) -> None:
+    """Config §1: userinfo and query of a URL are never shown, and of one that makes no sense rather too little."""
     assert masked(url) == text
 
 
@@ -127,9 +131,21 @@ def test_no_part_of_a_password_survives(password: str, scheme: str) -> None:
 def test_values_with_urls_are_masked_wherever_they_stand() -> None:
     """Config §1: an error about any field hides the userinfo of a URL, and leaves other signs alone."""
     complaints = Complaints()
-    for got in ("https://u:hush@h", "model@2025", "", None):
+    for got in ("https://u:hush@h", "https://h?key=hush", "model@2025", "really?", "", None):
         complaints.error(MARK, (str(got),), "r", got)
-    assert [error.got for error in complaints.errors] == ["https://***@h", "model@2025", "", None]
+    assert [error.got for error in complaints.errors] == [
+        "https://***@h",
+        "https://h?***",
+        "model@2025",
+        "really?",
+        "",
+        None,
+    ]
+
+
+def test_a_query_is_hidden() -> None:
+    """Config §1: what follows the first question mark may hold a key."""
+    assert [without_query(text) for text in ("/x", "/x?", "/x?a=1?b", "")] == ["/x", "/x?***", "/x?***", ""]
 
 
 def test_hints_name_the_nearest() -> None:

@@ -23,7 +23,6 @@ DEFAULTS: dict[str, object] = {
     "providers.p.health.interval_secs": 30,
     "providers.p.health.timeout_secs": 5,
     "providers.p.allow_metadata_hosts": (),
-    "providers.p.allow_plaintext": False,
     "providers.p.credential.kind": "none",
     "providers.p.credential.source": "",
     "providers.p.options.stream_usage": True,
@@ -70,6 +69,7 @@ DEFAULTS: dict[str, object] = {
     "pools.a.affinity.header_name": "x-session-id",
     "pools.a.affinity.from_system": False,
     "pools.a.drop_guardrails": False,
+    "pools.a.on_lossy": "warn",
     "limits.request_body_max_bytes": 33554432,
     "limits.upstream_error_body_max_bytes": 262144,
     "limits.upstream_request_timeout_secs": 300,
@@ -112,7 +112,6 @@ DEFAULTS: dict[str, object] = {
     "observability.request_log_detail": False,
     "observability.log_format": "",
     "governance.enabled": False,
-    "governance.db_path": "busbar-governance.db",
     "governance.admin_token.kind": "none",
     "governance.admin_token.source": "",
     "governance.admin_listen": None,
@@ -164,6 +163,7 @@ def test_every_field_has_its_default(tmp_path: Path) -> None:
     config = accepted(tmp_path, BASE + "pools: {a: {members: [{target: m}]}}\n")
     found = leaves(config)
     assert found.pop("config_file") == str(tmp_path / "config.yaml")
+    assert found.pop("governance.db_path") == str(Path.cwd() / "busbar-governance.db")
     assert found == DEFAULTS
 
 

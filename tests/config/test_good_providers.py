@@ -44,7 +44,6 @@ CATALOGUED = (
         ("", "allow_metadata_hosts", ("c.example",)),
         ("", "options", {"stream_usage": False}),
         ("stream_usage: true", "options", {"stream_usage": True}),
-        ("allow_plaintext: true", "allow_plaintext", True),
     ],
 )
 def test_a_deployment_is_merged_over_the_catalog(fields: str, name: str, value: object, tmp_path: Path) -> None:

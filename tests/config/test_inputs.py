@@ -1,10 +1,15 @@
 """The loader's window on the world: each thing is read once and remembered, its absence too."""
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from busbar_fast.config.inputs import Inputs
+from busbar_fast.config.inputs import Inputs, absolute
+from tests.house.source import ROOT
 
 
 def test_variables_are_remembered() -> None:
@@ -56,15 +61,19 @@ def test_a_file_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
 
 
 def test_rights_of_files_are_seen(tmp_path: Path) -> None:
-    """Config §9, W16: whether everybody may read a file; nobody can read one that is not there."""
+    """Config §9, W16: whether everybody may read a file; each answer is an input."""
     file = tmp_path / "f"
     file.write_bytes(b"1")
     found = []
     for mode in (0o644, 0o604, 0o640, 0o600):
         file.chmod(mode)
-        found.append(Inputs({}).is_open_to_all(str(file)))
-    assert found == [True, True, False, False]
-    assert not Inputs({}).is_open_to_all(str(tmp_path / "none"))
+        inputs = Inputs({})
+        found.append((inputs.is_open_to_all(str(file)), inputs.seen))
+    yes, no = [("rights", str(file), b"1")], [("rights", str(file), b"0")]
+    assert found == [(True, yes), (True, yes), (False, no), (False, no)]
+    inputs = Inputs({})
+    assert not inputs.is_open_to_all(str(tmp_path / "none"))
+    assert inputs.seen == [("rights", str(tmp_path / "none"), None)]
 
 
 def test_folders_are_told_from_files(tmp_path: Path) -> None:
@@ -72,3 +81,38 @@ def test_folders_are_told_from_files(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"1")
     found = [Inputs({}).is_folder(path) for path in (str(tmp_path), str(tmp_path / "f"), str(tmp_path / "n"), "a\0")]
     assert found == [True, False, False, False]
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    """Config §1: a pipe that nobody writes to, a device and a socket hold up nobody; a link to a file is a file."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "file").write_bytes(b"1")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "pipe").symlink_to("fifo")
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / "socket"))
+        for path in (tmp_path / "fifo", tmp_path / "pipe", tmp_path / "socket", Path(os.devnull)):
+            with pytest.raises(OSError, match="not a regular file"):
+                Inputs({}).read(str(path))
+    with pytest.raises(IsADirectoryError, match="Is a directory"):
+        Inputs({}).read(str(tmp_path))
+    assert Inputs({}).read(str(tmp_path / "link")) == b"1"
+
+
+def test_a_path_is_made_to_mean_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Config §2: a relative path is meant from the working folder; `..` stays, and without a folder nothing changes."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert [absolute(path) for path in ("f", "../f", "/f", "/../f")] == [f"{folder}/f", f"{folder}/../f", "/f", "/../f"]
+    folder.rmdir()
+    assert absolute("f") == "f"
+    with pytest.raises(FileNotFoundError):
+        Inputs({}).read("f")
+
+
+def test_the_window_is_light() -> None:
+    """Config §12: every start pays for this module's imports."""
+    asked = "import sys; import busbar_fast.config.inputs; print('pathlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-S", "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -14,6 +14,8 @@ from busbar_fast.config import load as loading
 from busbar_fast.config.complaints import Mark
 from busbar_fast.config.load import load
 from busbar_fast.config.record import pack, unpack
+from busbar_fast.observe import log
+from busbar_fast.wire.parsers import choice
 from tests.config.cases import (
     BASE,
     VOCABULARY,
@@ -351,9 +353,79 @@ def test_thousands_of_exclusions_are_read_soon(tmp_path: Path) -> None:
     assert len(loaded.complaints.errors) == 5000
 
 
-def test_levels_are_those_of_the_manual() -> None:
-    """Config §2: five bare levels."""
+def test_words_of_the_environment_are_those_of_the_manual() -> None:
+    """Config §2: five bare levels, and the loader knows the words that log and parsers go by."""
     assert loading.LEVELS == ("error", "warn", "info", "debug", "trace")
+    assert (set(log.LEVELS), choice.NAMES) == (set(loading.LEVELS), loading.PARSERS)
+
+
+@pytest.mark.parametrize(
+    ("environment", "errors", "warnings"),
+    [
+        ({"BUSBAR_LOG_FORMAT": "", "BUSBAR_HTTP_PARSER": ""}, [], []),
+        ({"BUSBAR_LOG_FORMAT": "text", "BUSBAR_HTTP_PARSER": "h11"}, [], []),
+        ({"BUSBAR_LOG_FORMAT": "json", "BUSBAR_HTTP_PARSER": "httptools"}, [], []),
+        ({"BUSBAR_LOG_FORMAT": "JSON"}, [], [("W20", "BUSBAR_LOG_FORMAT")]),
+        ({"BUSBAR_HTTP_PARSER": "nginx"}, ["BUSBAR_HTTP_PARSER"], []),
+    ],
+)
+def test_format_and_parser_are_looked_at(
+    environment: dict[str, str], errors: list[str], warnings: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """Config §2 and X17: a form of the log that nobody knows is warned about, an unknown parser is refused."""
+    loaded = read(tmp_path, BASE, environment)
+    assert paths_of(loaded.complaints.errors) == errors
+    assert warnings_of(loaded) == [("W1", "auth"), *warnings]
+    assert {("env", "BUSBAR_LOG_FORMAT"), ("env", "BUSBAR_HTTP_PARSER")} <= {one[:2] for one in loaded.inputs.seen}
+
+
+def test_a_named_catalog_is_the_same_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Config §14, X3: `providers_file` is meant from the deployment file's folder, and kept as a whole path."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "named.yaml").write_text("{}", encoding="utf-8")
+    (tmp_path / "d" / "c.yaml").write_text(BASE + "providers_file: named.yaml\n", encoding="utf-8")
+    loaded = load("d/c.yaml", None, {}, VOCABULARY)
+    assert loaded.config is not None
+    assert loaded.config.catalog_file == f"{tmp_path}/d/named.yaml"
+
+
+def test_what_a_catalog_of_others_asks_for_is_put_off(tmp_path: Path) -> None:
+    """Config §5: what this version lacks is said of a neighbour's used entry, and never of the packaged catalog."""
+    catalog = "q: {protocol: openai, base_url: 'https://c', health: {mode: dead}}\nr: {protocol: openai, base_url: u}\n"
+    loaded = read(tmp_path, "providers: {q: {api_key: none}}\nmodels: {}\n", {}, catalog)
+    assert paths_of(loaded.complaints.unavailable) == ["q.health"]
+    (tmp_path / "providers.yaml").unlink()
+    loaded = read(tmp_path, "providers: {zai: {api_key: none}}\nmodels: {}\n")
+    assert loaded.complaints.unavailable == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: *hush",
+        "a: &hush {b: *hush}",
+        "a: !hush x",
+        "a: !!hush x",
+        "a: !hush [1]",
+        "auth: {client_tokens: [{env: sk-hush}]}",
+        "providers: {p: {api_key_env: sk-hush}}",
+        "providers: {p: {api_key: {env: sk-hush}}}",
+    ],
+)
+def test_names_that_may_be_secrets_are_not_shown(text: str, tmp_path: Path) -> None:
+    """Config §1: a key that begins with a sign of YAML, or stands where a variable's name belongs, is not echoed."""
+    loaded = read(tmp_path, text)
+    assert loaded.complaints.errors
+    assert [complaint for complaint in everything(loaded) if "hush" in str(complaint)] == []
+
+
+@pytest.mark.parametrize("text", ["a: " + "${" * 2_000_000, 'a: "' + "${x " * 1_000_000 + '"', "#" + "${" * 2_000_000])
+def test_millions_of_unclosed_references_are_refused_soon(text: str, tmp_path: Path) -> None:
+    """Config §4: the first few are said; whoever has more has more to mend than a list could help with."""
+    with soon():
+        loaded = read(tmp_path, text)
+    assert 2 <= len(loaded.complaints.errors) <= 14
 
 
 def test_a_pool_without_trouble_is_kept_as_it_is(tmp_path: Path) -> None:

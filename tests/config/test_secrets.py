@@ -6,7 +6,7 @@ import pytest
 
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.schema import NONE, Secret
-from busbar_fast.config.secrets import MAX_FILE_BYTES, NoSecret, reveal, reveal_raw
+from busbar_fast.config.secrets import MAX_FILE_BYTES, NoSecret, place_of, reveal, reveal_raw
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,22 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for reader in (reveal, reveal_raw):
         with pytest.raises(NoSecret, match="f: No such file or directory"):
             reader(secret, Inputs({}))
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"),
+    [
+        (Secret(kind="file", source="/k"), "/k"),
+        (Secret(kind="env", source="_A9"), "the variable _A9"),
+        (Secret(kind="env", source="sk-hush"), "the variable named by f"),
+        (Secret(kind="env", source="9A"), "the variable named by f"),
+        (Secret(kind="env", source="A\n"), "the variable named by f"),
+        (Secret(kind="env", source="\u00c9"), "the variable named by f"),
+    ],
+)
+def test_a_source_is_named_unless_it_may_be_a_secret(secret: Secret, words: str) -> None:
+    """Config §9, W4: what could be no variable's name in a shell is not shown."""
+    assert place_of(secret, "f") == words
 
 
 def test_raw_material_is_left_as_it_is(tmp_path: Path) -> None:

@@ -72,6 +72,18 @@ def test_a_reference_without_a_usable_value_is_noted(text: str, said: list[str])
     assert (value, reasons) == (None, said)
 
 
+def test_few_unclosed_references_are_said() -> None:
+    """Config §4: of one text ten at most, and none beside a hundred other errors; its value is missing all the same."""
+    complaints = Complaints()
+    variables = Variables({"A": "1"}.get)
+    text = variables.make_inert(" ".join(f"${{a{number}" for number in range(50)))
+    assert variables.fill(text, complaints, MARK, ("a",))[0] is None
+    assert len(complaints.errors) == 10
+    for number in range(20):
+        assert variables.fill(text, complaints, MARK, (str(number),))[0] is None
+    assert len(complaints.errors) == 100
+
+
 def test_an_escaped_dollar_is_no_reference_in_a_template() -> None:
     """Config §4: what YAML makes of an escape is not scanned, so a template keeps it apart."""
     variables = Variables({"A": "1"}.get)

@@ -1,13 +1,13 @@
 """What the loader is told of protocols."""
 
 from busbar_fast.config.vocabulary import Vocabulary
-from busbar_fast.dialects.base import Facts
+from busbar_fast.dialects.base import Facts, no_complaint
 
 
 def test_the_options_of_all_protocols_are_known() -> None:
     """Config §14, X24: an option of any protocol is part of the schema, with its default."""
-    one = Facts("one", "/one", provider_options={"a": True})
-    two = Facts("two", "/two", provider_options={"b": "x"})
+    one = Facts("one", "/one", options={"a": (True, no_complaint)})
+    two = Facts("two", "/two", options={"b": ("x", no_complaint)})
     vocabulary = Vocabulary({"one": one, "two": two}, {"c": ()})
     assert vocabulary.provider_options == {"a": True, "b": "x"}
     assert (vocabulary.protocols["two"].path, vocabulary.model_options) == ("/two", {"c": ()})

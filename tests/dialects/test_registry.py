@@ -29,6 +29,15 @@ def test_options_belong_to_their_dialects() -> None:
     }
 
 
+def test_every_text_is_checked() -> None:
+    """Config §14, X24: no option that is a text gets into a request unchecked, and no default is refused."""
+    for facts in DIALECTS.values():
+        texts = {name: value for name, value in facts.provider_options.items() if isinstance(value, str)}
+        assert [name for name in texts if not facts.option_checks[name]("a\r\nb: c")] == []
+        assert [name for name, value in texts.items() if value and facts.option_checks[name](value)] == []
+    assert [name for name, facts in DIALECTS.items() if facts.complaint_of_key("x:")] == ["bedrock"]
+
+
 def test_regions_are_known_by_their_labels() -> None:
     """Config §5: the labels of a host that a region follows."""
     assert {name: facts.region_labels for name, facts in DIALECTS.items() if facts.region_labels} == {

@@ -38,7 +38,8 @@ class Bench:
         self.authority.cert_pem.write_to_path(str(folder / "ca"))
         self.tls = Tls(cert=pieces[0], key=pieces[1], client_ca=pieces[2], reload_interval_secs=interval_s)
         self.certificates = Certificates(self.listener, self.loop, {})
-        self.certificates.use(self.tls, new_context(self.tls, Inputs({})))
+        inputs = Inputs({})
+        self.certificates.use(self.tls, new_context(self.tls, inputs), inputs)
 
     def issue(self) -> None:
         """Write another certificate and its key."""
@@ -66,8 +67,27 @@ def test_change_is_found_at_the_next_look(bench: Bench) -> None:
     assert not bench.is_renewed(INTERVAL_S - 1)
     assert bench.is_renewed(1)
     assert not bench.is_renewed(INTERVAL_S * 3)
-    bench.authority.cert_pem.write_to_path(str(bench.folder / "ca"))
+    trustme.CA().cert_pem.write_to_path(str(bench.folder / "ca"))
     assert bench.is_renewed()
+
+
+def test_change_between_reading_and_use_is_found(bench: Bench) -> None:
+    """Operations §1: what was read counts, so a rotation while a configuration is being made is not lost."""
+    inputs = Inputs({})
+    context = new_context(bench.tls, inputs)
+    bench.issue()
+    bench.certificates.use(bench.tls, context, inputs)
+    assert bench.is_renewed()
+    assert not bench.is_renewed()
+
+
+def test_same_content_is_nothing_new(bench: Bench) -> None:
+    """Operations §1: a file that was written again as it was leaves the material alone."""
+    content = (bench.folder / "cert").read_bytes()
+    for _ in range(2):
+        (bench.folder / "cert").unlink()
+        (bench.folder / "cert").write_bytes(content)
+        assert not bench.is_renewed()
 
 
 def test_broken_material_is_told_once_and_leaves_the_old(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -97,7 +117,8 @@ def test_nobody_looks_without_an_interval(tmp_path: Path) -> None:
 def test_reload_changes_how_often_is_looked(bench: Bench) -> None:
     """Config §14 X9: another interval counts from the reload on, and 0 ends the looking."""
     for interval_s in (5, 0):
-        bench.certificates.use(bench.tls.with_(reload_interval_secs=interval_s), bench.listener.tls)
+        tls, inputs = bench.tls.with_(reload_interval_secs=interval_s), Inputs({})
+        bench.certificates.use(tls, new_context(tls, inputs), inputs)
         bench.issue()
         assert bench.is_renewed() == bool(interval_s)
 

@@ -1,5 +1,7 @@
 """What the engine makes of a configuration: limits by name, and the fields that are read at a start only."""
 
+import resource
+
 import pytest
 
 from busbar_fast.config.schema import NONE, Config, Governance, Limits, Listen, Secret, Server, Shutdown, Tls
@@ -7,6 +9,7 @@ from busbar_fast.config.schema import Engine as Store
 from busbar_fast.gateway.engine import _needing_restart, limits_of, upstream_limits_of
 from busbar_fast.wire.limits import Limits as WireLimits
 from busbar_fast.wire.limits import UpstreamLimits
+from busbar_fast.wire.listener import most_connections
 
 LIMITS = Limits(reasoning_effort_budgets={})
 CONFIG = Config(providers={}, models={}, pools={}, dialects={}, limits=LIMITS, config_file="c", catalog_file="")
@@ -26,6 +29,14 @@ def test_each_limit_comes_from_its_key(name: str) -> None:
     changed = limits_of(CONFIG.with_(limits=LIMITS.with_(**{key: 77})))
     assert getattr(changed, name) == 77
     assert [slot for slot in WireLimits.__slots__ if getattr(changed, slot) != getattr(WireLimits(), slot)] == [name]
+
+
+def test_no_limit_of_descriptors_is_no_limit_of_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Config §14 X13: with `max_connections: 0` and unlimited descriptors, which are -1, clients are let in."""
+    for limits, most in (((1000, 4000), 800), ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), 800_000)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limits=limits: limits)
+        assert most_connections(0) >= most
+        assert most_connections(7) == 7
 
 
 def test_limits_with_other_units() -> None:

@@ -136,7 +136,6 @@ SAME = [
     {"path": "/x"},
     {"error_map": {"1": "auth"}},
     {"credential": Secret(kind="env", source="KEY")},
-    {"allow_plaintext": True},
 ]
 OTHERS = [{"base_url": "https://i"}, {"base_url": "https://h/v1"}, {"protocol": OTHER}]
 

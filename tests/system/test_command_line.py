@@ -369,7 +369,7 @@ def test_health_of_an_impossible_name(place: Deployment) -> None:
     assert done.stderr == f"[error] {'a' * 70}.invalid:80: no such host name is possible\n"
 
 
-PATIENCE = "import sys; from busbar_fast import cli; cli._LIVE_LIMIT_S = 0.05; cli.main(sys.argv[1:], [])"
+PATIENCE = "import sys; from busbar_fast import cli; cli._LIVE_LIMIT_S = 0.5; cli.main(sys.argv[1:], [])"
 
 
 def test_health_check_waits_for_no_file(place: Deployment) -> None:
@@ -407,6 +407,43 @@ async def test_early_reload_is_acted_on(place: Deployment) -> None:
         go_on()
         await program.says("configuration reloaded")
         assert await program.end() == 0
+
+
+async def test_demo_ends_with_its_terminal(place: Deployment) -> None:
+    """Config §12: a reload of nothing is none, so a hang-up ends the demo, early or late."""
+    go_on = place.delay_module("logging")
+    for is_early in (True, False):
+        with place.start("demo", "--port", "0") as program:
+            await program.says("loading logging" if is_early else "curl")
+            program.send(signal.SIGHUP)
+            go_on()
+            assert await program.ends() == -signal.SIGHUP
+
+
+HANGING = """
+import sys, threading
+from busbar_fast import boot
+boot.main([])
+threading.Thread(target=threading.Event().wait).start()
+sys.stderr.write("over\\n")
+"""
+
+
+async def test_third_stop_ends_an_end_that_hangs(place: Deployment) -> None:
+    """Config §3: when the loop is gone and something holds the process up, the third stop is still heard."""
+    with place.start(python=("-c", HANGING)) as program:
+        await program.is_up()
+        program.send(signal.SIGTERM)
+        await program.says("over\n")
+        looks = itertools.count()
+
+        def is_killed() -> bool:
+            if next(looks) % 100 == 0:  # two at once count as one
+                program.send(signal.SIGTERM)
+            return program.child.poll() is not None
+
+        await until(is_killed)
+        assert program.child.returncode == 130
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

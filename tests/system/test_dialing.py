@@ -171,6 +171,22 @@ async def test_next_address_is_tried() -> None:
             strand.result.release()
 
 
+async def test_address_is_not_looked_up() -> None:
+    """A host that is an address waits for no resolver; the policy is asked all the same."""
+    rule = Rule(lambda _address: True)
+    async with serving_upstream() as server:
+        loop = Loop(OSError("asked"))
+        async with dialing(plain(server.port, "127.0.0.1", rule), loop) as bench:
+            strand = bench.lease()
+            await until(lambda: strand.is_over)
+            assert (loop.lookups, loop.dialled) == ([], ["127.0.0.1"])
+            assert rule.asked == [("127.0.0.1", "127.0.0.1")]
+            strand.result.release()
+        async with dialing(plain(1, "::1", Rule(lambda _address: False)), loop) as bench:
+            assert isinstance(await bench.failure(), ConnectFailed)
+            assert (loop.lookups, loop.dialled) == ([], ["127.0.0.1"])
+
+
 async def test_unknown_name_is_a_failed_connect() -> None:
     """A name that does not resolve, or is no name, is the upstream's failure and keeps its cause."""
     async with dialing(plain(1, "gone"), Loop(socket.gaierror(-2, "unknown"))) as bench:

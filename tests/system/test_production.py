@@ -194,8 +194,9 @@ async def test_log_that_goes_nowhere_is_no_reason_to_fail(place: Deployment, red
     """Operations §10: without a stderr, on a full disk and with a broken pipe the gateway serves all the same."""
     listen = closed_port()
     place.write(CONFIG.replace("127.0.0.1:0", f"127.0.0.1:{listen}"), port=9, more="")
-    script = f"echo $$ > {place.folder}/pid; exec {sys.executable} -m busbar_fast"
-    words = ["/bin/sh", "-c", f"sh -c '{script}' {redirection}; true"]
+    run = f"echo $$ > {place.folder}/pid; exec {sys.executable} -m busbar_fast"
+    script = f"(sh -c '{run}'; echo $? > {place.folder}/code) {redirection}"
+    words = ["/bin/sh", "-c", script]
     with subprocess.Popen(words, cwd=ROOT, env=place.environ) as shell:  # noqa: ASYNC220  starts at once
         try:
             await until(lambda: is_listening(listen))
@@ -206,6 +207,7 @@ async def test_log_that_goes_nowhere_is_no_reason_to_fail(place: Deployment, red
         finally:
             os.kill(int((place.folder / "pid").read_text()), signal.SIGTERM)
         await until(lambda: shell.poll() is not None)
+    assert (place.folder / "code").read_text() == "0\n"
 
 
 def is_listening(port: int) -> bool:

@@ -197,10 +197,15 @@ async def test_limits_count_for_early_clients(place: Deployment, serve: Serve, l
                 assert await client.read_all() == b""
             for client in clients[:3]:
                 assert (await client.read_answer()).status == 200
+            late = program.connect(listen)
+            late.send(ASK)
+            if limit == "max_connections_per_ip":
+                assert await late.read_all() == b""
+            for client in clients[:3]:
                 client.close()
-            program.connect(listen).send(ASK)
-            assert (await program.clients[-1].read_answer()).status == 200
-            program.clients[-1].close()
+            if limit == "max_connections":
+                assert (await late.read_answer()).status == 200
+                late.close()
             assert await program.end() == 0
         await leave(upstream)
 

@@ -21,6 +21,9 @@ ZONE = "a zone id"
 EMPTY_LABEL = "an empty label"
 
 _MAX_PORT = 65535
+_MOST_RAW_CHARACTERS = 1000  # more is not even decoded
+_MOST_CHARACTERS = 253  # RFC 1035 §2.3.4, of a name and of each of its labels
+_MOST_LABEL_CHARACTERS = 63
 _IDEOGRAPHIC_STOP = "\u3002"  # NFKC turns its narrow form into it and the wide full stop into a dot
 
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
@@ -81,6 +84,8 @@ def read_host(text: str) -> Host:
 
 def _read_raw_host(raw: str) -> tuple[Host, tuple[str, ...]]:
     """Return the host of a URL's text without userinfo and port, and what is odd about its spelling."""
+    if len(raw) > _MOST_RAW_CHARACTERS:
+        return _TOO_LONG, ()
     try:
         text = _decode(raw)
     except UnicodeError:
@@ -106,9 +111,13 @@ def _host_of(name: str) -> Host:
         return Host(flaw="the URL has no host")
     if not _NAME.fullmatch(name):
         return _NO_HOST
+    if len(name) > _MOST_CHARACTERS:
+        return _TOO_LONG
     address = read_ipv4(name)
     if address is not None:
         return Host(str(address), address)
+    if max(map(len, name.split("."))) > _MOST_LABEL_CHARACTERS:
+        return Host(name, flaw=f"host {name} has a label of more than {_MOST_LABEL_CHARACTERS} characters")
     if _NUMERIC_END.fullmatch(name):
         return Host(name, flaw=f"host {name} ends in a number but is no IPv4 address")
     if name.startswith(".") or ".." in name:
@@ -141,3 +150,4 @@ def _oddities(url: str, at: str, tail: str, port: str | None) -> tuple[str, ...]
 
 
 _NO_HOST = Host(flaw="the host of the URL is neither a name nor an address")
+_TOO_LONG = Host(flaw=f"the host of the URL has more than {_MOST_CHARACTERS} characters")

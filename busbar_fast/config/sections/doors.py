@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from busbar_fast.config.guards.addresses import read_ipv6
 from busbar_fast.config.reading import Section
 from busbar_fast.config.schema import NONE, Auth, Listen, Secret, Server, Shutdown, Tls
-from busbar_fast.config.sections.references import complaint_of_token, not_blank, read_reference, read_secret
+from busbar_fast.config.sections.references import complaint_of_token, not_blank, read_reference, read_secret, source_of
 from busbar_fast.config.tree import Entries
+from busbar_fast.config.variables import has_control
 
 _MODES = ("token", "passthrough", "none")
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/@]+)):([0-9]{1,5})")
@@ -20,7 +21,7 @@ def read_listen(section: Section, name: str) -> Listen | None:
     if text is None:
         return None
     match = _ADDRESS.fullmatch(text)
-    if match is None or (match[1] and read_ipv6(match[1].lower()) is None):
+    if match is None or has_control(text) or (match[1] and read_ipv6(match[1].lower()) is None):
         section.error(name, "must be host:port, an IPv6 address in brackets", text)
         return None
     port = int(match[3])
@@ -53,7 +54,7 @@ def _material(section: Section, name: str, *, is_required: bool) -> Secret:
         return NONE
     if name.endswith("_file"):
         path = section.maybe_text(name, _complaint_of_path, is_secret=True)
-        return NONE if path is None else Secret(kind="file", source=path)
+        return NONE if path is None else source_of("file", path)
     node = section.maybe_node(name)
     if not isinstance(node, Entries):
         section.error(name, "must be a map with `file` or `env`")

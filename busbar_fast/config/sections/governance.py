@@ -1,10 +1,13 @@
 """`governance`: virtual keys, budgets, rates, and where they are stored."""
 
+from busbar_fast.config.inputs import absolute
 from busbar_fast.config.reading import I64, U32, Section
 from busbar_fast.config.schema import NONE, Engine, Governance, Secret
 from busbar_fast.config.sections.doors import read_listen
 from busbar_fast.config.sections.references import not_blank, read_secret
 from busbar_fast.config.tree import Scalar
+
+MEMORY = ":memory:"  # in place of a path
 
 
 def read_governance(root: Section) -> Governance:
@@ -16,7 +19,7 @@ def read_governance(root: Section) -> Governance:
         section.put_off("admin_listen", "store", "secret_key_env")
         governance = Governance(
             enabled=is_enabled,
-            db_path=section.text("db_path", "busbar-governance.db", not_blank),
+            db_path=_read_db_path(section),
             admin_token=_read_admin_token(section),
             admin_listen=read_listen(section, "admin_listen"),
             price_per_request_cents=_read_price(section, "price_per_request_cents", 1),
@@ -34,6 +37,11 @@ def read_governance(root: Section) -> Governance:
         )
         _check_prices(section, governance)
         return governance.with_(**_read_stores(section))
+
+
+def _read_db_path(section: Section) -> str:
+    path = section.text("db_path", "busbar-governance.db", not_blank)
+    return path if path == MEMORY else absolute(path)
 
 
 def _read_admin_token(section: Section) -> Secret:

@@ -41,7 +41,6 @@ class PoolReader:
     def read(self, section: Section) -> Pool:
         """Return one pool."""
         section.put_off("policy", "breaker", "failover", "affinity", "drop_guardrails", "on_lossy")
-        section.choice("on_lossy", "warn", ("allow", "warn", "reject"))
         failover, policy = _read_failover(section), self._read_policy(section)
         on_exhausted = _read_exhausted(section, failover)
         if policy.route != "weighted":
@@ -56,6 +55,7 @@ class PoolReader:
             on_exhausted=on_exhausted,
             affinity=_read_affinity(section),
             drop_guardrails=section.flag("drop_guardrails", default=False),
+            on_lossy=section.choice("on_lossy", "warn", ("allow", "warn", "reject")),
         )
 
     def _read_policy(self, pool: Section) -> Policy:

@@ -4,12 +4,23 @@ Both files are read into `Entry` values first, types only. Values are checked wh
 with each complaint at the place that wrote the value.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
 from busbar_fast.config import retired
-from busbar_fast.config.complaints import SECRET, TORN_USERINFO, Complaints, Mark, Path, has_torn_userinfo, masked
+from busbar_fast.config.complaints import (
+    SECRET,
+    TORN_USERINFO,
+    Complaints,
+    Mark,
+    Path,
+    has_torn_userinfo,
+    masked,
+    shown,
+    without_query,
+)
 from busbar_fast.config.guards import (
     Exemptions,
     RefusalKind,
@@ -18,9 +29,9 @@ from busbar_fast.config.guards import (
     judge_joined_url,
 )
 from busbar_fast.config.inputs import Inputs
-from busbar_fast.config.reading import Section, no_objection
+from busbar_fast.config.reading import Check, Section, no_objection
 from busbar_fast.config.schema import NONE, Health, Provider, Secret, Security
-from busbar_fast.config.secrets import NoSecret, reveal
+from busbar_fast.config.secrets import NoSecret, place_of, reveal
 from busbar_fast.config.sections.limits import read_health
 from busbar_fast.config.sections.references import is_sendable, not_blank, read_reference
 from busbar_fast.config.tree import Entries, Scalar
@@ -40,7 +51,9 @@ CLASSES = (
 )
 AUTH_STYLES = ("bearer", "api-key", "x-api-key")
 _BAD_IN_PATH = "\\#"
+_REGION = "region"  # the option of protocols that know regions
 _MODEL = "{model}"
+_find_authority_end = re.compile(r"[/\\?#]").split
 
 
 class Entry:
@@ -81,6 +94,11 @@ def read_entry(section: Section, vocabulary: Vocabulary, health: Health, *, is_u
     return entry
 
 
+def _put_off(section: Section, vocabulary: Vocabulary) -> None:
+    """Note what an entry asks for that this version does not do yet."""
+    section.put_off("health", "error_map", *vocabulary.later_options)
+
+
 def _read_error_map(section: Section) -> Iterator[tuple[str, str | None]]:
     """Yield code and class; no class takes a code out of the catalog's."""
     with section as codes:
@@ -92,8 +110,10 @@ def _read_error_map(section: Section) -> Iterator[tuple[str, str | None]]:
                 yield code, text
 
 
-def read_catalog(root: Section, vocabulary: Vocabulary, health: Health, used: Collection[str]) -> dict[str, Entry]:
-    """Return every entry of a catalog; each must at least say what it is."""
+def read_catalog(
+    root: Section, vocabulary: Vocabulary, health: Health, used: Collection[str], *, is_ours: bool = False
+) -> dict[str, Entry]:
+    """Return every entry of a catalog; each must at least say what it is. Ours may have what we do not do yet."""
     entries = {}
     for name in root.node.entries:
         node = root.maybe_node(name)
@@ -102,6 +122,8 @@ def read_catalog(root: Section, vocabulary: Vocabulary, health: Health, used: Co
             continue
         with root.within(name, node) as section:
             section.need("protocol", "base_url")
+            if name in used and not is_ours:
+                _put_off(section, vocabulary)
             entries[name] = read_entry(section, vocabulary, health, is_used=name in used)
     return entries
 
@@ -125,11 +147,11 @@ class Merger:
 
     def merge(self, section: Section, name: str, health: Health) -> Provider | None:
         """Return the provider of a deployment's entry, None if it cannot be made sense of."""
-        section.put_off("health", "error_map", *self._vocabulary.later_options)
+        _put_off(section, self._vocabulary)
         own = read_entry(section, self._vocabulary, health)
-        credential = _read_credential(section, self._inputs)
-        allow_plaintext = section.flag("allow_plaintext", default=False)
         both = _Merged(own, self._catalog.get(name), section.complaints)
+        credential = _read_credential(section, self._inputs, self._complaint_of_key(both))
+        allow_plaintext = section.flag("allow_plaintext", default=False)
         if not self._is_defined(section, both, name):
             return None
         facts = self._facts(both)
@@ -155,7 +177,6 @@ class Merger:
             error_map=error_map,
             health=both.get("health", health),
             allow_metadata_hosts=both.get("allow_metadata_hosts", ()),
-            allow_plaintext=allow_plaintext,
             credential=credential,
             options=options,
         )
@@ -170,6 +191,11 @@ class Merger:
             where = f"not in the catalog {self._catalog_name}, and not defined here: {' and '.join(missing)} missing"
             section.complaints.error(section.mark, section.path, where + near)
         return not missing
+
+    def _complaint_of_key(self, both: "_Merged") -> Check:
+        """Return what a provider's key must pass; in a way that is not the protocol's own, it is sent as it stands."""
+        facts = self._vocabulary.protocols.get(both.get("protocol", ""))
+        return no_objection if facts is None or "auth" in both else facts.complaint_of_key
 
     def _facts(self, both: "_Merged") -> Facts | None:
         protocol = both.get("protocol", "")
@@ -190,8 +216,17 @@ class Merger:
             if name in both and name not in options:
                 both.error(name, f"has no meaning for the protocol {facts.name}")
             elif name in both:
-                options[name] = both.get(name)
+                options[name] = _checked(both, name, facts)
         return options
+
+
+def _checked(both: "_Merged", name: str, facts: Facts) -> str | bool:
+    """Return the value of one of the protocol's settings, and complain if it may not have it."""
+    value: str | bool = both.get(name)
+    reason = facts.option_checks[name](value) if isinstance(value, str) else ""
+    if reason:
+        both.error(name, reason, str(value))
+    return value
 
 
 class _Merged:
@@ -222,7 +257,7 @@ class _Merged:
         self.complaints.warn(number, *self.place(name), reason)
 
 
-def _read_credential(section: Section, inputs: Inputs) -> Secret:
+def _read_credential(section: Section, inputs: Inputs, complaint_of_key: Check) -> Secret:
     """Return where a provider's key comes from, and warn where it will not work."""
     variable = section.maybe_text("api_key_env", not_blank)
     node = section.maybe_node("api_key")
@@ -244,19 +279,23 @@ def _read_credential(section: Section, inputs: Inputs) -> Secret:
     if variable is not None:
         secret = Secret(kind="env", source=variable)
     if secret.kind != "none":
-        _check_key(section, secret, inputs, "api_key_env" if variable is not None else "api_key")
+        name = "api_key_env" if variable is not None else "api_key"
+        _check_key(section, secret, inputs, name, complaint_of_key)
     return secret
 
 
-def _check_key(section: Section, secret: Secret, inputs: Inputs, name: str) -> None:
+def _check_key(section: Section, secret: Secret, inputs: Inputs, name: str, complaint_of_key: Check) -> None:
     try:
         key = reveal(secret, inputs).strip()
     except NoSecret as error:
         section.error(name, str(error))
         return
     if secret.kind == "env" and not key:
-        section.warn("W4", name, f"the variable {secret.source} is not set or empty: these lanes have no key")
-    if not is_sendable(key):
+        section.warn("W4", name, f"{place_of(secret, name)} is not set or empty: these lanes have no key")
+    reason = complaint_of_key(key)
+    if reason:
+        section.error(name, f"the key in {place_of(secret, name)} {reason}")
+    elif not is_sendable(key):
         section.warn("W12", name, "the key holds a byte that cannot stand in a header")
     if secret.kind == "file" and inputs.is_open_to_all(secret.source):
         section.warn("W16", name, f"every user of this machine can read {secret.source}")
@@ -291,7 +330,7 @@ def _check_urls(both: _Merged, facts: Facts | None, exemptions: Exemptions) -> N
     if not is_base_good:
         both.error("base_url", TORN_USERINFO if has_torn_userinfo(base_url) else verdict.reason, masked(base_url))
     for entry in verdict.used:
-        both.warn("W10", "base_url", f"let through by `{entry}`")
+        both.warn("W10", "base_url", f"let through by `{shown(entry)}`")
     for name in ("path", "path_base"):
         if name in both and _check_path(both, name) and is_base_good:
             url = base_url.rstrip("/") + both.get(name)
@@ -311,32 +350,26 @@ def _check_urls(both: _Merged, facts: Facts | None, exemptions: Exemptions) -> N
 def _check_path(both: _Merged, name: str) -> bool:
     path = both.get(name)
     if not path.startswith("/"):
-        both.error(name, "must begin with `/`, or it would lengthen the host name", path)
+        both.error(name, "must begin with `/`, or it would lengthen the host name", without_query(path))
     elif has_control(path) or any(c in _BAD_IN_PATH or c.isspace() for c in path):
-        both.error(name, "must not hold a backslash, `#`, blanks or control characters", path)
+        both.error(name, "must not hold a backslash, `#`, blanks or control characters", without_query(path))
     else:
         return True
     return False
 
 
 def _warn_of_region(both: _Merged, facts: Facts, options: Mapping[str, str | bool]) -> None:
-    if not facts.region_labels or options.get("region"):
+    if not facts.region_labels or options.get(_REGION):
         return
-    if not find_region(both.get("base_url", ""), facts.region_labels):
+    if not find_region(both.get("base_url", ""), facts):
         both.warn("W11", "base_url", "no region can be read from the host; set `region`, or us-east-1 is used")
 
 
-def find_region(base_url: str, labels: tuple[str, ...]) -> str:
-    """Return the region in a URL's host: the label after one of these, if it is shaped like one."""
-    host = base_url.partition("://")[2].partition("/")[0].partition(":")[0].lower()
-    parts = host.split(".")
-    for label, following in pairwise(parts):
-        if label in labels and is_region(following):
+def find_region(base_url: str, facts: Facts) -> str:
+    """Return the region in a URL's host: what follows one of the protocol's labels and is shaped like one."""
+    authority: str = _find_authority_end(base_url.partition("://")[2], 1)[0].rpartition("@")[2]
+    complaint_of_region = facts.option_checks[_REGION]
+    for label, following in pairwise(authority.lower().partition(":")[0].split(".")):
+        if label in facts.region_labels and not complaint_of_region(following):
             return following
     return ""
-
-
-def is_region(label: str) -> bool:
-    """Say whether a label is shaped like a region: `us-east-1`, `us-gov-west-1`."""
-    words = label.split("-")
-    return len(words) >= 3 and words[-1].isdigit() and all(word.isalpha() for word in words[:-1])

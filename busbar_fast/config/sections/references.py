@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from busbar_fast.config.complaints import SECRET, Path
+from busbar_fast.config.inputs import absolute
 from busbar_fast.config.reading import Section
 from busbar_fast.config.schema import NONE, Secret
 from busbar_fast.config.tree import Entries, Node, Scalar
@@ -41,7 +42,12 @@ def read_reference(section: Section, path: Path, node: Entries, kinds: tuple[str
             section.complaints.error(node.mark, path, f"must have exactly one of {', '.join(kinds)}")
             return NONE
         reference.need(*(kind for kind in kinds if kind in node.entries))
-    return next((Secret(kind=kind, source=source) for kind, source in found if source is not None), NONE)
+    return next((source_of(kind, source) for kind, source in found if source is not None), NONE)
+
+
+def source_of(kind: str, source: str) -> Secret:
+    """Return a secret's source; a file's means the same from every working folder."""
+    return Secret(kind=kind, source=absolute(source) if kind == "file" else source)
 
 
 def not_blank(text: str) -> str:

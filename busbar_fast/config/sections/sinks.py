@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
-from busbar_fast.config.complaints import TORN_USERINFO, has_torn_userinfo, masked
+from busbar_fast.config.complaints import TORN_USERINFO, has_torn_userinfo, masked, shown
 from busbar_fast.config.guards import Exemptions, Verdict, complaint_of_entry, judge_log_sink, judge_sink
 from busbar_fast.config.reading import Section
 from busbar_fast.config.schema import NONE, Observability, Secret, Security
 from busbar_fast.config.sections.references import complaint_of_token, read_secret
 from busbar_fast.config.tree import Scalar
+
+LOG_FORMATS = ("text", "json")
 
 
 def read_security(root: Section) -> Security:
@@ -39,7 +41,7 @@ def read_sink(section: Section, name: str, judge: Callable[[str, Exemptions], Ve
     if verdict.reason:
         section.error(name, TORN_USERINFO if has_torn_userinfo(url) else verdict.reason, masked(url))
     for entry in verdict.used:
-        section.warn("W10", name, f"let through by `{entry}`")
+        section.warn("W10", name, f"let through by `{shown(entry)}`")
     return Secret(kind="text", source=node.template)
 
 
@@ -70,5 +72,5 @@ def read_observability(root: Section, security: Security) -> Observability:
             ),
             accept_traceparent=section.flag("accept_traceparent", default=True),
             request_log_detail=section.flag("request_log_detail", default=False),
-            log_format=section.choice("log_format", "", ("text", "json")),
+            log_format=section.choice("log_format", "", LOG_FORMATS),
         )

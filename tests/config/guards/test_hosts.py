@@ -256,3 +256,27 @@ def test_any_text_gets_an_answer_and_a_host_reads_as_itself(before: str, after: 
 def test_blanks_and_controls_are_found(text: str, is_found: bool) -> None:
     """Config §10: every kind of space counts, and both blocks of control characters."""
     assert has_blank_or_control(text) == is_found
+
+
+@pytest.mark.parametrize(
+    ("host", "is_good"),
+    [
+        (".".join(["a" * 63] * 3) + "." + "a" * 61, True),
+        (".".join(["a" * 63] * 3) + "." + "a" * 62, False),
+        ("a" * 63 + ".b", True),
+        ("b." + "a" * 64, False),
+        ("a" * 1001, False),
+        ("\u00e9" * 1001, False),
+        ("%C3%A9" * 200, False),
+        ("1" * 300, False),
+        ("\ufdfa" * 900, False),  # each is eighteen letters once it is mapped
+        ("[" + "0:" * 600 + "]", False),
+    ],
+)
+def test_a_host_has_a_length_that_a_name_can_have(host: str, is_good: bool) -> None:
+    """Config §10: names of 253 characters, labels of 63, and a reason that quotes no endless host."""
+    for found in (read_host(host), read_target(f"https://{host}").host):
+        assert (found.flaw == "") is is_good
+        assert len(found.flaw) < 350
+    judged = read_target(f"https://{host}:x")
+    assert 0 < len(judged.flaw) < 350

@@ -1,5 +1,7 @@
 """`listen`, `tls`, `auth`, `server`, `shutdown` and the settings of dialects, read one by one."""
 
+from pathlib import Path
+
 import pytest
 
 from busbar_fast.config.inputs import Inputs
@@ -16,6 +18,9 @@ from tests.config.cases import paths_of, section_of
         ("a: 'h:99999'", None),
         ("a: h", None),
         ("a: '[h]:1'", None),
+        ('a: "h\\x00:1"', None),
+        ('a: "h\\x1b:1"', None),
+        ('a: "h\\x85:1"', None),
         ("b: 1", None),
     ],
 )
@@ -54,6 +59,14 @@ def test_tls_is_read(text: str, tls: Tls | None, errors: list[str]) -> None:
     """Config §6.1 and X12: material of files or variables; only the authorities may be missing."""
     section = section_of(text)
     assert (doors.read_tls(section), paths_of(section.complaints.errors)) == (tls, errors)
+
+
+def test_tls_files_are_the_same_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Config §6.1 and X12: paths are meant from the working folder that the file was read in, however written."""
+    monkeypatch.chdir(tmp_path)
+    tls = doors.read_tls(section_of("tls: {cert_file: c, key: {file: d/k}}"))
+    assert tls is not None
+    assert (tls.cert.source, tls.key.source) == (f"{tmp_path}/c", f"{tmp_path}/d/k")
 
 
 @pytest.mark.parametrize(

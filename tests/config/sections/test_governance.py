@@ -1,5 +1,7 @@
 """`governance`, read by itself."""
 
+from pathlib import Path
+
 import pytest
 
 from busbar_fast.config.schema import NONE, Engine, Governance, Listen, Secret
@@ -29,8 +31,21 @@ from tests.config.cases import paths_of, section_of
 def test_governance_is_read(text: str, changes: dict[str, object]) -> None:
     """Config §6.4 and X24: each field, and stores in sections of their own."""
     section = section_of(f"governance: {text}")
-    assert read_governance(section) == Governance().with_(**changes)
+    usual = Governance(db_path=str(Path.cwd() / "busbar-governance.db"))
+    assert read_governance(section) == usual.with_(**changes)
     assert section.complaints.errors == []
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"), [("d/x.db", "{cwd}/d/x.db"), ("/x.db", "/x.db"), (":memory:", ":memory:")]
+)
+def test_the_database_is_the_same_from_every_folder(
+    written: str, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Config §6.4: a path is meant from the working folder that the file was read in."""
+    monkeypatch.chdir(tmp_path)
+    section = section_of(f"governance: {{db_path: '{written}'}}")
+    assert read_governance(section).db_path == kept.replace("{cwd}", str(tmp_path))
 
 
 @pytest.mark.parametrize(

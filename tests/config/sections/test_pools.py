@@ -25,7 +25,7 @@ def read(text: str) -> tuple[Pool, list[str], list[str]]:
     ("text", "changes"),
     [
         ("", {}),
-        ("drop_guardrails: true\non_lossy: reject\n", {"drop_guardrails": True}),
+        ("drop_guardrails: true\non_lossy: reject\n", {"drop_guardrails": True, "on_lossy": "reject"}),
         (
             "breaker: {trip: {n: 7, window_s: 9, mode: consecutive}}",
             {"breaker": Breaker(trip=Trip(mode="consecutive", consecutive_n=7, window_secs=9))},

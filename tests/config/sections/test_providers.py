@@ -3,13 +3,17 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from busbar_fast.aws import endpoint
+from busbar_fast.aws.credentials import BadCredential, parse_credential
 from busbar_fast.config.guards import RefusalKind, Verdict
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.reading import Section
 from busbar_fast.config.schema import NONE, Health, Provider, Secret, Security
 from busbar_fast.config.sections import providers
-from busbar_fast.config.sections.providers import Merger, find_region, is_region, read_catalog
+from busbar_fast.config.sections.providers import Merger, find_region, read_catalog
 from tests.config.cases import VOCABULARY, paths_of, section_of
 
 HEALTH = Health(interval_secs=7)
@@ -48,7 +52,7 @@ PLAIN = Provider(
         ("api_key: none\nstream_usage: true", {"options": {"stream_usage": True}}),
         ("api_key: none\nhealth: {mode: dead}", {"health": HEALTH.with_(mode="dead")}),
         ("api_key: none\nallow_metadata_hosts: []", {}),
-        ("api_key: none\nbase_url: http://d\nallow_plaintext: true", {"base_url": "http://d", "allow_plaintext": True}),
+        ("api_key: none\nbase_url: http://d\nallow_plaintext: true", {"base_url": "http://d"}),
         ("api_key_env: K", {"credential": Secret(kind="env", source="K")}),
         ("api_key: {env: K}", {"credential": Secret(kind="env", source="K")}),
     ],
@@ -143,24 +147,101 @@ def test_the_catalog_is_decoded() -> None:
     assert [(warning.id, warning.path) for warning in section.complaints.warnings] == [("W23", ("z", "colour"))]
 
 
+BEDROCK = VOCABULARY.protocols["bedrock"]
+HOSTS = [
+    ("https://bedrock-runtime.us-east-1.amazonaws.com", "us-east-1"),
+    ("https://BEDROCK.EU-West-2.amazonaws.com:443/x", "eu-west-2"),
+    ("https://vpce-1.bedrock-runtime-fips.us-gov-west-1.vpce.amazonaws.com", "us-gov-west-1"),
+    ("https://me:pw@bedrock.eu-west-1.x?y", "eu-west-1"),
+    ("https://bedrock.eu-west-1\\.x", "eu-west-1"),
+    ("https://bedrock-runtime.amazonaws.com", ""),
+    ("https://bedrock.local.us-east-1.x", ""),
+    ("https://bedrock.us-\u00e9ast-1.x", ""),
+    ("https://bedrock.us-east-\u00b2.x", ""),
+    ("https://x#bedrock.us-east-1.x", ""),
+    ("https://us-east-1.x", ""),
+    ("https://bedrock", ""),
+    ("", ""),
+]
+
+
+@pytest.mark.parametrize(("url", "region"), HOSTS)
+def test_regions_are_read_from_hosts(url: str, region: str) -> None:
+    """Config §5: the label after one of the service's, if it is shaped like a region; the signer reads the same."""
+    assert (find_region(url, BEDROCK), endpoint.find_region(url, BEDROCK.region_labels)) == (region, region)
+
+
+PIECES = ["https://", "bedrock", "bedrock-runtime", ".", "us-east-1", "EU-West-2", "us-1", "x", ":", "443", "@", "/"]
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.lists(st.sampled_from([*PIECES, "\\", "?", "#", "[", "]", "-", "\n", "\u0130", "\u00b2"])).map("".join))
+def test_the_loader_and_the_signer_read_the_same_region(text: str) -> None:
+    """Config §9, W11: the warning is raised exactly where the signer finds no region."""
+    for url in (text, f"https://{text}", f"https://bedrock.{text}"):
+        assert find_region(url, BEDROCK) == endpoint.find_region(url, BEDROCK.region_labels)
+
+
+@given(st.text("ab:\u00e9 \x7f\n", max_size=6))
+def test_the_loader_and_the_signer_refuse_the_same_pairs(text: str) -> None:
+    """AWS wire case 5: a key with a colon that cannot sign is an error at the start."""
+    key = text.strip()  # as every key is
+    try:
+        parse_credential(key)
+        is_bad = False
+    except BadCredential:
+        is_bad = True
+    assert bool(BEDROCK.complaint_of_key(key)) is (is_bad and ":" in key)
+
+
 @pytest.mark.parametrize(
-    ("url", "region"),
+    ("text", "errors"),
     [
-        ("https://bedrock-runtime.us-east-1.amazonaws.com", "us-east-1"),
-        ("https://BEDROCK.EU-West-2.amazonaws.com:443/x", "eu-west-2"),
-        ("https://vpce-1.bedrock-runtime-fips.us-gov-west-1.vpce.amazonaws.com", "us-gov-west-1"),
-        ("https://bedrock-runtime.amazonaws.com", ""),
-        ("https://bedrock.local.us-east-1.x", ""),
-        ("https://us-east-1.x", ""),
-        ("https://bedrock", ""),
+        ("api_key_env: HALF", ["the key in the variable HALF has nothing before the first colon"]),
+        ("api_key: {env: HALF}", ["the key in the variable HALF has nothing before the first colon"]),
+        ("api_key: {file: {file}}", ["the key in {file} has nothing before the first colon"]),
+        ("api_key_env: HALF\nauth: bearer", []),
+        ("api_key_env: WHOLE", []),
+        ("api_key_env: PLAIN", []),
     ],
 )
-def test_regions_are_read_from_hosts(url: str, region: str) -> None:
-    """Config §5: the label after one of the service's, if it is shaped like a region."""
-    assert find_region(url, ("bedrock-runtime", "bedrock-runtime-fips", "bedrock")) == region
+def test_a_pair_that_cannot_sign_is_an_error(text: str, errors: list[str], tmp_path: Path) -> None:
+    """AWS wire case 5: the message names the variable or file; what is sent as it stands may hold any colon."""
+    (tmp_path / "k").write_text(":hush", encoding="utf-8")
+    (tmp_path / "k").chmod(0o600)
+    environment = {"HALF": ":hush", "WHOLE": "a:hush", "PLAIN": "hush"}
+    _, section = merged(text.replace("{file}", f"{tmp_path}/k"), "b", environment)
+    found = [error.reason.partition(",")[0] for error in section.complaints.errors]
+    assert found == [error.replace("{file}", f"{tmp_path}/k") for error in errors]
+    assert "hush" not in str([*section.complaints.errors, *section.complaints.warnings]).replace(str(tmp_path), "")
 
 
-def test_regions_have_a_shape() -> None:
-    """Config §5: words and a number at the end."""
-    found = [is_region(text) for text in ("us-east-1", "us-gov-west-1", "us-1", "us-east", "us-e4st-1", "us--1", "")]
-    assert found == [True, True, False, False, False, False, False]
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("A_1", "the variable A_1 is"), ("sk-hush", "the variable named by api_key_env is")],
+)
+def test_what_is_no_name_of_a_variable_is_not_shown(name: str, words: str) -> None:
+    """Config §9, W4: a key that was written in place of its variable's name stays secret."""
+    _, section = merged(f"api_key_env: {name}")
+    (warning,) = section.complaints.warnings
+    assert (warning.id, warning.reason.startswith(words), "hush" in str(warning)) == ("W4", True, False)
+
+
+@pytest.mark.parametrize("base_url", ["ftp://c?key=hush", "c?key=hush", "https://c/x?key=hush"])
+@pytest.mark.parametrize("path", ["x?key=hush", "/x\\y?key=hush", "/x y?key=hush"])
+def test_a_query_is_never_shown(base_url: str, path: str) -> None:
+    """Config §1: the query of a URL or path may hold a key."""
+    _, section = merged(f"api_key: none\nbase_url: '{base_url}'\npath: '{path}'")
+    assert paths_of(section.complaints.errors) == ["base_url", "path"]
+    assert [error for error in section.complaints.errors if "hush" in str(error)] == []
+
+
+def test_a_catalog_of_ours_may_ask_for_more_than_there_is() -> None:
+    """Config §5: what this version lacks is put off in every other catalog, where the provider is used."""
+    fields = "protocol: openai, base_url: 'https://c', health: {mode: dead}, error_map: {a: auth}, stream_usage: true"
+    found = []
+    for used, is_ours in ((["p"], False), (["p"], True), ([], False)):
+        section = section_of(f"p: {{{fields}}}")
+        read_catalog(section, VOCABULARY, HEALTH, used, is_ours=is_ours)
+        found.append(sorted(paths_of(section.complaints.unavailable)))
+    assert found == [["p.error_map", "p.health", "p.stream_usage"], [], []]

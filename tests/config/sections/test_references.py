@@ -1,5 +1,7 @@
 """Secrets as they are written: texts, references, and what could never be sent."""
 
+from pathlib import Path
+
 import pytest
 
 from busbar_fast.config.inputs import Inputs
@@ -10,6 +12,7 @@ from busbar_fast.config.sections.references import (
     not_blank,
     read_reference,
     read_secret,
+    source_of,
 )
 from busbar_fast.config.tree import Entries
 from tests.config.cases import paths_of, section_of
@@ -47,6 +50,15 @@ def test_a_null_item_is_no_secret() -> None:
     section = section_of("a: [~]")
     assert read_secret(section.within("a", None), 0, section.items("a")[0], not_blank) == NONE
     assert [error.reason for error in section.complaints.errors] == ["must be a text or a map, not nothing"]
+
+
+def test_a_file_is_the_same_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Config §14, X1: a path is meant from the working folder that the configuration was read in."""
+    monkeypatch.chdir(tmp_path)
+    section = section_of("a: {file: d/f}")
+    read_in_folder = read_secret(section, "a", section.node.entries["a"], not_blank)
+    assert read_in_folder == source_of("file", "d/f") == Secret(kind="file", source=f"{tmp_path}/d/f")
+    assert source_of("env", "A") == Secret(kind="env", source="A")
 
 
 def test_references_may_be_of_few_kinds() -> None:

@@ -78,6 +78,9 @@ def test_each_element_leaves_with_its_event() -> None:
     ]
 
 
+_DEEP = b'{"a":' + b"[" * 9999
+
+
 @pytest.mark.parametrize("stream", [b"", b"\n\n", b": ping\n\n", b"data: [DONE]\n\n", b"\xef\xbb\xbf", b"data: {"])
 def test_no_elements_are_an_empty_array(stream: bytes) -> None:
     """Gemini case 13: a stream without documents is exactly two brackets."""
@@ -87,7 +90,21 @@ def test_no_elements_are_an_empty_array(stream: bytes) -> None:
 
 @pytest.mark.parametrize(
     "noise",
-    [b"nonsense", b"[DONE]", b'{"a":1', b'{"a" 1}', b"[1]", b"7", b"null", b'"x"', b"", b'{"a":"\xff"}', b'{"a":NaN}', b'{"a":-Infinity}', b'{"a":' + b"[" * 9999],
+    [
+        b"nonsense",
+        b"[DONE]",
+        b'{"a":1',
+        b'{"a" 1}',
+        b"[1]",
+        b"7",
+        b"null",
+        b'"x"',
+        b"",
+        b'{"a":"\xff"}',
+        b'{"a":NaN}',
+        b'{"a":-Infinity}',
+        _DEEP,
+    ],
 )
 def test_a_frame_that_is_no_document_is_skipped(noise: bytes) -> None:
     """What would spoil the array is left out of it."""
