@@ -477,6 +477,7 @@ def test_file_behind_a_link_is_an_input(deployment: Deployment, tmp_path: Path) 
     """Design §5: mounted configuration is a link, and where it points to may change."""
     for name in ("old", "new"):
         (tmp_path / name).write_bytes(name.encode())
+        (tmp_path / name).chmod(0o640)
     deployment.config.unlink()
     deployment.config.symlink_to("old")
     deployment.store()
