@@ -4,6 +4,7 @@ Each dialect is a folder that exports one `DIALECT`, a subclass of `Dialect`. A 
 neither sockets nor other dialects, and nobody asks for its name to decide something.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from random import getrandbits  # ids must differ, not be secret
 from typing import NamedTuple, Protocol
@@ -30,16 +31,16 @@ class Usage(NamedTuple):
     output_tokens: int
 
 
-class UsageTap:
+class UsageTap(ABC):
     """Watches the bytes of one answer go by and finds its usage; never changes or holds back a byte."""
 
+    @abstractmethod
     def feed(self, piece: bytes) -> None:
         """Look at the next bytes of the body, unframed, cut anywhere."""
-        raise NotImplementedError
 
+    @abstractmethod
     def maybe_usage(self) -> Usage | None:
         """Return what was found so far."""
-        raise NotImplementedError
 
 
 class Reframer(Protocol):
@@ -58,7 +59,7 @@ class Reframer(Protocol):
         """Return what an answer becomes that was not streamed after all."""
 
 
-class Dialect:
+class Dialect(ABC):
     """One dialect."""
 
     # Lower-case name of the header in which an answer carries its id; empty where the vendor has none.
@@ -75,52 +76,52 @@ class Dialect:
     # Whose signatures a request carries when the key is a pair; empty where keys are shown as they are.
     aws_service = b""
 
+    @abstractmethod
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:
         """Return what a request to this raw path asks for, None if the path is not this dialect's.
 
         Segments that are captured are percent-decoded once, here. The header fields break ties on shared paths only.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def upstream_path(self, path: str, ask: Ask, *, in_stream: bool) -> str:
         """Return the path of a lane for what is asked; `path` is the one for a whole conversation, the model in it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def credential(self, style: str, key: str, *, is_callers: bool = False) -> bytes:
         """Return the header line that carries a key; nothing if it cannot stand in a header or there is none.
 
         `style` is the provider's `auth`, empty for the dialect's own way; `is_callers` says that the key is the
         client's own, passed on.
         """
-        raise NotImplementedError
 
     def needed_betas(self, key: str) -> bytes:  # noqa: ARG002  most dialects need none
         """Return the header line that a key of this kind needs beside it; nothing for most."""
         return b""
 
+    @abstractmethod
     def upstream_fields(self, options: Mapping[str, str | bool], *, in_stream: bool) -> bytes:
         """Return header lines that every request to a lane carries: what is accepted, a version of the API."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forwarded_fields(self, fields: Fields, options: Mapping[str, str | bool]) -> bytes:
         """Return the header lines of a client that travel on, in place of the like-named ones above."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode_fault(self, fault: Fault, ask: Ask | None, raw_id: bytes) -> Refusal:
         """Return a refusal in the vendor's words; `raw_id` is the id of this answer, `ask` is None if nobody knows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode_models(self, names: list[str], created_s: int) -> bytes:
         """Return the list of what can be asked for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode_model(self, name: str, created_s: int) -> bytes:
         """Return one entry of that list."""
-        raise NotImplementedError
 
+    @abstractmethod
     def new_tap(self, content_type: bytes) -> UsageTap:
         """Return a tap for an answer of this type."""
-        raise NotImplementedError
 
     def new_reframer(self, ask: Ask) -> Reframer | None:  # noqa: ARG002  most dialects have one frame only
         """Return what turns an upstream's stream into the frame that was asked for; None if it is that already."""

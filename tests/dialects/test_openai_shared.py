@@ -25,11 +25,12 @@ from busbar_fast.dialects.openai_shared import (
     new_usage_tap,
     read_usage,
 )
+from tests.dialects.bare import bare
 from tests.wire.twins import cut_at, events_by_the_book, every_cut
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=200)
 
-DIALECT = OpenAIDialect()
+DIALECT = bare(OpenAIDialect)
 ASK = Ask(DIALECT, Operation.CONVERSE)
 WORDS = Words(b"taken", b"given", b"details", (b"hit", b"cached"))
 FLAT = (b"usage",)

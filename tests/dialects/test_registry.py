@@ -1,6 +1,6 @@
 """The six dialects: the facts that the manual states."""
 
-from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS
+from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS, name_of, speak, speak_all
 
 
 def test_the_dialects_are_those_of_the_manual() -> None:
@@ -53,3 +53,11 @@ def test_options_of_models_are_words_or_flags() -> None:
         "schema_dialect": ("json_schema", "openapi"),
         "inline_system": (),
     }
+
+
+def test_every_dialect_can_be_spoken() -> None:
+    """Operations §5: each protocol of the manual has its front door; OpenAI's speaks where nobody claims a path."""
+    spoken = speak_all()
+    assert {name_of(dialect) for dialect in spoken} == set(DIALECTS)
+    assert [speak(name_of(dialect)) for dialect in spoken] == spoken
+    assert name_of(spoken[0]) == "openai"

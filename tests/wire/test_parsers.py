@@ -10,6 +10,7 @@ from busbar_fast.wire.heads import Fields
 from busbar_fast.wire.parsers import HeadParser, choose_parser
 from busbar_fast.wire.parsers.h11_heads import PARSER as H11
 from busbar_fast.wire.parsers.httptools_heads import PARSER as HTTPTOOLS
+from busbar_fast.wire.parsers.status import check_head_start
 
 both = pytest.mark.parametrize("parser", [HTTPTOOLS, H11], ids=lambda parser: str(parser.name))
 
@@ -194,3 +195,27 @@ def test_missing_parser(
             choose_parser(wanted)
     else:
         assert choose_parser(wanted).name == name
+
+
+def is_given_up(raw: bytes) -> bool:
+    """Say whether these first bytes of an answer are refused."""
+    try:
+        check_head_start(raw)
+    except UpstreamGarbled:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("raw", [b"HTTP/1.1 200 OK\r\nA: b", b"HTTP/1.0 404\r\n"])
+def test_a_head_that_may_come_is_waited_for(raw: bytes) -> None:
+    """The first bytes of an answer, cut anywhere, are no reason to give it up."""
+    waited = [raw[:size] for size in range(len(raw) + 1) if not is_given_up(raw[:size])]
+    assert waited == [raw[:size] for size in range(len(raw) + 1)]
+
+
+@pytest.mark.parametrize(
+    "raw", [b"h", b"SSH-2.0", b"\r\n", b"HTTP/2", b"HTTP/1.1 20\r\n", b"HTTP/1.1 101 x\r\n", b"HTTP/1.\n"]
+)
+def test_a_head_that_can_not_come_is_not_waited_for(raw: bytes) -> None:
+    """What is no HTTP, or no status line of one, is refused as soon as it shows."""
+    assert is_given_up(raw)

@@ -353,3 +353,13 @@ def test_wheel_closed_by_a_callback_asks_for_nothing_more() -> None:
     timers[2].arm(0.21)
     loop.advance(1.0)
     assert loop.pending == []
+
+
+def test_what_is_soon_waits_for_a_turn_of_the_loop() -> None:
+    """A call that is put off to the next turn is not made at once, and is made without any time passing."""
+    loop = ManualLoop()
+    made: list[float] = []
+    loop.wheel.soon(lambda: made.append(loop.now_s))
+    assert made == []
+    loop.advance(0)
+    assert made == [1000.0]

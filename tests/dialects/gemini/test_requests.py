@@ -15,6 +15,7 @@ from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.dialects.gemini import DIALECT
 from busbar_fast.wire.heads import Fields
+from tests.dialects.bare import bare
 from tests.dialects.gemini.official import client
 
 KEYED: Fields = {b"x-goog-api-key": b"k"}
@@ -297,7 +298,7 @@ def test_an_operators_path_is_respected(path: str, in_stream: bool, expected: st
 
 def test_another_dialects_query_stays_at_home() -> None:
     """What a foreign client put into its query means nothing to this vendor."""
-    foreign = Ask(Dialect(), Operation.CONVERSE, name="m", query=b"beta=true")
+    foreign = Ask(bare(Dialect), Operation.CONVERSE, name="m", query=b"beta=true")
     assert DIALECT.upstream_path("/m:generateContent", foreign, in_stream=False) == "/m:generateContent"
 
 

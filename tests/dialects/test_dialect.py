@@ -1,0 +1,36 @@
+"""What all dialects share, and what each must say for itself."""
+
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from busbar_fast.dialects.asks import Ask
+from busbar_fast.dialects.dialect import Dialect, UsageTap
+from busbar_fast.dialects.registry import speak_all
+from tests.dialects.bare import bare
+
+
+def test_nothing_is_left_unsaid() -> None:
+    """A dialect that lacks a part cannot be made, so none answers with a guess of its base."""
+    bases: list[Callable[[], object]] = [Dialect, UsageTap]
+    for base in bases:
+        with pytest.raises(TypeError, match="abstract"):
+            base()
+
+
+def test_what_most_dialects_need_is_the_default() -> None:
+    """The model stands in the body, keys in a header; one frame, no beta, no signature."""
+    plain = bare(Dialect)
+    assert (plain.has_model_in_body, plain.needs_model_in_body, plain.before_model) == (True, True, "")
+    assert (plain.has_key_in_query, plain.aws_service, plain.id_field) == (False, b"", b"")
+    assert plain.needed_betas("key") == b""
+    assert plain.new_reframer(cast("Ask", None)) is None
+
+
+def test_ids_differ() -> None:
+    """Operations §7: an answer without an id gets one nobody else has, fit for a header."""
+    for dialect in speak_all():
+        ids = {dialect.new_id() for _ in range(64)}
+        assert len(ids) == 64
+        assert all(raw.isascii() and raw.decode().isprintable() and b" " not in raw for raw in ids)
