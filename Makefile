@@ -1,7 +1,7 @@
 # Every target works on a fresh clone: it makes .venv from the lock files first. Nothing is installed elsewhere.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test test-parser test-loop check perf lock changelog clean
+.PHONY: help run test test-system test-rest test-parser test-loop test-coverage check perf lock changelog clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 venv := .venv
@@ -21,15 +21,23 @@ run: $(venv)/runtime.stamp ## start the demo on 127.0.0.1:8080; ARGS="..." is pa
 	$(bin)/python -m busbar_fast demo $(ARGS)
 
 test: $(venv)/dev.stamp ## the whole suite: every test, then sockets again on h11 and on the stock loop, then coverage
-	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest tests
-	$(MAKE) --jobs=2 --output-sync=target --no-print-directory test-parser test-loop
-	$(bin)/python -m tests.pure_coverage
+	$(MAKE) --jobs=2 --output-sync=target --no-print-directory test-system test-rest test-parser test-loop test-coverage
+
+# The parts of `test`, two at a time: the one with real sockets waits more than it computes.
+test-system: $(venv)/dev.stamp
+	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest tests/system
+
+test-rest: $(venv)/dev.stamp
+	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest tests --ignore=tests/system
 
 test-parser: $(venv)/dev.stamp
 	PYTHONASYNCIODEBUG=1 BUSBAR_HTTP_PARSER=h11 $(bin)/python -m pytest $(parser_tests)
 
 test-loop: $(venv)/dev.stamp
 	PYTHONASYNCIODEBUG=1 BUSBAR_LOOP=asyncio $(bin)/python -m pytest $(loop_tests)
+
+test-coverage: $(venv)/dev.stamp
+	$(bin)/python -m tests.pure_coverage
 
 check: $(venv)/dev.stamp ## style, types, spelling and the house rules
 	$(bin)/ruff check .
