@@ -4,8 +4,11 @@
 """
 
 import os
+from collections.abc import Iterator
 
 import pytest
+
+from tests.fakes import ProbeStrand
 
 LOOPS = ("uvloop", "asyncio")
 PARSERS = ("httptools", "h11")
@@ -29,3 +32,10 @@ def loop_kind() -> str:
 def parser_kind() -> str:
     """Return which HTTP parser this run is for."""
     return choice("BUSBAR_HTTP_PARSER", PARSERS)
+
+
+@pytest.fixture(autouse=True)
+def forgotten_strands() -> Iterator[None]:
+    """Let go of the strands that a test left waiting."""
+    yield
+    ProbeStrand.begun.clear()

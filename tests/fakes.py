@@ -5,7 +5,7 @@ import heapq
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import count
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from busbar_fast.errors import BusbarError
 from busbar_fast.wire.strand import Strand
@@ -184,7 +184,13 @@ class FakeTransport(asyncio.Transport):
 
 
 class ProbeStrand(Strand):
-    """A strand that remembers how it ended."""
+    """A strand that remembers how it ended.
+
+    What has begun is held until it ends or its test does: in the product its connection would hold it, and a collector
+    that comes at any moment would otherwise close it in the middle of the test.
+    """
+
+    begun: ClassVar[set["ProbeStrand"]] = set()
 
     def __init__(self, wheel: Wheel) -> None:
         super().__init__(wheel)
@@ -193,6 +199,7 @@ class ProbeStrand(Strand):
 
     def on_end(self, error: BaseException | None) -> None:
         self.ends.append(error)
+        self.begun.discard(self)
 
     @property
     def error(self) -> BaseException | None:
@@ -202,6 +209,7 @@ class ProbeStrand(Strand):
 
     def start(self, coroutine: Any) -> "ProbeStrand":
         """Run a coroutine of any result, which is kept."""
+        self.begun.add(self)
         self.run(self._keep(coroutine))
         return self
 
