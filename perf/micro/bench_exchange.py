@@ -35,6 +35,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 FRAME = b'data: {"id":"x","choices":[{"delta":{"content":"0123456789abcdef"}}]}\n\n'
 CHUNK = b"%x\r\n%b\r\n" % (len(FRAME), FRAME)
+CHUNKS = CHUNK * 8  # what one read finds when the upstream is faster than we are
 COUNT = 2000
 REPEATS = 25
 
@@ -141,6 +142,15 @@ def report_pair(name: str, downstream: Downstream, upstream: Upstream) -> None:
         upstream.data_received(b"0\r\n\r\n")
 
     report(f"{name}, both legs, 67 chunks", stream, COUNT // 50)
+
+    def burst() -> None:
+        downstream.data_received(request)
+        upstream.data_received(STREAM_HEAD)
+        for _ in range(8):
+            upstream.data_received(CHUNKS)
+        upstream.data_received(CHUNK * 3 + b"0\r\n\r\n")
+
+    report(f"{name}, both legs, 8 at a time", burst, COUNT // 50)
 
 
 if __name__ == "__main__":
