@@ -18,7 +18,7 @@ from perf.bench import Bench
 from perf.figures import BenchError, Figure, Section
 from perf.plan import DEFAULT, FULL, QUICK, Plan
 from perf.rows import cpu, latency, memory, start
-from perf.sides import CORE, PEERS, ROOT, Command, Haproxy, Ours, Side
+from perf.sides import PEERS, PROGRAMS, ROOT, Command, Haproxy, Ours, Side
 
 Row = Callable[[Bench], Iterator[Figure]]
 
@@ -68,7 +68,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", dest="plan", action="store_const", const=QUICK, help="about 40 s")
     size.add_argument("--full", dest="plan", action="store_const", const=FULL, help="about 8 minutes")
-    parser.add_argument("--ours", default="", metavar="CMD", help="another command in our place, or `core`")
+    parser.add_argument("--ours", default="", metavar="CMD", help="another command in our place, or `core` or `floor`")
     parser.add_argument("--peers", default="", help=f"more sides, separated by commas: {', '.join(PEERS)}")
     parser.add_argument("--only", default="", help="only rows whose name starts like this")
     parser.add_argument("--pin", action="store_true", help="give the sides the last CPU, everything else the others")
@@ -79,7 +79,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _ours(wanted: str) -> Side:
-    return Command(CORE if wanted == "core" else wanted) if wanted else Ours()
+    return Command(PROGRAMS.get(wanted, wanted)) if wanted else Ours()
 
 
 def _run(asked: argparse.Namespace, sides: Sequence[Side]) -> int:

@@ -23,7 +23,11 @@ from perf.figures import OURS, YARDSTICK, BenchError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _PEERS: Final = ROOT / "perf" / "peers"
-CORE: Final = "{python} perf/core.py {listen} {upstream}"
+# What `--ours` may say by name instead of by command.
+PROGRAMS: Final = {
+    "core": "{python} perf/core.py {listen} {upstream}",
+    "floor": "{python} perf/floor.py {listen} {upstream}",
+}
 _READY_S: Final = 15.0
 _STOP_S: Final = 3.0
 

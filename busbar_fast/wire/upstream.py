@@ -98,9 +98,11 @@ class Upstream(asyncio.Protocol):
         "_is_whole",
         "_method",
         "_owner",
+        "_pass_chunk",
         "_pass_on",
         "_pieces",
         "_reader",
+        "_receiver",
         "_strand",
         "_timer",
         "_wait_s",
@@ -127,7 +129,10 @@ class Upstream(asyncio.Protocol):
         self._method = b""
         self._wait_s = 0.0
         self._heard_at = 0.0  # when the current wait began or a piece last came, in the wheel's time
-        self._pass_on: Callable[[bytes], None] | None = None  # takes each piece while pieces run through
+        # While pieces run through: who gets them, what takes each, and what takes one between chunks.
+        self._receiver: Receiver | None = None
+        self._pass_on: Callable[[bytes], None] | None = None
+        self._pass_chunk: Callable[[bytes], None] | None = None
         self._is_awaited = False
         self._failure: BusbarError | None = None
         self._has_ended = False  # the peer closed in good order
@@ -284,16 +289,17 @@ class Upstream(asyncio.Protocol):
     @types.coroutine
     def _run_through(self, receiver: Receiver) -> Generator[None, None, None]:
         """Let pieces go straight from one transport to the other until the strand is needed again."""
-        self._pass_on = self._passer(receiver)
+        self._receiver = receiver
+        self._pass_chunk = self._chunk_passer(receiver)
+        self._pass_on = self._pass_chunk if is_between_chunks(self._body) else self._pass_any
         try:
             self._await_news()
             yield
         finally:
-            self._pass_on = None
+            self._pass_on = self._pass_chunk = self._receiver = None  # each knows us
 
-    def _passer(self, receiver: Receiver) -> Callable[[bytes], None]:
-        """Return what takes each piece while pieces run through."""
-        body = self._body
+    def _chunk_passer(self, receiver: Receiver) -> Callable[[bytes], None]:
+        """Return what takes the next piece between chunks."""
         wheel = self._owner.wheel
         write = receiver.transport.write
 
@@ -301,28 +307,31 @@ class Upstream(asyncio.Protocol):
             # HOT: streams come one event, one chunk, one piece; such a piece does not wake the strand,
             # perf/micro/bench_exchange.py, 3.11, 2026-11
             if not (piece.startswith(one_chunk_start(len(piece))) and piece.endswith(b"\r\n")):
-                pass_any(piece)
+                self._pass_any(piece)
                 return
             write(piece)
             self._heard_at = wheel.coarse
             if receiver.is_congested:
                 self._tell()
 
-        def pass_any(piece: bytes) -> None:
-            try:
-                piece = self._trim(piece)
-            except UpstreamGarbled as failure:
-                self._fail(failure)
-                return
-            if piece:
-                write(piece)
-            self._heard_at = wheel.coarse
-            if self._is_whole or receiver.is_congested:
-                self._tell()
-            elif self._pass_on is not None:
-                self._pass_on = pass_chunk if is_between_chunks(body) else pass_any
+        return pass_chunk
 
-        return pass_chunk if is_between_chunks(body) else pass_any
+    def _pass_any(self, piece: bytes) -> None:
+        """Take the next piece, wherever it begins."""
+        receiver = self._receiver
+        assert receiver is not None
+        try:
+            piece = self._trim(piece)
+        except UpstreamGarbled as failure:
+            self._fail(failure)
+            return
+        if piece:
+            receiver.transport.write(piece)
+        self._heard_at = self._owner.wheel.coarse
+        if self._is_whole or receiver.is_congested:
+            self._tell()
+        elif self._pass_on is not None:
+            self._pass_on = self._pass_chunk if is_between_chunks(self._body) else self._pass_any
 
     @types.coroutine
     def next_part(self) -> Generator[None, None, bytes | None]:
