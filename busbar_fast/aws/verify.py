@@ -192,7 +192,10 @@ def _is_presigned(target: bytes) -> bool:
 
 def _parse_claim(headers: _Headers) -> _Claim:
     """Return what the Authorization header says; sections come in any order, and those we do not know are skipped."""
-    algorithm, _, rest = b",".join(headers.get(b"authorization", ())).strip(b" \t").replace(b"\t", b" ").partition(b" ")
+    values = headers.get(b"authorization", [])
+    if len(values) != 1:  # parts of two claims are no claim
+        raise _Refusal(Reason.MALFORMED)
+    algorithm, _, rest = values[0].strip(b" \t").replace(b"\t", b" ").partition(b" ")
     if algorithm != ALGORITHM:
         raise _Refusal(Reason.MALFORMED)
     sections: dict[bytes, bytes] = {}

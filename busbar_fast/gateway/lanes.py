@@ -41,6 +41,9 @@ class Access(NamedTuple):
     options: Mapping[str, str | bool] = {}
     sign: Sign | None = None
 
+    def __repr__(self) -> str:
+        return f"<Access style={self.style!r} is_signed={self.sign is not None}>"
+
 
 class Lane:
     """One way to an upstream: where it is, how it is addressed, and what became of it so far."""

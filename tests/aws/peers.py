@@ -1,14 +1,20 @@
 """The vendor's own signer and client, without a network, and the published vectors of the wire chapter."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.config import Config
 from botocore.credentials import Credentials
+from botocore.eventstream import EventStream
+from botocore.parsers import EventStreamJSONParser
+from hypothesis import strategies as st
 
 from busbar_fast.aws.verify import Incoming
 
@@ -39,11 +45,11 @@ class Vector:
         own = [("content-type", "application/json"), ("host", self.host), ("x-amz-date", self.stamp)]
         return sorted([*own, *self.extra])
 
-    def incoming(self) -> Incoming:
+    def incoming(self, akid: str = AKID) -> Incoming:
         """Return the request as a server receives it."""
         names = ";".join(name for name, _ in self.headers)
         claim = (
-            f"AWS4-HMAC-SHA256 Credential={AKID}/20260304/eu-west-1/bedrock/aws4_request, "
+            f"AWS4-HMAC-SHA256 Credential={akid}/20260304/eu-west-1/bedrock/aws4_request, "
             f"SignedHeaders={names}, Signature={self.signature}"
         )
         return incoming("POST", self.target, [*self.headers, ("Authorization", claim)], BODY)
@@ -98,6 +104,45 @@ def botocore_signature(
     return str(auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request))
 
 
+# What may stand in a target on the wire; no fragment ever does, and a line is no place for blanks.
+_IN_TARGETS = st.characters(exclude_characters="#?&", exclude_categories=["Cc", "Cs", "Z"])
+_PIECES = st.text(_IN_TARGETS, max_size=6)
+# Blanks as the wire has them: the vendor's client would collapse others as well, ours leaves them (chapter 2).
+_VALUES = st.text(st.one_of(st.sampled_from(" \t,;="), _IN_TARGETS), max_size=12)
+PATHS = st.lists(st.one_of(_PIECES, st.sampled_from(["%3A", "%2F", ":", ".", "..", ""])), max_size=4).map(
+    lambda segments: "/" + "/".join(segments)
+)
+QUERIES = st.lists(st.one_of(_PIECES, st.builds("{}={}".format, _PIECES, _PIECES)), max_size=4).map(
+    lambda pairs: "?" + "&".join(pairs) if pairs else ""
+)
+# Names in any case, so that one header may well come twice.
+HEADERS = st.lists(st.tuples(st.sampled_from(["X-Note", "x-note", "Content-Type", "A", "x-amz-z", "Zz"]), _VALUES))
+
+
+class Signing:
+    """The vendor's own signer, and a request for it to sign."""
+
+    def __init__(
+        self, method: str, target: str, headers: list[tuple[str, str]], body: bytes, token: str | None = None
+    ) -> None:
+        self.request = AWSRequest(method, f"https://{HOST}{target}", data=body)
+        for name, value in headers:
+            self.request.headers.add_header(name, value)
+        self.auth = SigV4Auth(Credentials(AKID, SECRET, token), "bedrock", "eu-west-1")
+
+    def signature(self, stamp: str = STAMP) -> str:
+        """Return the signature over what was given."""
+        self.request.context["timestamp"] = stamp
+        canonical = self.auth.canonical_request(self.request)
+        return str(self.auth.signature(self.auth.string_to_sign(self.request, canonical), self.request))
+
+    def sent(self) -> Incoming:
+        """Sign as of now, as a client does; return what the server gets."""
+        self.auth.add_auth(self.request)
+        target = self.request.url.removeprefix(f"https://{HOST}")
+        return incoming(self.request.method, target, [("Host", HOST), *self.request.headers.items()], self.request.data)
+
+
 class _EmptyReply:
     """A body for the vendor's client to read."""
 
@@ -134,3 +179,31 @@ class Boto:
         ]
         self._sent.append(incoming(request.method, url.path, [("Host", url.netloc), *headers], request.body))
         return AWSResponse(request.url, 200, {}, _EmptyReply())
+
+
+class _Raw:
+    """The body of a streamed answer, in pieces."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._pieces = pieces
+
+    def stream(self) -> Iterator[bytes]:
+        yield from self._pieces
+
+
+@cache
+def _stream_shape() -> Any:
+    """Return what the vendor's model says of a ConverseStream answer."""
+    model = botocore.session.Session().get_service_model("bedrock-runtime")
+    return model.operation_model("ConverseStream").get_event_stream_output()
+
+
+def events_of(pieces: Sequence[bytes], seen: list[Any]) -> list[Any]:
+    """Append the events that the vendor's client makes of these bytes; raise what it raises."""
+    seen.extend(EventStream(_Raw(pieces), _stream_shape(), EventStreamJSONParser(), "ConverseStream"))
+    return seen
+
+
+def stream_exceptions() -> list[str]:
+    """Return the names of the exceptions that may stand in such a stream."""
+    return [name for name, shape in _stream_shape().members.items() if shape.metadata.get("exception")]

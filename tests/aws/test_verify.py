@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
+from hmac import digest
 
 import pytest
 from hypothesis import given, settings
@@ -27,11 +28,15 @@ from tests.aws.peers import (
     BODY_HASH,
     COLON_PATH,
     EPOCH_S,
+    HEADERS,
     HOST,
+    PATHS,
+    QUERIES,
     SECRET,
     STAMP,
     VECTORS,
     Boto,
+    Signing,
     Vector,
     botocore_signature,
 )
@@ -92,12 +97,12 @@ def at(boto: Incoming) -> int:
 
 @pytest.mark.parametrize("name", VECTORS)
 def test_request_of_a_vector_is_admitted(name: str) -> None:
-    """Each published signature verifies, whatever it signs (aws-wire cases 1, 10 and 11)."""
+    """aws-wire cases 1, 10 and 11: each published signature verifies, whatever it signs."""
     assert verdict(VECTORS[name].incoming()) == Verdict(Reason.ADMITTED, AKID)
 
 
 def test_bearer_is_not_for_the_verifier() -> None:
-    """Only our algorithm at the start of the header leads here (aws-wire case 18)."""
+    """aws-wire case 18: only our algorithm at the start of the header leads here."""
     assert [is_signed(value) for value in (b"AWS4-HMAC-SHA256 x", b" \tAWS4-HMAC-SHA256 x")] == [True, True]
     others = (b"Bearer AWS4-HMAC-SHA256", b"", b"aws4-hmac-sha256 x", b"AWS4-ECDSA-P256-SHA256 x")
     assert [is_signed(value) for value in others] == [False] * 4
@@ -105,7 +110,7 @@ def test_bearer_is_not_for_the_verifier() -> None:
 
 @pytest.mark.parametrize("token", [None, "Tok+/en=="])
 def test_vendors_client_is_admitted(token: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A boto3 client verifies for pool names of any shape, with a session token or without (aws-wire case 12)."""
+    """aws-wire case 12: a boto3 client verifies for pool names of any shape, with a session token or without."""
     for variable in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
@@ -120,14 +125,35 @@ def test_vendors_client_is_admitted(token: str | None, monkeypatch: pytest.Monke
         assert reason(request, at(request)) is Reason.ADMITTED
 
 
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(
+    path=PATHS,
+    query=QUERIES,
+    headers=HEADERS,
+    body=st.binary(max_size=60),
+    token=st.sampled_from([None, "Tok+/en=="]),
+    declares=st.booleans(),
+)
+def test_any_request_that_the_vendor_signs_is_admitted(
+    path: str, query: str, headers: list[tuple[str, str]], body: bytes, token: str | None, *, declares: bool
+) -> None:
+    """aws-wire cases 12 and 13: odd paths, queries, headers and bodies verify, with and without token and hash."""
+    declared = [("X-Amz-Content-SHA256", payload_hash(body).decode())] if declares else []
+    request = Signing("POST", path + query, [*headers, *declared], body, token).sent()
+    assert verdict(request, at(request)) == Verdict(Reason.ADMITTED, AKID)
+    assert reason(replace(request, body=body + b" "), at(request)) is (
+        Reason.BODY_DIFFERS if declares else Reason.MISMATCH
+    )
+
+
 @pytest.mark.parametrize("spelling", [BODY_HASH, BODY_HASH.upper()])
 def test_declared_hash_of_the_body_is_admitted(spelling: str) -> None:
-    """A client may declare the hash in either case, and sign it as the vendor does (aws-wire case 13)."""
+    """aws-wire case 13: a client may declare the hash in either case, and sign it as the vendor does."""
     assert reason(signed(replace(V2, extra=(("x-amz-content-sha256", spelling),)))) is Reason.ADMITTED
 
 
 def test_declared_hash_in_capitals_may_be_signed_in_small_letters() -> None:
-    """A client that declares capitals but signs what the standard asks for is admitted, too (aws-wire case 13)."""
+    """aws-wire case 13: a client that declares capitals but signs what the standard asks for is admitted, too."""
     request = with_header(V2.incoming(), "X-Amz-Content-Sha256", BODY_HASH.upper())
     assert reason(request) is Reason.ADMITTED
 
@@ -144,13 +170,13 @@ def test_declared_hash_in_capitals_may_be_signed_in_small_letters() -> None:
     ],
 )
 def test_declared_hash_of_anything_else_is_refused(declared: str) -> None:
-    """A wrong hash, an unsigned and a streamed payload are refused, signed or not (aws-wire case 13)."""
+    """aws-wire case 13: a wrong hash, an unsigned and a streamed payload are refused, signed or not."""
     assert reason(signed(replace(V2, extra=(("x-amz-content-sha256", declared),)))) is Reason.BODY_DIFFERS
     assert reason(with_header(V2.incoming(), "X-Amz-Content-Sha256", declared)) is Reason.BODY_DIFFERS
 
 
 def test_flipped_body_byte_or_signature_digit_is_refused() -> None:
-    """Nothing but the signed body and the whole signature will do (aws-wire case 14)."""
+    """aws-wire case 14: nothing but the signed body and the whole signature will do."""
     good = V2.incoming()
     assert reason(replace(good, body=BODY[:-1] + b" ")) is Reason.MISMATCH
     assert reason(replace(good, body=b"")) is Reason.MISMATCH
@@ -162,7 +188,7 @@ def test_flipped_body_byte_or_signature_digit_is_refused() -> None:
 
 
 def test_any_region_and_one_service() -> None:
-    """The region is the client's choice, the service is not (aws-wire case 14)."""
+    """aws-wire case 14: the region is the client's choice, the service is not."""
     assert reason(signed(V2, ("ap-south-1", "bedrock"))) is Reason.ADMITTED
     assert reason(signed(V2, ("eu-west-1", "s3"))) is Reason.FOREIGN_SCOPE
     assert reason(claiming(lambda claim: claim.replace("eu-west-1", "ap-south-1"))) is Reason.MISMATCH
@@ -179,12 +205,12 @@ def test_any_region_and_one_service() -> None:
     ],
 )
 def test_window_is_five_minutes_both_ways(skew_s: int, expected: Reason) -> None:
-    """Exactly 300 seconds early or late is fine, one more is not (aws-wire case 15)."""
+    """aws-wire case 15: exactly 300 seconds early or late is fine, one more is not."""
     assert reason(V2.incoming(), EPOCH_S + skew_s) is expected
 
 
 def test_scope_of_another_day_is_refused() -> None:
-    """The date of the scope is the date of the stamp, also around midnight (aws-wire case 15)."""
+    """aws-wire case 15: the date of the scope is the date of the stamp, also around midnight."""
     assert reason(claiming(lambda claim: claim.replace("/20260304/", "/20260305/"))) is Reason.BAD_DATE
     assert reason(claiming(lambda claim: claim.replace("/20260304/", "/2026030/"))) is Reason.BAD_DATE
 
@@ -203,13 +229,13 @@ def test_scope_of_another_day_is_refused() -> None:
     ],
 )
 def test_list_of_signed_headers_must_be_right(names: str, expected: Reason) -> None:
-    """Host and date are signed, all are present, sorted, and as many as were signed (aws-wire case 16)."""
+    """aws-wire case 16: host and date are signed, all are present, sorted, and as many as were signed."""
     request = claiming(lambda claim: claim.replace("content-type;host;x-amz-date", names))
     assert reason(request) is expected
 
 
 def test_absent_signed_header_is_refused() -> None:
-    """A header that was signed may not get lost on the way (aws-wire case 16)."""
+    """aws-wire case 16: a header that was signed may not get lost on the way."""
     assert reason(with_header(V2.incoming(), "Content-Type", None)) is Reason.BAD_HEADERS
     assert reason(with_header(V2.incoming(), "Host", None)) is Reason.BAD_HEADERS
     assert reason(with_header(V2.incoming(), "X-Amz-Date", None)) is Reason.BAD_DATE
@@ -225,7 +251,7 @@ def test_absent_signed_header_is_refused() -> None:
     ],
 )
 def test_sections_come_in_any_order(claim: str) -> None:
-    """Order, blanks and sections that we do not know make no difference (aws-wire case 17)."""
+    """aws-wire case 17: order, blanks and sections that we do not know make no difference."""
     assert reason(with_header(V2.incoming(), "Authorization", claim)) is Reason.ADMITTED
 
 
@@ -254,17 +280,21 @@ def test_sections_come_in_any_order(claim: str) -> None:
     ],
 )
 def test_malformed_claim_is_refused(old: str, new: str) -> None:
-    """A claim lacks no section, repeats none, and has a scope of five parts, none empty (aws-wire case 17)."""
+    """aws-wire case 17: a claim lacks no section, repeats none, and has a scope of five parts, none empty."""
     assert old in header(V2.incoming(), b"authorization")
     assert reason(claiming(lambda claim: claim.replace(old, new, 1))) is Reason.MALFORMED
 
 
 def test_request_without_a_claim_is_refused() -> None:
-    """No Authorization header, or two, is no claim (aws-wire case 17)."""
+    """aws-wire case 17: no Authorization header is no claim, nor are two, whole or half a claim each."""
     good = V2.incoming()
     assert reason(with_header(good, "Authorization", None)) is Reason.MALFORMED
     twice = [*good.headers, (b"authorization", header(good, b"authorization").encode())]
     assert reason(replace(good, headers=twice)) is Reason.MALFORMED
+    start, comma, end = header(good, b"authorization").encode().partition(b",")
+    halves = [*with_header(good, "Authorization", start.decode()).headers, (b"Authorization", end)]
+    assert comma
+    assert reason(replace(good, headers=halves)) is Reason.MALFORMED
 
 
 @pytest.mark.parametrize("name", ["X-Amz-Signature", "x-amz-signature", "X%2DAmz-Signature"])
@@ -287,7 +317,7 @@ def test_presigned_url_is_refused(name: str) -> None:
     ],
 )
 def test_every_key_costs_the_same(akid: str, secret: str, expected: Reason, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unknown, inactive and wrong keys are refused after the same work as a good one (aws-wire case 19)."""
+    """aws-wire case 19: unknown, inactive and wrong keys are refused after the same work as a good one."""
     work: list[str] = []
 
     def derive(secret: bytes, date: bytes, place: Place) -> bytes:
@@ -298,11 +328,16 @@ def test_every_key_costs_the_same(akid: str, secret: str, expected: Reason, monk
         work.append("compare")
         return ours == theirs
 
+    def count(key: bytes, text: bytes, name: str) -> bytes:
+        work.append("hmac")
+        return digest(key, text, name)
+
     monkeypatch.setattr("busbar_fast.aws.verify.derive_key", derive)
     monkeypatch.setattr("busbar_fast.aws.verify.compare_digest", compare)
+    monkeypatch.setattr("busbar_fast.aws.sigv4.digest", count)
     request = replace(V2, signature=botocore_signature(V2, secret=secret)).incoming()
     assert reason(claiming(lambda claim: claim.replace(AKID, akid), request)) is expected
-    assert sorted(work) == ["compare", "compare", "derive"]
+    assert sorted(work) == ["compare", "compare", "derive", *["hmac"] * 5]
 
 
 @pytest.mark.parametrize(
@@ -329,7 +364,7 @@ def test_every_key_costs_the_same(akid: str, secret: str, expected: Reason, monk
     ],
 )
 def test_stamp_must_be_a_real_time(stamp: str, epoch_s: int | None) -> None:
-    """Sixteen ASCII characters of a real date and time, second 60 included (aws-wire case 20)."""
+    """aws-wire case 20: sixteen ASCII characters of a real date and time, second 60 included."""
     assert parse_stamp(stamp.encode()) == epoch_s
     if epoch_s is None:
         assert reason(signed(replace(V2, stamp=stamp))) is Reason.BAD_DATE
@@ -403,7 +438,7 @@ def test_unsigned_headers_are_ignored() -> None:
 
 
 def test_repeated_signed_header_is_joined() -> None:
-    """Two signed headers of one name are one value, in the order they came (aws-wire case 11)."""
+    """aws-wire case 11: two signed headers of one name are one value, in the order they came."""
     extra = (("x-amz-note", "b  c"), ("x-amz-note", " d"))
     request = signed(replace(V2, extra=extra))
     edited = claiming(lambda claim: claim.replace("x-amz-note;x-amz-note", "x-amz-note"), request)
@@ -412,7 +447,7 @@ def test_repeated_signed_header_is_joined() -> None:
 
 
 def test_nothing_secret_shows() -> None:
-    """Neither key, verdict nor request shows a secret or what a client sent (aws-wire case 23)."""
+    """aws-wire case 23: neither key, verdict nor request shows a secret or what a client sent."""
     request = with_header(V2.incoming(), "X-Amz-Security-Token", "to-ken")
     verifier = Verifier(b"bedrock", ISSUED.get)
     shown = f"{ISSUED!r} {request!r} {verifier!r} {verdict(request)!r}"
