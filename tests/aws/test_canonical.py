@@ -40,12 +40,12 @@ PRINTABLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
     ],
 )
 def test_path_is_encoded_once_more(path: bytes, expected: bytes) -> None:
-    """What the wire already encodes is encoded again, slashes and the unreserved are left (aws-wire case 2)."""
+    """aws-wire case 2: what the wire already encodes is encoded again, slashes and the unreserved are left."""
     assert canonical_uri(path) == expected
 
 
 def test_id_is_encoded_twice_in_all() -> None:
-    """Colon and slash of a model id go out as `%3A` and `%2F`, signed as `%253A` and `%252F` (aws-wire case 2)."""
+    """aws-wire case 2: colon and slash of a model id go out as `%3A` and `%2F`, signed as `%253A` and `%252F`."""
     wire = b"/model/%b/converse" % quote("arn:aws/kiln-v1:0", safe="").encode()
     assert wire == b"/model/arn%3Aaws%2Fkiln-v1%3A0/converse"
     assert canonical_uri(wire) == b"/model/arn%253Aaws%252Fkiln-v1%253A0/converse"
@@ -89,7 +89,7 @@ def test_any_path_is_canonical_as_the_vendor_has_it(parts: list[str]) -> None:
     ],
 )
 def test_query_is_sorted_and_otherwise_kept(query: bytes, expected: bytes) -> None:
-    """Pairs are sorted by key and value, a bare key gets `=`, nothing is encoded twice (aws-wire case 10)."""
+    """aws-wire case 10: pairs are sorted by key and value, a bare key gets `=`, nothing is encoded twice."""
     assert canonical_query(query) == expected
 
 
@@ -106,7 +106,7 @@ def test_query_is_sorted_and_otherwise_kept(query: bytes, expected: bytes) -> No
     ],
 )
 def test_value_is_trimmed_collapsed_and_joined(values: list[bytes], expected: bytes) -> None:
-    """Blanks and tabs collapse, other bytes stay, repeated headers are joined by a comma (aws-wire case 11)."""
+    """aws-wire case 11: blanks and tabs collapse, other bytes stay, repeated headers are joined by a comma."""
     assert canonical_value(values) == expected
 
 

@@ -28,13 +28,13 @@ PART = SENDABLE.filter(lambda text: ":" not in text)
     ],
 )
 def test_credential_is_read(text: str, expected: AccessKeys | ApiKey) -> None:
-    """Two colons split a credential, an empty token is none, space around is dropped (aws-wire case 6)."""
+    """aws-wire case 6: two colons split a credential, an empty token is none, space around is dropped."""
     assert parse_credential(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "  \n", ":", ":S", "A:", "A::T", "::", "::T"])
 def test_credential_without_a_part_is_refused(text: str) -> None:
-    """Neither the access key id nor the secret may be empty (aws-wire case 6)."""
+    """aws-wire case 6: neither the access key id nor the secret may be empty."""
     with pytest.raises(BadCredential):
         parse_credential(text)
 
@@ -42,14 +42,14 @@ def test_credential_without_a_part_is_refused(text: str) -> None:
 @pytest.mark.parametrize("bad", ["\0", "\n", "\r", "\x1b", "\x7f", "\x80", "é", "\u2028", "\ud800", "🌊"])
 @pytest.mark.parametrize("form", ["A{}x:S:T", "A:S{}x:T", "A:S:T{}x", "A{}x"])
 def test_character_that_no_header_carries_is_refused(form: str, bad: str) -> None:
-    """A control or non-ASCII character is an error at start, never an unsigned request (aws-wire case 5)."""
+    """aws-wire case 5: a control or non-ASCII character is an error at start, never an unsigned request."""
     with pytest.raises(BadCredential):
         parse_credential(form.format(bad))
 
 
 @pytest.mark.parametrize("text", [":tide", "tide:", "tide:\n:t", "ti\x00de:tide", "tide\x7f"])
 def test_error_holds_no_part_of_the_value(text: str) -> None:
-    """The message of a refusal says why and shows nothing (aws-wire case 23)."""
+    """aws-wire case 23: the message of a refusal says why and shows nothing."""
     with pytest.raises(BadCredential) as caught:
         parse_credential(text)
     assert "tide" not in str(caught.value)
@@ -81,7 +81,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 
 def test_repr_shows_no_value() -> None:
-    """Printing a credential gives nothing away, and neither does printing a copy (aws-wire case 23)."""
+    """aws-wire case 23: printing a credential gives nothing away, and neither does printing a copy."""
     shown = [AccessKeys(b"tide-id", b"tide-secret", b"tide-token"), ApiKey(b"tide-key")]
     assert "tide" not in f"{shown}"
     assert "tide" not in f"{pickle.loads(pickle.dumps(shown))}"  # noqa: S301  our own copy

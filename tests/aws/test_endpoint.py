@@ -35,7 +35,7 @@ LABELS = ("bedrock-runtime", "bedrock-runtime-fips", "bedrock", "bedrock-fips")
     ],
 )
 def test_host_is_what_the_host_header_says(url: str, host: str) -> None:
-    """User, path, backslash, default port and capitals go, another port stays (aws-wire case 8)."""
+    """aws-wire case 8: user, path, backslash, default port and capitals go, another port stays."""
     assert signed_host(url) == host
 
 
@@ -48,7 +48,7 @@ def test_host_is_what_the_host_header_says(url: str, host: str) -> None:
     path=st.sampled_from(["", "/", "/a:1@b", "?q=/", "#f"]),
 )
 def test_any_host_is_the_one_the_vendor_signs(scheme: str, user: str, host: str, port: str, path: str) -> None:
-    """The vendor signs the same host for the same URL (aws-wire case 8)."""
+    """aws-wire case 8: the vendor signs the same host for the same URL."""
     url = f"{scheme}://{user}{host}{port}{path}"
     assert signed_host(url) == _host_from_url(url)
 
@@ -70,7 +70,7 @@ def test_any_host_is_the_one_the_vendor_signs(scheme: str, user: str, host: str,
     ],
 )
 def test_region_is_found(host: str, region: str) -> None:
-    """Plain, FIPS, control-plane, private, GovCloud and ISO hosts name their region (aws-wire case 7)."""
+    """aws-wire case 7: plain, FIPS, control-plane, private, GovCloud and ISO hosts name their region."""
     assert find_region(f"https://{host}/path", LABELS) == region
 
 
@@ -95,5 +95,5 @@ def test_region_is_found(host: str, region: str) -> None:
     ],
 )
 def test_host_without_a_region_names_none(host: str) -> None:
-    """Addresses, aliases and labels of another shape give no region (aws-wire case 7)."""
+    """aws-wire case 7: addresses, aliases and labels of another shape give no region."""
     assert find_region(f"https://{host}", LABELS) == ""

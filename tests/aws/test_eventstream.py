@@ -3,10 +3,13 @@
 import struct
 import sys
 from itertools import pairwise
+from typing import Any
 from zlib import crc32
 
+import orjson
 import pytest
 from botocore.eventstream import EventStreamBuffer
+from botocore.exceptions import EventStreamError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +33,7 @@ from busbar_fast.aws.eventstream import (
     encode_message,
 )
 from busbar_fast.errors import Retry, Side, UpstreamGarbled
+from tests.aws.peers import events_of, stream_exceptions
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=120)
 EMPTY = bytes.fromhex("000000100000000005c248eb7d98c8ff")
@@ -42,7 +46,7 @@ def event_headers(name: str) -> list[tuple[str, str]]:
 
 
 def test_empty_frame_matches_vector() -> None:
-    """The smallest frame is sixteen bytes long (aws-wire case 25, vector 4)."""
+    """aws-wire case 25, vector 4: the smallest frame is sixteen bytes long."""
     assert encode_message([], b"") == EMPTY
 
 
@@ -80,7 +84,7 @@ def test_frame_matches_vector(
     prelude_crc: str,
     message_crc: str,
 ) -> None:
-    """Lengths and both CRCs equal the vectors of the wire chapter (aws-wire case 25)."""
+    """aws-wire case 25: lengths and both CRCs equal the vectors of the wire chapter."""
     frame = encode_message(headers, payload.encode())
     assert len(frame) == total_bytes
     assert frame[:4] == total_bytes.to_bytes(4, "big")
@@ -96,7 +100,7 @@ def test_prepared_header_block_gives_the_same_frame() -> None:
 
 
 def test_event_and_exception_have_the_documented_headers() -> None:
-    """The short forms write the three headers in the documented order (aws-wire chapter 4)."""
+    """aws-wire chapter 4: the short forms write the three headers in the documented order."""
     assert encode_event("metadata", b"{}") == encode_message(event_headers("metadata"), b"{}")
     headers = [(":exception-type", "x"), (":content-type", "application/json"), (":message-type", "exception")]
     assert encode_exception("x", b"{}") == encode_message(headers, b"{}")
@@ -111,7 +115,7 @@ NAMES = st.text(min_size=1, max_size=40).filter(lambda name: 0 < len(name.encode
     payload=st.binary(max_size=4096),
 )
 def test_any_frame_is_read_back_by_botocore(headers: dict[str, str], payload: bytes) -> None:
-    """The vendor's parser checks both CRCs and yields what was written (aws-wire cases 25 and 37)."""
+    """aws-wire cases 25 and 37: the vendor's parser checks both CRCs and yields what was written."""
     buffer = EventStreamBuffer()
     buffer.add_data(encode_message(headers.items(), payload))
     (event,) = list(buffer)
@@ -124,7 +128,7 @@ def test_any_frame_is_read_back_by_botocore(headers: dict[str, str], payload: by
     [("", "v"), ("n" * 256, "v"), ("é" * 128, "v"), ("n", "v" * 65536)],
 )
 def test_header_beyond_the_format_is_refused(name: str, value: str) -> None:
-    """A name or value that the length fields cannot hold is refused, never cut (aws-wire case 34)."""
+    """aws-wire case 34: a name or value that the length fields cannot hold is refused, never cut."""
     with pytest.raises(FrameTooLarge):
         encode_headers([(name, value)])
 
@@ -136,7 +140,7 @@ def test_header_at_the_limit_of_the_format_is_written() -> None:
 
 
 def test_frame_over_the_cap_is_refused() -> None:
-    """One byte more than the cap refuses the whole frame; the cap itself is fine (aws-wire case 34)."""
+    """aws-wire case 34: one byte more than the cap refuses the whole frame; the cap itself is fine."""
     room = MAX_FRAME_BYTES - OVERHEAD_BYTES
     assert len(encode_frame(b"", bytes(room))) == MAX_FRAME_BYTES
     with pytest.raises(FrameTooLarge):
@@ -150,7 +154,7 @@ def test_header_block_over_the_cap_is_refused() -> None:
 
 
 def test_nothing_of_a_refused_event_is_written() -> None:
-    """An event whose name or payload is too large raises instead of giving bytes (aws-wire case 34)."""
+    """aws-wire case 34: an event whose name or payload is too large raises instead of giving bytes."""
     for name, size in (("n" * 65536, 0), ("n", MAX_FRAME_BYTES)):
         with pytest.raises(FrameTooLarge):
             encode_event(name, bytes(size))
@@ -160,6 +164,37 @@ def test_half_a_surrogate_in_a_text_is_replaced() -> None:
     """A text that cannot be UTF-8 does not stop an error frame from being written."""
     (frame,) = read([encode_error("code", "a\ud83db")])
     assert frame.text(":error-message") == "a?b"
+
+
+@pytest.mark.parametrize("name", stream_exceptions())
+@pytest.mark.parametrize("message", ["slow down", 'Marée 🌊 "quoted" \\ \n', ""])
+def test_exception_behind_whole_frames_is_the_clients_own_error(name: str, message: str) -> None:
+    """aws-wire cases 25 and 36: each exception of the vendor's model ends a stream with its own code and words."""
+    raw = DELTA + encode_exception(name, orjson.dumps({"message": message}))
+    for pieces in ([raw], [raw[at : at + 1] for at in range(len(raw))], [DELTA, raw[len(DELTA) :]]):
+        seen: list[Any] = []
+        with pytest.raises(EventStreamError) as caught:
+            events_of(pieces, seen)
+        assert caught.value.response["Error"] == {"Code": name, "Message": message}
+        assert seen == [{"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "tide"}}}]
+
+
+def test_five_exceptions_may_stand_in_a_stream() -> None:
+    """aws-wire case 36: those are all names that the vendor's client knows there."""
+    assert stream_exceptions() == [
+        "internalServerException",
+        "modelStreamErrorException",
+        "validationException",
+        "throttlingException",
+        "serviceUnavailableException",
+    ]
+
+
+def test_error_without_a_model_is_the_clients_own_error() -> None:
+    """aws-wire case 33: the vendor's client shows code and message of the frame that we write."""
+    with pytest.raises(EventStreamError) as caught:
+        events_of([encode_error("InternalError", "Marée")], [])
+    assert caught.value.response["Error"] == {"Code": "InternalError", "Message": "Marée"}
 
 
 # Reading.
@@ -285,14 +320,14 @@ def test_any_stream_is_read_back_from_any_pieces(
     places=st.lists(st.integers(min_value=0, max_value=400), max_size=6),
 )
 def test_what_is_encoded_is_decoded(headers: dict[str, str], payload: bytes, places: list[int]) -> None:
-    """Decoding what was encoded gives it back for every cut (aws-wire case 37)."""
+    """aws-wire case 37: decoding what was encoded gives it back for every cut."""
     raw = encode_message(headers.items(), payload)
     (frame,) = read(cut_at(raw, places))
     assert (dict(frame.headers), frame.payload, frame.raw) == (headers, payload, raw)
 
 
 def test_three_frames_are_the_same_for_every_cut() -> None:
-    """Cut at every place, and byte by byte, the frames are those of the whole (aws-wire case 26)."""
+    """aws-wire case 26: cut at every place, and byte by byte, the frames are those of the whole."""
     raw = [DELTA, encode_exception("throttlingException", b"{}"), EMPTY]
     stream = b"".join(raw)
     cuts = [[stream[:at], stream[at:]] for at in range(len(stream) + 1)]
@@ -323,7 +358,7 @@ def test_reading_late_loses_nothing() -> None:
     ],
 )
 def test_frame_of_any_size_is_read(raw: bytes, payload: bytes) -> None:
-    """The least frame, one of eighteen bytes, a large and a non-ASCII one come out whole (aws-wire cases 27 and 37)."""
+    """aws-wire cases 27 and 37: the least frame, one of eighteen bytes, a large and a non-ASCII one come out whole."""
     (frame,) = read([raw])
     assert (frame.payload, frame.raw) == (payload, raw)
 
@@ -343,7 +378,7 @@ def test_frame_of_any_size_is_read(raw: bytes, payload: bytes) -> None:
     ],
 )
 def test_impossible_lengths_are_refused_at_once(total_bytes: int, headers_bytes: int) -> None:
-    """Twelve bytes are enough to refuse a frame, and nothing is held any longer (aws-wire case 28)."""
+    """aws-wire case 28: twelve bytes are enough to refuse a frame, and nothing is held any longer."""
     prelude = seal(total_bytes, headers_bytes, b"")[:12]
     reader = FrameReader()
     reader.feed(DELTA + prelude[:11])
@@ -374,14 +409,14 @@ def test_cap_can_be_lower() -> None:
 
 @pytest.mark.parametrize("place", [8, 11, len(STOP) - 4, len(STOP) - 1])
 def test_broken_checksum_is_refused_behind_good_frames(place: int) -> None:
-    """A flipped bit in either checksum ends the stream, the frames before it are delivered (aws-wire case 29)."""
+    """aws-wire case 29: a flipped bit in either checksum ends the stream, the frames before it are delivered."""
     broken = bytearray(STOP)
     broken[place] ^= 1
     assert frames_before_fault([DELTA + EMPTY + bytes(broken) + DELTA]) == [DELTA, EMPTY]
 
 
 def test_clean_end_and_fault_both_hold_nothing_and_differ() -> None:
-    """Drained and broken readers are equally empty, but only one of them says that all is well (aws-wire case 30)."""
+    """aws-wire case 30: drained and broken readers are equally empty, but only one of them says that all is well."""
     clean, broken = FrameReader(), FrameReader()
     clean.feed(DELTA)
     broken.feed(bytes(12))
@@ -397,7 +432,7 @@ def test_clean_end_and_fault_both_hold_nothing_and_differ() -> None:
 
 @pytest.mark.parametrize("left", [1, 11, 12, 15, len(DELTA) - 1])
 def test_stream_cut_within_a_frame_is_garbled_at_its_end(left: int) -> None:
-    """Whole frames are delivered, the piece of one at the end is a fault (aws-wire case 36)."""
+    """aws-wire case 36: whole frames are delivered, the piece of one at the end is a fault."""
     assert frames_before_fault([STOP + DELTA[:left]]) == [STOP]
 
 
@@ -456,7 +491,7 @@ ALL_TYPES = [
 
 
 def test_all_types_before_the_event_type_are_read() -> None:
-    """Headers of all ten types may stand before the one that matters (aws-wire case 31)."""
+    """aws-wire case 31: headers of all ten types may stand before the one that matters."""
     block = b"".join(raw_header(b"h%d" % kind, kind, value) for kind, value, _ in ALL_TYPES)
     block += raw_header(b":event-type", 7, b"\x00\x04stop")
     (frame,) = read([framed(block)])
@@ -483,7 +518,7 @@ def test_all_types_before_the_event_type_are_read() -> None:
     ],
 )
 def test_headers_that_are_none_make_the_frame_garbled(block: bytes) -> None:
-    """Unknown types, repeated names and cut values are refused, although the checksums hold (aws-wire case 31)."""
+    """aws-wire case 31: unknown types, repeated names and cut values are refused, although the checksums hold."""
     assert frames_before_fault([DELTA + framed(block) + DELTA]) == [DELTA]
     with pytest.raises(FrameGarbled):
         decode_headers(block)
@@ -506,7 +541,7 @@ def test_headers_that_are_none_make_the_frame_garbled(block: bytes) -> None:
     ],
 )
 def test_exception_has_its_bare_name(value: str, name: str) -> None:
-    """The last part that is not empty names the exception, wherever the header stands (aws-wire case 32)."""
+    """aws-wire case 32: the last part that is not empty names the exception, wherever the header stands."""
     assert bare_name(value) == name
     headers = [(":message-type", "exception"), ("x", "y"), (":exception-type", value), (":content-type", "z")]
     for order in (headers, headers[::-1]):
@@ -515,7 +550,7 @@ def test_exception_has_its_bare_name(value: str, name: str) -> None:
 
 
 def test_exception_without_a_name_is_still_one() -> None:
-    """A missing name is empty, and so is one that is no string (aws-wire case 32)."""
+    """aws-wire case 32: a missing name is empty, and so is one that is no string."""
     (frame,) = read([encode_message([(":message-type", "exception")], b"{}")])
     assert (frame.kind, frame.exception_name) == (Kind.EXCEPTION, "")
     block = raw_header(b":message-type", 7, b"\x00\x09exception") + raw_header(b":exception-type", 0, b"")
@@ -524,7 +559,7 @@ def test_exception_without_a_name_is_still_one() -> None:
 
 
 def test_stray_exception_type_does_not_make_an_event_an_exception() -> None:
-    """Only the message type decides what a frame is (aws-wire case 32)."""
+    """aws-wire case 32: only the message type decides what a frame is."""
     headers = [(":exception-type", "x"), (":event-type", "metadata"), (":message-type", "event")]
     (frame,) = read([encode_message(headers, b"{}")])
     assert (frame.kind, frame.event_type) == (Kind.EVENT, "metadata")
@@ -538,7 +573,7 @@ def test_frame_of_an_unknown_sort_is_an_event(headers: list[tuple[str, str]]) ->
 
 
 def test_unmodelled_error_shows_code_and_message() -> None:
-    """An error frame is told from an event and carries its two texts (aws-wire case 33)."""
+    """aws-wire case 33: an error frame is told from an event and carries its two texts."""
     raw = encode_error("InternalError", "slow down")
     (frame,) = read([raw])
     assert frame.kind is Kind.ERROR
@@ -586,7 +621,7 @@ def steps(pieces: list[bytes]) -> int:
 
 
 def test_many_frames_in_one_piece_cost_the_same_each() -> None:
-    """Ten thousand small frames in one piece take ten times the steps of a thousand (aws-wire case 35)."""
+    """aws-wire case 35: ten thousand small frames in one piece take ten times the steps of a thousand."""
     frame = encode_event("contentBlockDelta", bytes(18))
     few, many = steps([frame * 1000]), steps([frame * 10_000])
     assert len(frame) * 10_000 > 1024 * 1024
@@ -594,7 +629,7 @@ def test_many_frames_in_one_piece_cost_the_same_each() -> None:
 
 
 def test_one_large_frame_in_many_pieces_is_not_looked_at_again() -> None:
-    """A frame of 8 MiB in pieces of 1 KiB takes a few steps a piece (aws-wire case 35)."""
+    """aws-wire case 35: a frame of 8 MiB in pieces of 1 KiB takes a few steps a piece."""
     frame = encode_frame(b"", bytes(8 * 1024 * 1024 - 16))
     pieces = [frame[at : at + 1024] for at in range(0, len(frame), 1024)]
     assert steps(pieces) < 12 * len(pieces)

@@ -18,10 +18,14 @@ from tests.aws.peers import (
     BODY_HASH,
     COLON_PATH,
     EPOCH_S,
+    HEADERS,
     HOST,
+    PATHS,
+    QUERIES,
     SECRET,
     STAMP,
     VECTORS,
+    Signing,
     Vector,
     botocore_signature,
     incoming,
@@ -59,12 +63,12 @@ def signature_over(vector: Vector) -> bytes:
 
 @pytest.mark.parametrize("name", VECTORS)
 def test_signature_matches_vector(name: str) -> None:
-    """Each published signature comes out bit for bit (aws-wire case 1)."""
+    """aws-wire case 1: each published signature comes out bit for bit."""
     assert signature_over(VECTORS[name]).decode() == VECTORS[name].signature
 
 
 def test_signature_matches_the_example_of_aws() -> None:
-    """AWS's own published example comes out bit for bit (aws-wire case 1)."""
+    """aws-wire case 1: AWS's own published example comes out bit for bit."""
     headers = [
         (b"content-type", b"application/x-www-form-urlencoded; charset=utf-8"),
         (b"host", b"iam.amazonaws.com"),
@@ -78,7 +82,7 @@ def test_signature_matches_the_example_of_aws() -> None:
 
 
 def test_signer_reproduces_the_vector_with_the_body_hash() -> None:
-    """The signer sends what the fifth vector signs, and its header lines are complete (aws-wire cases 1 and 2)."""
+    """aws-wire cases 1 and 2: the signer sends what the fifth vector signs, and its header lines are complete."""
     lines = RequestSigner(KEYS, PLACE, draft(), DerivedKeys()).sign(BODY, EPOCH_S)
     assert signed(lines) == {
         "X-Amz-Date": STAMP,
@@ -92,7 +96,7 @@ def test_signer_reproduces_the_vector_with_the_body_hash() -> None:
 
 
 def test_session_token_is_signed_and_sent() -> None:
-    """A temporary pair sends its token and signs it, percent signs and all (aws-wire case 5)."""
+    """aws-wire case 5: a temporary pair sends its token and signs it, percent signs and all."""
     keys = AccessKeys(AKID.encode(), SECRET.encode(), b"Tok%b+/en==")
     headers = signed(RequestSigner(keys, PLACE, draft(), DerivedKeys()).sign(BODY, EPOCH_S))
     assert headers["X-Amz-Security-Token"] == "Tok%b+/en=="
@@ -103,7 +107,7 @@ def test_session_token_is_signed_and_sent() -> None:
 
 
 def test_headers_of_the_draft_are_signed_in_order() -> None:
-    """Headers before, between and behind our own are signed too, repeated ones as one (aws-wire case 11)."""
+    """aws-wire case 11: headers before, between and behind our own are signed too, repeated ones as one."""
     extra = [(b"X-Amz-Note", b" b  c "), (b"X-Amz-Copy", b"1"), (b"A", b"x\ty"), (b"x-amz-note", b"d")]
     lines = RequestSigner(KEYS, PLACE, draft(COLON_PATH, HOST, *extra), DerivedKeys()).sign(BODY, EPOCH_S)
     theirs = (
@@ -129,7 +133,7 @@ def test_headers_of_the_draft_are_signed_in_order() -> None:
 def test_vendor_computes_our_signature(
     model: str, body: bytes, token: str, secret: str, epoch_s: int, region: str, host: str
 ) -> None:
-    """The vendor's recomputation from what we send gives our signature for 200 random requests (aws-wire case 4)."""
+    """aws-wire case 4: the vendor's recomputation from what we send gives our signature for 200 random requests."""
     place = Place(region.encode(), b"bedrock")
     target = f"/model/{quote(model, safe='')}/converse"
     keys = AccessKeys(AKID.encode(), secret.encode(), token.encode())
@@ -142,8 +146,34 @@ def test_vendor_computes_our_signature(
     assert headers["Authorization"].endswith(f"Signature={theirs}")
 
 
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(
+    method=st.sampled_from(["POST", "GET", "PUT"]),
+    path=PATHS,
+    query=QUERIES,
+    headers=HEADERS,
+    body=st.binary(max_size=60),
+    token=st.one_of(st.just(""), st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=20)),
+)
+def test_any_request_is_signed_as_the_vendor_signs_it(
+    method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes, token: str
+) -> None:
+    """aws-wire cases 4, 10 and 11: odd paths, queries and headers are signed byte for byte as the vendor does it."""
+    fields = [(b"Host", HOST.encode()), *((name.encode(), value.encode()) for name, value in headers)]
+    keys = AccessKeys(AKID.encode(), SECRET.encode(), token.encode())
+    plan = Draft(method.encode(), (path + query).encode(), fields)
+    lines = signed(RequestSigner(keys, PLACE, plan, DerivedKeys()).sign(body, EPOCH_S))
+    ours = [("Host", HOST), *headers, ("X-Amz-Date", STAMP), ("X-Amz-Content-SHA256", lines["X-Amz-Content-Sha256"])]
+    ours += [("X-Amz-Security-Token", token)] if token else []
+    theirs = Signing(method, path + query, ours, body)
+    assert lines["Authorization"].endswith(f"Signature={theirs.signature()}")
+    assert lines.get("X-Amz-Security-Token", "") == token
+    names = theirs.auth.signed_headers(theirs.auth.headers_to_sign(theirs.request))
+    assert f"SignedHeaders={names}, " in lines["Authorization"]
+
+
 def test_two_attempts_differ_in_date_and_both_verify() -> None:
-    """A second attempt a while later carries its own date and is as good as the first (aws-wire case 9)."""
+    """aws-wire case 9: a second attempt a while later carries its own date and is as good as the first."""
     signer = RequestSigner(KEYS, PLACE, draft(), DerivedKeys())
     verifier = Verifier(b"bedrock", {AKID: IssuedKey(SECRET.encode(), is_active=True)}.get)
     attempts = [signed(signer.sign(BODY, EPOCH_S + later_s)) for later_s in (0, 7)]
@@ -200,7 +230,7 @@ def test_draft_that_cannot_be_signed_is_a_bug(wrong: Draft) -> None:
 
 
 def test_nothing_secret_shows() -> None:
-    """Neither secret nor token stands in a repr (aws-wire case 23)."""
+    """aws-wire case 23: neither secret nor token stands in a repr."""
     keys = AccessKeys(b"AKID", b"hush-hush", b"to-ken")
     signer = RequestSigner(keys, PLACE, draft(), DerivedKeys())
     signer.sign(BODY, EPOCH_S)

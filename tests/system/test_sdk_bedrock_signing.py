@@ -81,7 +81,7 @@ def check_signed(received: Received, token: str | None = None) -> None:
 @pytest.mark.parametrize("token", [None, SESSION])
 @pytest.mark.parametrize("model", NAMES)
 async def test_what_a_lane_signs_is_verified(serve: Serve, tmp_path: Path, model: str, token: str | None) -> None:
-    """AWS wire cases 2 to 5: path, host, body and date arrive as they were signed, whatever the model's name."""
+    """aws-wire cases 2 to 5: path, host, body and date arrive as they were signed, whatever the model's name."""
     key = f"{AKID}:{SECRET}" + (f":{token}" if token else "")
     async with deployed(serve, tmp_path, configured(model), AWS_KEY=key) as made:
         assert await in_thread(lambda: converse(made)) == (SAID, SAID)
@@ -95,7 +95,7 @@ async def test_what_a_lane_signs_is_verified(serve: Serve, tmp_path: Path, model
 
 
 async def test_a_changed_byte_is_noticed(serve: Serve, tmp_path: Path) -> None:
-    """AWS wire case 14: the signature covers the body, so the checks of this module can fail."""
+    """aws-wire case 14: the signature covers the body, so the checks of this module can fail."""
     async with deployed(serve, tmp_path, configured("kiln:0"), AWS_KEY=f"{AKID}:{SECRET}") as made:
         await in_thread(lambda: converse(made))
         got = made.last

@@ -184,7 +184,7 @@ def test_the_loader_and_the_signer_read_the_same_region(text: str) -> None:
 
 @given(st.text("ab:\u00e9 \x7f\n", max_size=6))
 def test_the_loader_and_the_signer_refuse_the_same_pairs(text: str) -> None:
-    """AWS wire case 5: a key with a colon that cannot sign is an error at the start."""
+    """aws-wire case 5: a key with a colon that cannot sign is an error at the start."""
     key = text.strip()  # as every key is
     try:
         parse_credential(key)
@@ -206,7 +206,7 @@ def test_the_loader_and_the_signer_refuse_the_same_pairs(text: str) -> None:
     ],
 )
 def test_a_pair_that_cannot_sign_is_an_error(text: str, errors: list[str], tmp_path: Path) -> None:
-    """AWS wire case 5: the message names the variable or file; what is sent as it stands may hold any colon."""
+    """aws-wire case 5: the message names the variable or file; what is sent as it stands may hold any colon."""
     (tmp_path / "k").write_text(":hush", encoding="utf-8")
     (tmp_path / "k").chmod(0o600)
     environment = {"HALF": ":hush", "WHOLE": "a:hush", "PLAIN": "hush"}
