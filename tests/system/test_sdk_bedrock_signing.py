@@ -1,10 +1,13 @@
 """Signatures and AWS API keys over real sockets: what lanes sign is verified as AWS would do it."""
 
+import logging
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 import trustme
 from botocore.auth import SigV4Auth
@@ -12,9 +15,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from busbar_fast.aws.verify import Incoming, IssuedKey, Reason, Verifier
+from busbar_fast.aws.verify import Incoming, IssuedKey, Reason, Verifier, parse_stamp
+from busbar_fast.gateway import lanes
 from busbar_fast.mock.script import Script
-from tests.system.gateways import Received
+from tests.system.engines import running
+from tests.system.gateways import Backend, Received, script_of
+from tests.system.origins import Peer, serving_upstream
 from tests.system.sdk import LIMIT_S, TOKEN, Stand, in_thread
 from tests.system.sdk_callers import converse_client, deployed
 from tests.system.serving import Serve
@@ -25,6 +31,7 @@ SESSION = "FwoG:Tok+/en=="
 TURNS: Any = [{"role": "user", "content": [{"text": "marée?"}]}]
 SAID = "You said: marée?"
 ARN = "arn:aws:bedrock:eu-west-1:111122223333:inference-profile/eu.kiln-v1:0"
+RAW_ARN = b"arn%3Aaws%3Abedrock%3Aeu-west-1%3A111122223333%3Ainference-profile%2Feu.kiln-v1%3A0"
 CONFIG = """
 listen: 127.0.0.1:0
 auth: {mode: token, client_tokens: [<token>]}
@@ -92,6 +99,91 @@ async def test_what_a_lane_signs_is_verified(serve: Serve, tmp_path: Path, model
         assert [received.body for received in made.received] == [sent.body for sent in made.sent]
         assert TOKEN.encode() not in b" ".join([*whole.fields.values(), *stream.fields.values()])
         assert whole.fields[b"host"] == stream.fields[b"host"]
+
+
+@pytest.mark.parametrize("key", [f"{AKID}:{SECRET}:", f"{AKID}:{SECRET}\n", f" {AKID}:{SECRET}:{SESSION}\r\n"])
+@pytest.mark.parametrize("source", ["api_key_env: AWS_KEY", "api_key: {file: <file>}"])
+async def test_key_is_read_as_it_was_pasted(serve: Serve, tmp_path: Path, key: str, source: str) -> None:
+    """aws-wire case 6: an empty third part is no token, and blanks and line ends around a key are none of it."""
+    (tmp_path / "key").write_text(key, encoding="utf-8")
+    (tmp_path / "key").chmod(0o600)
+    text = configured("kiln:0").replace("api_key_env: AWS_KEY", source.replace("<file>", f"{tmp_path}/key"))
+    async with deployed(serve, tmp_path, text, AWS_KEY=key) as made:
+        assert await in_thread(lambda: converse(made)) == (SAID, SAID)
+        for received in made.received:
+            check_signed(received, SESSION if SESSION in key else None)
+
+
+def reply_when_whole(peer: Peer) -> None:
+    """Answer a request once its body is here."""
+    head, _, body = bytes(peer.received).partition(b"\r\n\r\n")
+    if body and f"Content-Length: {len(body)}".encode() in head.split(b"\r\n"):
+        peer.say(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "host", "path", "target"),
+    [
+        ("http://127.0.0.1:<port>", "127.0.0.1:<port>", "", b"/model/<arn>/converse"),
+        ("HTTP://LOCALHOST:<port>/Pre/", "localhost:<port>", "", b"/Pre/model/<arn>/converse"),
+        (
+            "http://127.0.0.1:<port>/",
+            "127.0.0.1:<port>",
+            "/x/{model}/y?b=2&a=x%2Fy&flag&a=1",
+            b"/x/<arn>/y?b=2&a=x%2Fy&flag&a=1",
+        ),
+    ],
+)
+async def test_bytes_on_the_wire_are_what_was_signed(
+    tmp_path: Path, base_url: str, host: str, path: str, target: bytes
+) -> None:
+    """aws-wire cases 3, 8 and 10: path, Host, content type and body leave the gateway exactly as they were signed."""
+    body = '{"messages":[{"role":"user","content":[{"text":"mar\\u00e9e 🌊"}]}] }'.encode()
+    async with serving_upstream() as upstream:
+        upstream.script = reply_when_whole
+        text = configured(ARN).replace('"http://127.0.0.1:<port>"', f'"{base_url}", path: "{path}"')
+        text = text.replace(', path: ""', "").replace("<port>", str(upstream.port)).replace("<token>", TOKEN)
+        async with running(tmp_path, text, AWS_KEY=f"{AKID}:{SECRET}") as made, httpx.AsyncClient() as client:
+            url = f"http://127.0.0.1:{made.port}/model/m/converse"
+            got = await client.post(url, content=body, headers={"authorization": f"Bearer {TOKEN}"})
+            assert (got.status_code, got.content) == (200, b"{}")
+            head, _, sent = bytes((await upstream.peer()).received).partition(b"\r\n\r\n")
+    request_line, *lines = head.split(b"\r\n")
+    pairs = [line.split(b": ", 1) for line in lines]
+    fields = {name.lower(): value for name, value in pairs}
+    assert request_line == b"POST " + target.replace(b"<arn>", RAW_ARN) + b" HTTP/1.1"
+    assert sent == body
+    assert len(fields) == len(pairs)
+    assert fields[b"host"] == host.replace("<port>", str(upstream.port)).encode()
+    assert fields[b"content-type"] == b"application/json"
+    check_signed(Received(0, b"POST", request_line.split(b" ")[1], fields, sent))
+
+
+async def test_each_attempt_is_signed_anew(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """aws-wire cases 9 and 23: a second attempt has a date of its own, both verify, and no log shows a secret."""
+    now_s = int(time.time())
+    monkeypatch.setattr(lanes, "time", SimpleNamespace(time=iter((now_s, now_s + 7)).__next__))
+    text = configured("kiln:0").rstrip() + (
+        '\n  n: {provider: vendor, upstream_model: "kiln:1"}\npools:\n  p: {members: [{target: m}, {target: n}]}\n'
+    )
+    received: list[Received] = []
+    caplog.set_level(logging.DEBUG)
+    async with serve(Backend(0, script_of([Script(status=503), None]), received).serve) as backend:
+        text = text.replace("<port>", str(backend.port)).replace("<token>", TOKEN)
+        async with running(tmp_path, text, AWS_KEY=f"{AKID}:{SECRET}:{SESSION}") as made, httpx.AsyncClient() as client:
+            url = f"http://127.0.0.1:{made.port}/model/p/converse"
+            content = b'{"messages":[{"role":"user","content":[{"text":"hi"}]}]}'
+            got = await client.post(url, content=content, headers={"authorization": f"Bearer {TOKEN}"})
+            assert got.status_code == 200
+            shown = f"{made.engine.config!r} {made.engine.lanes!r} {caplog.text} {caplog.records!r} {got.headers!r}"
+    first, second = (request.fields[b"x-amz-date"] for request in received)
+    assert (parse_stamp(first), parse_stamp(second)) == (now_s, now_s + 7)
+    for request in received:
+        check_signed(request, SESSION)
+    assert "lane m answered 503, trying another" in caplog.text
+    assert not [secret for secret in (SECRET, SESSION, AKID) if secret in shown + got.text]
 
 
 async def test_a_changed_byte_is_noticed(serve: Serve, tmp_path: Path) -> None:

@@ -200,6 +200,8 @@ def test_the_loader_and_the_signer_refuse_the_same_pairs(text: str) -> None:
         ("api_key_env: HALF", ["the key in the variable HALF has nothing before the first colon"]),
         ("api_key: {env: HALF}", ["the key in the variable HALF has nothing before the first colon"]),
         ("api_key: {file: {file}}", ["the key in {file} has nothing before the first colon"]),
+        ("api_key_env: BROKEN", ["the key in the variable BROKEN holds a character that no header may carry"]),
+        ("api_key_env: SHORT", ["the key in the variable SHORT has nothing behind the first colon"]),
         ("api_key_env: HALF\nauth: bearer", []),
         ("api_key_env: WHOLE", []),
         ("api_key_env: PLAIN", []),
@@ -209,7 +211,7 @@ def test_a_pair_that_cannot_sign_is_an_error(text: str, errors: list[str], tmp_p
     """aws-wire case 5: the message names the variable or file; what is sent as it stands may hold any colon."""
     (tmp_path / "k").write_text(":hush", encoding="utf-8")
     (tmp_path / "k").chmod(0o600)
-    environment = {"HALF": ":hush", "WHOLE": "a:hush", "PLAIN": "hush"}
+    environment = {"HALF": ":hush", "WHOLE": "a:hush", "PLAIN": "hush", "BROKEN": "a:hush:hu\x01sh", "SHORT": "hush:"}
     _, section = merged(text.replace("{file}", f"{tmp_path}/k"), "b", environment)
     found = [error.reason.partition(",")[0] for error in section.complaints.errors]
     assert found == [error.replace("{file}", f"{tmp_path}/k") for error in errors]
