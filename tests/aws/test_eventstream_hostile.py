@@ -68,6 +68,32 @@ def test_every_change_of_every_byte_is_a_fault() -> None:
             assert ([frame.raw for frame in frames], is_whole) == ([GOOD], False), (place, flip)
 
 
+@pytest.mark.parametrize("place", range(12))
+@pytest.mark.parametrize("flip", [1, 0x80])
+def test_broken_prelude_is_refused_before_its_frame_has_come(place: int, flip: int) -> None:
+    """aws-wire case 29: nobody waits for a frame of a length that its own checksum contradicts."""
+    broken = bytearray(BAD[:12])
+    broken[place] ^= flip
+    reader = FrameReader()
+    reader.feed(GOOD + bytes(broken))
+    assert reader.maybe_next() is not None
+    with pytest.raises(FrameGarbled, match="prelude"):
+        reader.maybe_next()
+    assert reader.held_bytes == 0
+
+
+def test_fault_drops_what_came_behind_it() -> None:
+    """aws-wire case 28: pieces that were fed before the fault was found are released with it."""
+    reader = FrameReader()
+    for piece in (GOOD + prelude(2**32 - 1, 0), BAD, bytes(1000)):
+        reader.feed(piece)
+    assert reader.maybe_next() is not None
+    assert reader.held_bytes == 12 + len(BAD) + 1000
+    with pytest.raises(FrameGarbled):
+        reader.maybe_next()
+    assert reader.held_bytes == 0
+
+
 @pytest.mark.parametrize("left", range(1, len(BAD)))
 def test_frame_cut_at_any_place_is_waited_for_and_then_a_fault(left: int) -> None:
     """aws-wire case 36: what is there of a frame is held until the stream ends, and never delivered."""

@@ -180,6 +180,7 @@ def test_flipped_body_byte_or_signature_digit_is_refused() -> None:
     good = V2.incoming()
     assert reason(replace(good, body=BODY[:-1] + b" ")) is Reason.MISMATCH
     assert reason(replace(good, body=b"")) is Reason.MISMATCH
+    assert reason(replace(good, method=b"PUT")) is Reason.MISMATCH
     for digit in range(64):
         flipped = V2.signature[:digit] + format(int(V2.signature[digit], 16) ^ 1, "x") + V2.signature[digit + 1 :]
         assert reason(replace(V2, signature=flipped).incoming()) is Reason.MISMATCH

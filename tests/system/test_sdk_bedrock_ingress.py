@@ -132,7 +132,7 @@ async def test_signatures_of_the_client_are_admitted(serve: Serve, token: str | 
         assert door.reasons == [Reason.ADMITTED] * 2 * len(NAMES)
 
 
-@pytest.mark.parametrize("text", ["hi", "Marée haute \U0001f30a", "x" * 300_000])
+@pytest.mark.parametrize("text", ["hi", "Marée haute \U0001f30a", "x" * 70_000])
 async def test_body_is_the_same_behind_the_check(serve: Serve, text: str) -> None:
     """aws-wire case 22: who answers gets the bytes that the client sent and signed."""
     door = Door()
