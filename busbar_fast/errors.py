@@ -117,3 +117,22 @@ class OutOfOrder(BusbarError):
 
     def __init__(self, phase: IntEnum, step: str) -> None:
         super().__init__(f"{step!r} is not possible in phase {phase.name}")
+
+
+class PolicyFailed(BusbarError):
+    """A routing policy gave no answer that could be used; the pool's `on_error` says what happens instead."""
+
+    status = 503
+
+
+class ScriptError(PolicyFailed):
+    """A policy script asked for what its values do not allow, or for more than it may use."""
+
+
+class ScriptRefused(BusbarError):
+    """A policy script is not written in the language for them."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line} of the script: {reason}")
+        self.line = line
+        self.reason = reason

@@ -1,0 +1,94 @@
+"""A policy script: read, checked and compiled once, then run for each request.
+
+It runs on the event loop. What protects other requests is the number of steps, and a look at the clock every few
+hundred of them. Hot: perf/micro/bench_script.py.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from busbar_fast import clock
+from busbar_fast.clock import Now
+from busbar_fast.errors import ScriptRefused
+from busbar_fast.reliability.policies.candidates import Candidate, Order, RequestFacts
+from busbar_fast.reliability.policies.script.compiling import compile_tree
+from busbar_fast.reliability.policies.script.grammar import check_grammar
+from busbar_fast.reliability.policies.script.limits import (
+    CANDIDATE_FIELDS,
+    CONTEXT_FIELDS,
+    DEFAULT_STEPS,
+    LONGEST_S,
+    REQUEST_FIELDS,
+)
+from busbar_fast.reliability.policies.script.reading import read_script
+from busbar_fast.reliability.policies.script.run import UNSET, Run
+from busbar_fast.reliability.policies.script.values import Value
+
+_DEFAULT_TIMEOUT_MS: Final = 150
+
+
+class Script:
+    """One script with its limits. Raise ScriptRefused for a source that is not in the language."""
+
+    __slots__ = ("_longest_s", "_max_steps", "_now", "_order_slot", "_program", "_spare", "steps")
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        max_steps: int = DEFAULT_STEPS,
+        timeout_ms: int = _DEFAULT_TIMEOUT_MS,
+        now: Now = clock.now,
+    ) -> None:
+        tree = read_script(source)
+        check_grammar(tree)
+        program = compile_tree(tree)
+        self._program = program.run
+        self._order_slot = program.order_slot
+        self._spare: list[Value] = [UNSET] * program.slots
+        self._max_steps = max_steps
+        self._longest_s = min(timeout_ms / 1000, LONGEST_S)
+        self._now = now
+        self.steps = 0  # of the last run that came to its end
+
+    def rank(self, facts: RequestFacts, candidates: Sequence[Candidate]) -> Order:
+        """Return what the script ranks, None if it abstains. Raise ScriptError if it fails or takes too long."""
+        variables = self._spare.copy()
+        variables[0] = dict(zip(REQUEST_FIELDS, facts, strict=True))
+        variables[1] = [_record_of(candidate) for candidate in candidates]
+        variables[2] = dict(zip(CONTEXT_FIELDS, (facts.pool, None), strict=True))
+        run = Run(variables, self._max_steps, self._now, self._now() + self._longest_s)
+        self._program(run)
+        self.steps = self._max_steps - run.left
+        result = run.result
+        if result is UNSET and self._order_slot is not None:
+            result = variables[self._order_slot]
+        return _order_of(result)
+
+
+def _record_of(candidate: Candidate) -> dict[str, Value]:
+    record: dict[str, Value] = dict(zip(CANDIDATE_FIELDS, candidate, strict=True))
+    record["tags"] = list(candidate.tags)
+    return record
+
+
+def _order_of(result: Value) -> Order:
+    """Return the `idx` of what a script returned; what names no candidate is passed over."""
+    if type(result) is not list:
+        return None
+    order = []
+    for item in result:
+        if type(item) is int:
+            order.append(item)
+        elif type(item) is dict and "idx" in item:
+            order.append(item["idx"])
+    return order or None
+
+
+def complaint_of_script(source: str) -> str:
+    """Return why a source is no script, or nothing."""
+    try:
+        Script(source)
+    except ScriptRefused as error:
+        return str(error)
+    return ""
