@@ -5,7 +5,16 @@ from enum import IntEnum
 import pytest
 
 from busbar_fast import errors
-from busbar_fast.errors import BusbarError, ConnectFailed, ConnectTimeout, OutOfOrder, Refused, Retry, Side
+from busbar_fast.errors import (
+    BusbarError,
+    ConnectFailed,
+    ConnectTimeout,
+    OutOfOrder,
+    Refused,
+    Retry,
+    ScriptRefused,
+    Side,
+)
 
 
 class Phase(IntEnum):
@@ -51,3 +60,9 @@ def test_step_out_of_order_names_phase_and_step() -> None:
     message = str(OutOfOrder(Phase.IDLE, "head in"))
     assert "IDLE" in message
     assert "head in" in message
+
+
+def test_a_refused_script_names_its_line() -> None:
+    """Whoever wrote the script learns where to look and why."""
+    refused = ScriptRefused(3, "loops")
+    assert (refused.line, refused.reason, str(refused)) == (3, "loops", "line 3 of the script: loops")

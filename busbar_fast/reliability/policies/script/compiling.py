@@ -61,13 +61,14 @@ _TESTS: Final[dict[type[ast.cmpop], Test]] = {
 
 
 class Program:
-    """A compiled script: what it runs, how many variables that needs, and where the result may be."""
+    """A compiled script: what it runs, how many variables that needs, what it reads, and where the result may be."""
 
-    __slots__ = ("order_slot", "run", "slots")
+    __slots__ = ("fields", "order_slot", "run", "slots")
 
-    def __init__(self, run: Statement, slots: int, order_slot: int | None) -> None:
+    def __init__(self, run: Statement, slots: int, fields: frozenset[str], order_slot: int | None) -> None:
         self.run = run
         self.slots = slots
+        self.fields = fields
         self.order_slot = order_slot
 
 
@@ -75,7 +76,8 @@ def compile_tree(tree: ast.Module) -> Program:
     """Return the program of a tree that passed the grammar. Raise ScriptRefused for names that do not exist."""
     compiler = _Compiler(tree)
     run = compiler.block(tree.body)
-    return Program(run, compiler.slots, compiler.outer.get(ORDER))
+    fields = frozenset(node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    return Program(run, compiler.slots, fields, compiler.outer.get(ORDER))
 
 
 class _Compiler:

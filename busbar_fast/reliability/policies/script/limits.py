@@ -13,6 +13,7 @@ COMPREHENSION_DEPTH: Final = 2
 DEFAULT_STEPS: Final = 20_000
 STEPS_BETWEEN_LOOKS: Final = 256  # at the clock
 LONGEST_S: Final = 0.025
+RESERVE_S: Final = 0.0005  # of it, to come to an end
 # What a step of one long operation takes at most; such an operation is not begun when it would end too late.
 LONG_STEP_S: Final = 5e-8
 

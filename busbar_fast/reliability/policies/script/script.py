@@ -19,6 +19,7 @@ from busbar_fast.reliability.policies.script.limits import (
     DEFAULT_STEPS,
     LONGEST_S,
     REQUEST_FIELDS,
+    RESERVE_S,
 )
 from busbar_fast.reliability.policies.script.reading import read_script
 from busbar_fast.reliability.policies.script.run import UNSET, Run
@@ -30,7 +31,17 @@ _DEFAULT_TIMEOUT_MS: Final = 150
 class Script:
     """One script with its limits. Raise ScriptRefused for a source that is not in the language."""
 
-    __slots__ = ("_longest_s", "_max_steps", "_now", "_order_slot", "_program", "_spare", "steps")
+    __slots__ = (
+        "_longest_s",
+        "_max_steps",
+        "_now",
+        "_of_candidate",
+        "_of_request",
+        "_order_slot",
+        "_program",
+        "_spare",
+        "steps",
+    )
 
     def __init__(
         self,
@@ -45,17 +56,21 @@ class Script:
         program = compile_tree(tree)
         self._program = program.run
         self._order_slot = program.order_slot
+        # HOT: records of what is read and no more save 4 µs of 26, perf/micro/bench_script.py, 3.11, 2026-11
+        read = program.fields | {"idx"}
+        self._of_request = [(name, at) for at, name in enumerate(REQUEST_FIELDS) if name in read]
+        self._of_candidate = [(name, at) for at, name in enumerate(CANDIDATE_FIELDS) if name in read]
         self._spare: list[Value] = [UNSET] * program.slots
         self._max_steps = max_steps
-        self._longest_s = min(timeout_ms / 1000, LONGEST_S)
+        self._longest_s = min(timeout_ms / 1000, LONGEST_S - RESERVE_S)
         self._now = now
         self.steps = 0  # of the last run that came to its end
 
     def rank(self, facts: RequestFacts, candidates: Sequence[Candidate]) -> Order:
         """Return what the script ranks, None if it abstains. Raise ScriptError if it fails or takes too long."""
         variables = self._spare.copy()
-        variables[0] = dict(zip(REQUEST_FIELDS, facts, strict=True))
-        variables[1] = [_record_of(candidate) for candidate in candidates]
+        variables[0] = {name: facts[at] for name, at in self._of_request}
+        variables[1] = [self._record_of(candidate) for candidate in candidates]
         variables[2] = dict(zip(CONTEXT_FIELDS, (facts.pool, None), strict=True))
         run = Run(variables, self._max_steps, self._now, self._now() + self._longest_s)
         self._program(run)
@@ -65,11 +80,11 @@ class Script:
             result = variables[self._order_slot]
         return _order_of(result)
 
-
-def _record_of(candidate: Candidate) -> dict[str, Value]:
-    record: dict[str, Value] = dict(zip(CANDIDATE_FIELDS, candidate, strict=True))
-    record["tags"] = list(candidate.tags)
-    return record
+    def _record_of(self, candidate: Candidate) -> dict[str, Value]:
+        record: dict[str, Value] = {name: candidate[at] for name, at in self._of_candidate}
+        if "tags" in record:
+            record["tags"] = list(candidate.tags)
+        return record
 
 
 def _order_of(result: Value) -> Order:
