@@ -297,7 +297,13 @@ def _load(options: words.Options) -> "Loaded":
     from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS  # noqa: PLC0415  as above
 
     config_file, catalog_file = find_config(options.config, os.environ), find_catalog(options.providers, os.environ)
-    return load(config_file, catalog_file, os.environ, Vocabulary(DIALECTS, MODEL_OPTIONS))
+    return load(config_file, catalog_file, os.environ, Vocabulary(DIALECTS, MODEL_OPTIONS, _complaint_of_script))
+
+
+def _complaint_of_script(source: str) -> str:
+    from busbar_fast.reliability.policies.script import complaint_of_script  # noqa: PLC0415  few pools have a script
+
+    return complaint_of_script(source)
 
 
 def _load_or_end(options: words.Options) -> "tuple[Loaded, Config]":

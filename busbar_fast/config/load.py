@@ -195,7 +195,8 @@ class _Loader:
 
     def _read_pools(self, root: Section, security: Security, policy_timeout_ms: int) -> None:
         pools.complain_of_misplaced(root)
-        reader = pools.PoolReader(sinks.sink_exemptions(security), policy_timeout_ms, self._loaded.inputs)
+        exemptions, check = sinks.sink_exemptions(security), self._vocabulary.complaint_of_script
+        reader = pools.PoolReader(exemptions, policy_timeout_ms, self._loaded.inputs, check)
         for name, section in root.named("pools"):
             self._draft.pools[name] = reader.read(section)
 

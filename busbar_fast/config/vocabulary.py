@@ -1,4 +1,4 @@
-"""What the loader must know of the protocols a provider may speak; the dialects fill it in, the loader names none."""
+"""What the loader must know of protocols and of policy scripts; whoever calls it fills this in, it names none."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -51,13 +51,14 @@ ModelOptions = Mapping[str, tuple[str, ...]]
 
 
 class Vocabulary:
-    """Every protocol by name, and the model settings of their writers."""
+    """Every protocol by name, the model settings of their writers, and what a policy script must pass."""
 
-    __slots__ = ("model_options", "protocols")
+    __slots__ = ("complaint_of_script", "model_options", "protocols")
 
-    def __init__(self, protocols: Mapping[str, Facts], model_options: ModelOptions) -> None:
+    def __init__(self, protocols: Mapping[str, Facts], model_options: ModelOptions, complaint_of_script: Check) -> None:
         self.protocols = protocols
         self.model_options = model_options
+        self.complaint_of_script = complaint_of_script
 
     @property
     def provider_options(self) -> dict[str, str | bool]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from busbar_fast.config.complaints import dotted
 from tests.config.cases import BASE, MODELS, PROVIDERS, Row, check_row, member, pool, read
 
 M = "pools.a.members"
@@ -142,6 +143,20 @@ POLICY = [
     Row(
         "script with both",
         pool("route: script, policy: {script: x, script_file: /no}"),
+        {"pools.a.policy.script": None},
+    ),
+    Row("a loop", pool("route: script, policy: {script: 'while 1: 1'}"), {"pools.a.policy.script": None}),
+    Row("an unknown name", pool("route: script, policy: {script: cheapest}"), {"pools.a.policy.script": None}),
+    Row("an unknown field", pool("route: script, policy: {script: req.user}"), {"pools.a.policy.script": None}),
+    Row("Rhai", pool("route: script, policy: {script: 'x => x'}"), {"pools.a.policy.script": None}),
+    Row(
+        "a source of 17 KiB",
+        pool(f"route: script, policy: {{script: '{'[] ' * 6000}'}}"),
+        {"pools.a.policy.script": None},
+    ),
+    Row(
+        "deep brackets",
+        pool(f"route: script, policy: {{script: '{'(' * 65 + ')' * 65}'}}"),
         {"pools.a.policy.script": None},
     ),
     Row("empty script", pool("route: script, policy: {script: ''}"), {"pools.a.policy.script": ""}),
@@ -313,6 +328,24 @@ def test_a_script_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s.rhai").write_bytes(b"\xff")
     text = pool(f"route: script, policy: {{script_file: {tmp_path / 's.rhai'}}}")
     assert [error.reason for error in read(tmp_path, text).complaints.errors] == ["is not valid UTF-8"]
+
+
+def test_a_script_that_is_none_is_refused_with_its_line(tmp_path: Path) -> None:
+    """Config §6.3 and Reliability §11: where a script leaves its language the complaint names path, file and line."""
+    file = tmp_path / "s.py"
+    file.write_text("order = []\n\nimport os\n", encoding="utf-8")
+    inline = f"{BASE}pools:\n  a:\n    members: [{{target: m}}]\n    route: script\n    policy:\n      script: |\n"
+    texts = pool(f"route: script, policy: {{script_file: {file}}}"), f"{inline}        x = 1\n        let y = 2;\n"
+    errors = [error for text in texts for error in read(tmp_path, text).complaints.errors]
+    assert [(error.mark.line, dotted(error.path), error.got) for error in errors] == [
+        (3, "pools.a.policy.script_file", str(file)),
+        (8, "pools.a.policy.script", None),
+    ]
+    assert [error.reason.partition(";")[0] for error in errors] == [
+        "line 3 of the script: not allowed in a script: imports",
+        "line 2 of the script: invalid syntax",
+    ]
+    assert "Rhai" in errors[1].reason
 
 
 @pytest.mark.parametrize(

@@ -183,8 +183,8 @@ def test_pools_are_read(fields: str, name: str, value: object, tmp_path: Path) -
         ("policy: {timeout_ms: 5}", "weighted", "timeout_ms", 5),
         ("policy: {on_error: abstain}", "weighted", "on_error", "weighted"),
         ("policy: {on_error: first}", "weighted", "on_error", "first"),
-        ("route: script, policy: {script: 'x => x'}", "script", "script", "x => x"),
-        ("route: script, policy: {script: x, max_steps: 250000}", "script", "max_steps", 250000),
+        ("route: script, policy: {script: '[0, 1]'}", "script", "script", "[0, 1]"),
+        ("route: script, policy: {script: candidates, max_steps: 250000}", "script", "max_steps", 250000),
         (
             "route: webhook, policy: {url: 'https://rank.example/a?b=c'}",
             "webhook",
@@ -207,9 +207,10 @@ def test_routes_are_read(fields: str, route: str, name: str, value: object, tmp_
 
 def test_a_script_may_stand_in_a_file(tmp_path: Path) -> None:
     """Config §6.3: `script_file` holds the text of the script, whose references are left alone."""
-    (tmp_path / "s").write_text("pick(${x})\n", encoding="utf-8")
+    text = "[c for c in candidates if c.tier == '${x}']\n"
+    (tmp_path / "s").write_text(text, encoding="utf-8")
     policy = accepted(tmp_path, pool(f"route: script, policy: {{script_file: {tmp_path / 's'}}}")).pools["a"].policy
-    assert policy.script == "pick(${x})\n"
+    assert policy.script == text
 
 
 def test_a_target_listed_twice_stands_once(tmp_path: Path) -> None:

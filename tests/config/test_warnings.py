@@ -226,9 +226,9 @@ PAIRS = [
     ),
     Pair(
         "W21",
-        pool("route: script, policy: {script: y, url: 'https://x'}"),
+        pool("route: script, policy: {script: candidates, url: 'https://x'}"),
         ("pools.a.policy.url",),
-        pool("route: script, policy: {script: y, timeout_ms: 5, on_error: first, max_steps: 5}"),
+        pool("route: script, policy: {script: candidates, timeout_ms: 5, on_error: first, max_steps: 5}"),
     ),
     Pair(
         "W21",

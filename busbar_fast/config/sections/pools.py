@@ -6,7 +6,7 @@ from busbar_fast.config import retired
 from busbar_fast.config.complaints import SECRET
 from busbar_fast.config.guards import Exemptions, judge_sink
 from busbar_fast.config.inputs import Inputs
-from busbar_fast.config.reading import U32, Section
+from busbar_fast.config.reading import U32, Check, Section
 from busbar_fast.config.schema import Affinity, Breaker, Exhausted, Failover, Member, Policy, Pool, Secret, Trip
 from busbar_fast.config.sections.references import not_blank
 from busbar_fast.config.sections.sinks import read_sink
@@ -33,10 +33,13 @@ _READ_BY = {
 class PoolReader:
     """Reads pools; what all of them share is held here."""
 
-    def __init__(self, exemptions: Exemptions, policy_timeout_ms: int, inputs: Inputs) -> None:
+    def __init__(
+        self, exemptions: Exemptions, policy_timeout_ms: int, inputs: Inputs, complaint_of_script: Check
+    ) -> None:
         self._exemptions = exemptions
         self._policy_timeout_ms = policy_timeout_ms
         self._inputs = inputs
+        self._complaint_of_script = complaint_of_script
 
     def read(self, section: Section) -> Pool:
         """Return one pool."""
@@ -85,19 +88,29 @@ class PoolReader:
         return read_sink(section, "url", judge_sink, self._exemptions)
 
     def _script(self, section: Section, *, is_needed: bool) -> str:
+        """Return the text of the script; one that decides nothing need not be one."""
         text, path = section.maybe_text("script", not_blank), section.maybe_text("script_file", not_blank)
         if is_needed and section.has("script") == section.has("script_file"):
             section.error("script", "`route: script` needs exactly one of `script` and `script_file`")
             return ""
-        if path is None:
+        if path is not None:
+            text = self._script_in(section, path)
+        if text is None or not is_needed:
             return text or ""
+        reason = self._complaint_of_script(text)
+        if reason:
+            section.error("script" if path is None else "script_file", reason, path)
+        return text
+
+    def _script_in(self, section: Section, path: str) -> str | None:
+        """Return the text in a file, None if there is none."""
         try:
             return self._inputs.read(path).decode()
         except OSError as error:
             section.error("script_file", f"cannot be read: {error.strerror or error}", path)
         except UnicodeDecodeError:
             section.error("script_file", "is not valid UTF-8", path)
-        return ""
+        return None
 
 
 def _native_name(section: Section, route: str) -> str:

@@ -10,7 +10,7 @@ from busbar_fast.config.schema import Affinity, Breaker, Exhausted, Failover, Me
 from busbar_fast.config.sections.pools import PoolReader, complain_of_misplaced
 from tests.config.cases import paths_of, section_of
 
-READER = PoolReader(Exemptions(sinks=("10.0.0.1",)), 70, Inputs({}))
+READER = PoolReader(Exemptions(sinks=("10.0.0.1",)), 70, Inputs({}), lambda text: "" if text == "s" else "line 1: no")
 PLAIN = Pool(members=(Member(target="m"),), policy=Policy(timeout_ms=70))
 
 
@@ -62,6 +62,7 @@ def test_a_pool_is_read(text: str, changes: dict[str, object]) -> None:
         ("route: webhook", ["policy.url"]),
         ("route: script", ["policy.script"]),
         ("route: script\npolicy: {script_file: /nowhere}", ["policy.script_file"]),
+        ("route: script\npolicy: {script: wrong}", ["policy.script"]),
         ("breaker: {max_cooldown_secs: 1}", ["breaker.max_cooldown_secs"]),
         ("breaker: {trip: {threshold: 0}}", ["breaker.trip.threshold"]),
         ("affinity: {header_name: ''}", ["affinity.header_name"]),
@@ -99,10 +100,19 @@ def test_a_webhook_is_a_template() -> None:
 
 def test_script_files_are_read(tmp_path: Path) -> None:
     """Config §6.3: the text of a script file, and a complaint about one that is none."""
-    (tmp_path / "good").write_text("s", encoding="utf-8")
-    (tmp_path / "bad").write_bytes(b"\xff")
-    found = [read(f"route: script\npolicy: {{script_file: {tmp_path / name}}}") for name in ("good", "bad")]
-    assert [(pool.policy.script, errors) for pool, errors, _ in found] == [("s", []), ("", ["policy.script_file"])]
+    for name, content in (("good", b"s"), ("bad", b"\xff"), ("wrong", b"x")):
+        (tmp_path / name).write_bytes(content)
+    found = [read(f"route: script\npolicy: {{script_file: {tmp_path / name}}}") for name in ("good", "bad", "wrong")]
+    assert [(pool.policy.script, errors) for pool, errors, _ in found] == [
+        ("s", []),
+        ("", ["policy.script_file"]),
+        ("x", ["policy.script_file"]),
+    ]
+
+
+def test_a_script_that_decides_nothing_is_not_read_as_one() -> None:
+    """Config §9, W21: a script beside another route is warned about, whatever it says."""
+    assert read("route: usage\npolicy: {script: wrong}")[1:] == ([], ["policy.script"])
 
 
 @pytest.mark.parametrize(
