@@ -7,11 +7,14 @@ neither sockets nor other dialects, and nobody asks for its name to decide somet
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from random import getrandbits  # ids must differ, not be secret
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.wire.heads import Fields
+
+if TYPE_CHECKING:
+    from busbar_fast.dialects.body_facts import BodyFacts
 
 JSON = b"Content-Type: application/json\r\n"
 
@@ -106,6 +109,10 @@ class Dialect(ABC):
     @abstractmethod
     def forwarded_fields(self, fields: Fields, options: Mapping[str, str | bool]) -> bytes:
         """Return the header lines of a client that travel on, in place of the like-named ones above."""
+
+    @abstractmethod
+    def request_facts(self, body: bytes) -> "BodyFacts":
+        """Return how much a request holds, for policies that want to know; it reads the whole body. Raise NotJson."""
 
     @abstractmethod
     def encode_fault(self, fault: Fault, ask: Ask | None, raw_id: bytes) -> Refusal:

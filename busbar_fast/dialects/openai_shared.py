@@ -22,6 +22,7 @@ from busbar_fast.wire.json_scan import MemberScanner, Span, find_members, is_obj
 
 USAGE_CAP_BYTES: Final = 64 * 1024
 MAX_COUNT: Final = 2**64 - 1
+SYSTEM_ROLES: Final = ("system", "developer")
 
 _DIGITS: Final = 19  # any number of so many digits is below MAX_COUNT
 _PREFIX: Final = b"data:"

@@ -314,3 +314,14 @@ def test_the_official_client_is_understood(base: str) -> None:
     assert lines.startswith(b"anthropic-version: " + seen[1].headers["anthropic-version"].encode())
     assert b"one" in lines
     assert b"two" in lines
+
+
+def test_a_policy_is_told_numbers() -> None:
+    """Reliability §11: what a request holds is counted for whoever routes by it."""
+    assert DIALECT.request_facts(b'{"system":"ab","messages":[{"role":"user","content":"abcd"}],"max_tokens":9}') == (
+        1,
+        0,
+        6,
+        2,
+        9,
+    )

@@ -258,3 +258,8 @@ def test_the_official_clients_requests_are_claimed(model: str) -> None:
         (Operation.COUNT_TOKENS, model, False),
         (Operation.NOTHING, None, None),
     ]
+
+
+def test_a_policy_is_told_numbers() -> None:
+    """Reliability §11: what a request holds is counted for whoever routes by it."""
+    assert DIALECT.request_facts(b'{"messages":[{"role":"user","content":[{"text":"abcd"}]}]}') == (1, 0, 4, 0, None)

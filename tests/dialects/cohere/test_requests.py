@@ -222,3 +222,8 @@ def test_the_official_client_is_understood() -> None:
         client.chat(model="m", messages=[])
         client.models.list()
     assert seen == [Operation.CONVERSE, Operation.LIST_MODELS]
+
+
+def test_a_policy_is_told_numbers() -> None:
+    """Reliability §11: what a request holds is counted for whoever routes by it."""
+    assert DIALECT.request_facts(b'{"messages":[{"role":"user","content":"abcd"}],"tools":[{}]}') == (1, 1, 4, 0, None)

@@ -404,3 +404,8 @@ def test_the_official_clients_requests_are_claimed(version: str | None) -> None:
     ]
     assert [ask.in_stream for ask in asks] == [False, True, False, None, None]
     assert not asks[1].in_array
+
+
+def test_a_policy_is_told_numbers() -> None:
+    """Reliability §11: what a request holds is counted for whoever routes by it."""
+    assert DIALECT.request_facts(b'{"contents":[{"parts":[{"text":"abcd"}]}]}') == (1, 0, 4, 0, None)

@@ -144,3 +144,8 @@ def test_loading_the_dialect_loads_no_encoder() -> None:
     """A start does not wait for orjson."""
     code = "import sys, busbar_fast.dialects.openai_chat as chat; chat.DIALECT; sys.exit('orjson' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_policy_is_told_numbers() -> None:
+    """Reliability §11: what a request holds is counted for whoever routes by it."""
+    assert DIALECT.request_facts(b'{"messages":[{"role":"system","content":"ab"}],"max_tokens":9}') == (1, 0, 2, 2, 9)

@@ -91,3 +91,8 @@ def test_loading_the_dialect_loads_no_encoder() -> None:
     """A start does not wait for orjson."""
     code = "import sys, busbar_fast.dialects.openai_responses as own; own.DIALECT; sys.exit('orjson' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_policy_is_told_numbers() -> None:
+    """Reliability §11: what a request holds is counted for whoever routes by it."""
+    assert DIALECT.request_facts(b'{"input":"abcd","instructions":"ab"}') == (1, 0, 6, 2, None)
