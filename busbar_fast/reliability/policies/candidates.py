@@ -3,7 +3,7 @@
 Whoever routes fills both records; a policy only reads them. None says that a fact is not known.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 # What a policy says: candidates by `idx`, the best one first. None means that it has no opinion.
 Order = list[int] | None
@@ -42,3 +42,7 @@ class RequestFacts(NamedTuple):
     system_chars: int = 0
     max_tokens: int | None = None
     stream: bool = False
+
+
+# Those of them that only a decoded body tells; who asks for none of them spares the decoding.
+COUNTED: Final = frozenset(("message_count", "tool_count", "has_tools", "total_chars", "system_chars", "max_tokens"))

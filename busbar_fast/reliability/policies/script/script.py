@@ -10,7 +10,7 @@ from typing import Final
 from busbar_fast import clock
 from busbar_fast.clock import Now
 from busbar_fast.errors import ScriptRefused
-from busbar_fast.reliability.policies.candidates import Candidate, Order, RequestFacts
+from busbar_fast.reliability.policies.candidates import COUNTED, Candidate, Order, RequestFacts
 from busbar_fast.reliability.policies.script.compiling import compile_tree
 from busbar_fast.reliability.policies.script.grammar import check_grammar
 from busbar_fast.reliability.policies.script.limits import (
@@ -40,6 +40,7 @@ class Script:
         "_order_slot",
         "_program",
         "_spare",
+        "needs_counts",
         "steps",
     )
 
@@ -64,6 +65,7 @@ class Script:
         self._max_steps = max_steps
         self._longest_s = min(timeout_ms / 1000, LONGEST_S - RESERVE_S)
         self._now = now
+        self.needs_counts = not COUNTED.isdisjoint(read)  # what a body holds may matter
         self.steps = 0  # of the last run that came to its end
 
     def rank(self, facts: RequestFacts, candidates: Sequence[Candidate]) -> Order:

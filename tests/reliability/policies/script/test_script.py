@@ -128,3 +128,12 @@ def test_a_run_leaves_nothing_to_the_next() -> None:
 def test_a_configuration_is_told_what_is_wrong(source: str, complaint: str) -> None:
     """Config §6.3: a script that is not in the language is a load error that names the line."""
     assert complaint_of_script(source) == complaint
+
+
+@pytest.mark.parametrize(
+    ("source", "needs_counts"),
+    [("candidates", False), ("[c for c in candidates if req.stream]", False), ("[req.total_chars, req.pool]", True)],
+)
+def test_whether_a_body_has_to_be_counted_is_known(source: str, *, needs_counts: bool) -> None:
+    """Reliability §11: a script that asks for no counts can be run without decoding the body."""
+    assert Script(source).needs_counts is needs_counts
