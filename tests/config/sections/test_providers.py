@@ -13,7 +13,8 @@ from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.reading import Section
 from busbar_fast.config.schema import NONE, Health, Provider, Secret, Security
 from busbar_fast.config.sections import providers
-from busbar_fast.config.sections.providers import Merger, find_region, read_catalog
+from busbar_fast.config.sections.providers import CLASSES, Merger, find_region, read_catalog
+from busbar_fast.reliability.dispositions import ErrorClass
 from tests.config.cases import VOCABULARY, paths_of, section_of
 
 HEALTH = Health(interval_secs=7)
@@ -247,3 +248,17 @@ def test_a_catalog_of_ours_may_ask_for_more_than_there_is() -> None:
         read_catalog(section, VOCABULARY, HEALTH, used, is_ours=is_ours)
         found.append(sorted(paths_of(section.complaints.unavailable)))
     assert found == [["p.error_map", "p.health", "p.stream_usage"], [], []]
+
+
+def test_the_words_of_error_map_are_the_classes() -> None:
+    """Config §5: a word that the loader lets through is one that means something later."""
+    assert tuple(error_class.word for error_class in ErrorClass) == CLASSES
+
+
+def test_a_word_that_is_no_class_is_shown_with_those_that_are() -> None:
+    """Config §5: the complaint names provider, code, value and all nine classes, and the nearest of them."""
+    _, section = merged("api_key: none\nerror_map: {'1113': biling}")
+    (error,) = section.complaints.errors
+    assert (error.path[-2:], error.got) == (("error_map", "1113"), "biling")
+    assert [word for word in CLASSES if word not in error.reason] == []
+    assert error.reason.endswith("`billing`?")
