@@ -1,6 +1,7 @@
 """Why the gateway itself refuses a request, before any dialect words it. Texts name no part of a gateway."""
 
 from enum import IntEnum
+from typing import Final
 
 
 class Kind(IntEnum):
@@ -19,6 +20,27 @@ class Kind(IntEnum):
     TIMED_OUT = 11
     UNREADABLE = 12  # the provider's answer makes no sense or broke off
     INTERNAL = 13
+    TOO_LONG = 14  # more tokens than the model takes
+
+
+_KIND_OF_STATUS: Final = {
+    401: Kind.UNAUTHENTICATED,
+    402: Kind.OVER_BUDGET,
+    403: Kind.FORBIDDEN,
+    404: Kind.UNKNOWN_MODEL,
+    413: Kind.TOO_LARGE,
+    429: Kind.RATE_LIMITED,
+    503: Kind.OVERLOADED,
+    504: Kind.TIMED_OUT,
+    529: Kind.OVERLOADED,
+}
+
+
+def kind_of(status: int, *, is_context_length: bool = False) -> Kind:
+    """Return as what an upstream's refusal is worded in another dialect; the status itself is the caller's affair."""
+    if is_context_length:
+        return Kind.TOO_LONG
+    return _KIND_OF_STATUS.get(status) or (Kind.INTERNAL if status >= 500 else Kind.MALFORMED)
 
 
 class Fault:

@@ -36,7 +36,7 @@ _CREDENTIALS: Final = {
 _ACCEPT_JSON: Final = b"Accept: application/json\r\n"
 _ACCEPT_STREAM: Final = b"Accept: text/event-stream\r\n"
 _NO_RETRY: Final = b"x-should-retry: false\r\n"
-_BROKEN: Final = "The server had an error while processing your request. Sorry about that!"
+BROKEN: Final = "The server had an error while processing your request. Sorry about that!"
 
 _KEY_END: Final = b'usage"'
 _ESCAPE: Final = b"\\u00"
@@ -74,8 +74,14 @@ _ROWS: Final = {
         503, "server_error", None, "The server cannot take your request at the moment. Please try again later."
     ),
     Kind.TIMED_OUT: _Row(504, "server_error", None, "The request timed out. Please try again later."),
-    Kind.UNREADABLE: _Row(502, "", None, _BROKEN),
-    Kind.INTERNAL: _Row(500, "", None, _BROKEN),
+    Kind.UNREADABLE: _Row(502, "", None, BROKEN),
+    Kind.INTERNAL: _Row(500, "", None, BROKEN),
+    Kind.TOO_LONG: _Row(
+        400,
+        "invalid_request_error",
+        "context_length_exceeded",
+        "Your input exceeds the context window of this model. Please adjust your input and try again.",
+    ),
 }
 
 

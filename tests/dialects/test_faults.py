@@ -2,7 +2,7 @@
 
 import pytest
 
-from busbar_fast.dialects.faults import Fault, Kind
+from busbar_fast.dialects.faults import Fault, Kind, kind_of
 from busbar_fast.dialects.registry import speak_all
 
 HOUSE_WORDS = (b"busbar", b"gateway", b"pool", b"lane", b"upstream")
@@ -24,3 +24,29 @@ def test_every_dialect_has_words_for_every_kind(kind: Kind) -> None:
         assert 400 <= refusal.status <= 599
         assert refusal.body.startswith(b"{")
         assert [word for word in HOUSE_WORDS if word in refusal.body.lower()] == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (302, Kind.MALFORMED),
+        (400, Kind.MALFORMED),
+        (401, Kind.UNAUTHENTICATED),
+        (402, Kind.OVER_BUDGET),
+        (403, Kind.FORBIDDEN),
+        (404, Kind.UNKNOWN_MODEL),
+        (408, Kind.MALFORMED),
+        (413, Kind.TOO_LARGE),
+        (422, Kind.MALFORMED),
+        (429, Kind.RATE_LIMITED),
+        (500, Kind.INTERNAL),
+        (502, Kind.INTERNAL),
+        (503, Kind.OVERLOADED),
+        (504, Kind.TIMED_OUT),
+        (529, Kind.OVERLOADED),
+    ],
+)
+def test_a_refusal_in_another_dialect_has_its_kind_by_status(status: int, kind: Kind) -> None:
+    """Reliability §8, D19: the table by status, and a kind of its own for prompts that are too long."""
+    assert kind_of(status) is kind
+    assert kind_of(status, is_context_length=True) is Kind.TOO_LONG

@@ -33,6 +33,7 @@ _ROWS: Final = {
     Kind.TIMED_OUT: (504, "timeout_error", "Request timed out."),
     Kind.UNREADABLE: (502, "api_error", "Internal server error"),
     Kind.INTERNAL: (500, "api_error", "Internal server error"),
+    Kind.TOO_LONG: (400, "invalid_request_error", "prompt is too long"),
 }
 
 

@@ -12,7 +12,7 @@ from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.dialect import JSON, Refusal
 from busbar_fast.dialects.faults import Fault, Kind
 
-_INTERNAL_TEXT: Final = "The system encountered an unexpected error during processing. Try your request again."
+INTERNAL_TEXT: Final = "The system encountered an unexpected error during processing. Try your request again."
 # Status, exception, and the text if nobody has a better one.
 _SHAPES: Final = {
     Kind.MALFORMED: (
@@ -62,8 +62,9 @@ _SHAPES: Final = {
         "ModelTimeoutException",
         "The request took too long to process. Processing time exceeded the model timeout length.",
     ),
-    Kind.UNREADABLE: (502, "InternalServerException", _INTERNAL_TEXT),
-    Kind.INTERNAL: (500, "InternalServerException", _INTERNAL_TEXT),
+    Kind.UNREADABLE: (502, "InternalServerException", INTERNAL_TEXT),
+    Kind.INTERNAL: (500, "InternalServerException", INTERNAL_TEXT),
+    Kind.TOO_LONG: (400, "ValidationException", "Input is too long for requested model."),
 }
 
 

@@ -25,6 +25,7 @@ _ROWS: Final = {
     Kind.TIMED_OUT: (504, "request timed out"),
     Kind.UNREADABLE: (502, "internal server error"),
     Kind.INTERNAL: (500, "internal server error"),
+    Kind.TOO_LONG: (400, "too many tokens: the request is longer than the model's context"),
 }
 
 

@@ -31,6 +31,11 @@ _SHAPES: Final = {
     Kind.TIMED_OUT: (504, "DEADLINE_EXCEEDED", "Deadline expired before operation could complete."),
     Kind.UNREADABLE: (502, "INTERNAL", _INTERNAL_TEXT),
     Kind.INTERNAL: (500, "INTERNAL", _INTERNAL_TEXT),
+    Kind.TOO_LONG: (
+        400,
+        "INVALID_ARGUMENT",
+        "The input token count exceeds the maximum number of tokens allowed.",
+    ),
 }
 _BAD_KEY: Final = {
     "@type": "type.googleapis.com/google.rpc.ErrorInfo",

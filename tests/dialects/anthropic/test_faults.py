@@ -27,6 +27,7 @@ ROWS = [
     (Kind.TIMED_OUT, 504, "timeout_error", anthropic.InternalServerError),
     (Kind.UNREADABLE, 502, "api_error", anthropic.InternalServerError),
     (Kind.INTERNAL, 500, "api_error", anthropic.InternalServerError),
+    (Kind.TOO_LONG, 400, "invalid_request_error", anthropic.BadRequestError),
 ]
 TELLTALE = re.compile(r"pool|lane|upstream|proxy|gateway|busbar|virtual|governance|translat", re.IGNORECASE)
 

@@ -28,6 +28,7 @@ TABLE = [
     (Kind.TIMED_OUT, 408, "ModelTimeoutException"),
     (Kind.UNREADABLE, 502, "InternalServerException"),
     (Kind.INTERNAL, 500, "InternalServerException"),
+    (Kind.TOO_LONG, 400, "ValidationException"),
 ]
 TELLTALE = re.compile(r"pool|lane|upstream|proxy|gateway|busbar|virtual|governance|translat", re.IGNORECASE)
 MESSAGES = [{"role": "user", "content": [{"text": "hi"}]}]

@@ -26,6 +26,7 @@ ROWS = [
     (Kind.TIMED_OUT, 504, cohere.GatewayTimeoutError),
     (Kind.UNREADABLE, 502, ApiError),
     (Kind.INTERNAL, 500, cohere.InternalServerError),
+    (Kind.TOO_LONG, 400, cohere.BadRequestError),
 ]
 TELLTALE = re.compile(r"pool|lane|upstream|proxy|gateway|busbar|virtual|governance|translat", re.IGNORECASE)
 

@@ -34,6 +34,7 @@ TABLE = [
     (Kind.TIMED_OUT, 504, "DEADLINE_EXCEEDED"),
     (Kind.UNREADABLE, 502, "INTERNAL"),
     (Kind.INTERNAL, 500, "INTERNAL"),
+    (Kind.TOO_LONG, 400, "INVALID_ARGUMENT"),
 ]
 TELLTALE = re.compile(r"pool|lane|upstream|proxy|gateway|busbar|virtual|governance|translat", re.IGNORECASE)
 SEE = "Call ListModels to see the list of available models and their supported methods."

@@ -28,6 +28,7 @@ ROWS = [
     (Kind.TIMED_OUT, 504, openai.InternalServerError, "server_error", None),
     (Kind.UNREADABLE, 502, openai.InternalServerError, "api_error", None),
     (Kind.INTERNAL, 500, openai.InternalServerError, "api_error", None),
+    (Kind.TOO_LONG, 400, openai.BadRequestError, "invalid_request_error", "context_length_exceeded"),
 ]
 
 
