@@ -38,7 +38,7 @@ _PRELUDE_BYTES: Final = 12
 _USUAL_HEADERS_BYTES: Final = 256
 _PRELUDE: Final = Struct(">II")
 _WHOLE_PRELUDE: Final = Struct(">III")
-_CRC: Final = Struct(">I")
+_UINT32: Final = Struct(">I")  # a checksum, a length
 _LENGTH: Final = Struct(">H")
 _VALUE_HEAD: Final = Struct(">BH")
 
@@ -183,14 +183,47 @@ class FrameReader:
         self._at = end
         self._wanted_bytes = _PRELUDE_BYTES
         headers_end = _PRELUDE_BYTES + _PRELUDE.unpack_from(raw)[1]
-        payload_end = len(raw) - _CRC.size
+        payload_end = len(raw) - _UINT32.size
         block = raw[_PRELUDE_BYTES:headers_end]
         payload = raw[headers_end:payload_end]
         crc = crc32(payload, crc32(block, crc32(raw[:_PRELUDE_BYTES])))
-        if crc != _CRC.unpack_from(raw, payload_end)[0]:
+        if crc != _UINT32.unpack_from(raw, payload_end)[0]:
             raise FrameGarbled("a frame does not match its checksum")
         headers = _remember_headers(block) if len(block) <= _USUAL_HEADERS_BYTES else decode_headers(block)
         return Frame(raw, headers, payload)
+
+
+class FrameEdge:
+    """Knows whether a stream of frames that is being sent stands between two of them; keeps hardly a byte."""
+
+    __slots__ = ("_is_garbled", "_left_bytes", "_length")
+
+    def __init__(self) -> None:
+        self._left_bytes = 0  # of the frame being sent
+        self._length = b""  # the first bytes of a frame, while they are too few to say its length
+        self._is_garbled = False  # these are no frames
+
+    def feed(self, piece: bytes) -> None:
+        """Note what is being sent."""
+        if self._length:
+            piece = self._length + piece
+            self._length = b""
+        at, end = 0, len(piece)
+        while at < end and not self._is_garbled:
+            if not self._left_bytes:
+                if end - at < _UINT32.size:
+                    self._length = piece[at:]
+                    return
+                self._left_bytes = _UINT32.unpack_from(piece, at)[0]
+                self._is_garbled = self._left_bytes < OVERHEAD_BYTES
+            step = min(self._left_bytes, end - at)
+            self._left_bytes -= step
+            at += step
+
+    @property
+    def is_edge(self) -> bool:
+        """Return whether another frame may follow here."""
+        return not (self._left_bytes or self._length or self._is_garbled)
 
 
 def decode_headers(block: bytes) -> Mapping[str, HeaderValue]:
@@ -259,9 +292,9 @@ def encode_frame(raw_headers: bytes, payload: bytes) -> bytes:
     if len(raw_headers) > MAX_HEADERS_BYTES or total_bytes > MAX_FRAME_BYTES:
         raise FrameTooLarge(f"a frame of {total_bytes} bytes exceeds the cap")
     lengths = _PRELUDE.pack(total_bytes, len(raw_headers))
-    prelude = lengths + _CRC.pack(crc32(lengths))
+    prelude = lengths + _UINT32.pack(crc32(lengths))
     crc = crc32(payload, crc32(raw_headers, crc32(prelude)))
-    return b"".join((prelude, raw_headers, payload, _CRC.pack(crc)))
+    return b"".join((prelude, raw_headers, payload, _UINT32.pack(crc)))
 
 
 def encode_message(headers: Iterable[tuple[str, str]], payload: bytes) -> bytes:

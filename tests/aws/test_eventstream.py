@@ -18,6 +18,7 @@ from busbar_fast.aws.eventstream import (
     MAX_HEADERS_BYTES,
     OVERHEAD_BYTES,
     Frame,
+    FrameEdge,
     FrameGarbled,
     FrameReader,
     FrameTooLarge,
@@ -633,3 +634,27 @@ def test_one_large_frame_in_many_pieces_is_not_looked_at_again() -> None:
     frame = encode_frame(b"", bytes(8 * 1024 * 1024 - 16))
     pieces = [frame[at : at + 1024] for at in range(0, len(frame), 1024)]
     assert steps(pieces) < 12 * len(pieces)
+
+
+def test_an_edge_is_where_a_frame_ends_however_pieces_are_cut() -> None:
+    """Reliability §9: between two frames another may follow, inside one none can."""
+    stream = DELTA + STOP + EMPTY
+    edges = {0, len(DELTA), len(DELTA + STOP), len(stream)}
+    for end in range(len(stream) + 1):
+        whole, halves, bytewise = FrameEdge(), FrameEdge(), FrameEdge()
+        whole.feed(stream[:end])
+        halves.feed(stream[: end // 2])
+        halves.feed(stream[end // 2 : end])
+        for at in range(end):
+            bytewise.feed(stream[at : at + 1])
+        assert [whole.is_edge, halves.is_edge, bytewise.is_edge] == [end in edges] * 3
+
+
+@pytest.mark.parametrize("length", [0, 1, OVERHEAD_BYTES - 1])
+def test_behind_a_length_that_is_none_there_is_no_edge(length: int) -> None:
+    """Reliability §9: bytes that are no frame are nowhere followed by one."""
+    edge = FrameEdge()
+    edge.feed(DELTA + struct.pack(">I", length) + bytes(40))
+    assert not edge.is_edge
+    edge.feed(DELTA)
+    assert not edge.is_edge
