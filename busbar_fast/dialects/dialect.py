@@ -15,6 +15,7 @@ from busbar_fast.wire.heads import Fields
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
+    from busbar_fast.dialects.upstream_errors import UpstreamError
 
 JSON = b"Content-Type: application/json\r\n"
 
@@ -60,6 +61,19 @@ class Reframer(Protocol):
 
     def whole(self, document: bytes) -> bytes:
         """Return what an answer becomes that was not streamed after all."""
+
+
+class Ending(Protocol):
+    """Knows what a client has been sent of a stream, and ends it natively should it break off."""
+
+    def feed(self, piece: bytes) -> None:
+        """Note the next bytes that are sent, cut anywhere."""
+
+    def encode_break(self, usage: Usage | None = None) -> bytes | None:
+        """Return the last bytes of a stream that broke off before its own end; the body ends cleanly behind them.
+
+        None if no bytes can tell the client: then the connection has to be cut. `usage` is what was counted so far.
+        """
 
 
 class Dialect(ABC):
@@ -119,6 +133,14 @@ class Dialect(ABC):
         """Return a refusal in the vendor's words; `raw_id` is the id of this answer, `ask` is None if nobody knows."""
 
     @abstractmethod
+    def read_error(self, status: int, fields: Fields, body: bytes, epoch_s: float) -> "UpstreamError":
+        """Return what an upstream's answer says that is no success; any bytes will do, also the first part of some.
+
+        A failure inside a stream is read with the status of the stream, its payload being the body. `epoch_s` is the
+        time by the wall clock, which dates to wait for are compared with.
+        """
+
+    @abstractmethod
     def encode_models(self, names: list[str], created_s: int) -> bytes:
         """Return the list of what can be asked for."""
 
@@ -129,6 +151,10 @@ class Dialect(ABC):
     @abstractmethod
     def new_tap(self, content_type: bytes) -> UsageTap:
         """Return a tap for an answer of this type."""
+
+    @abstractmethod
+    def new_ending(self, ask: Ask) -> Ending:
+        """Return what ends a stream natively that breaks off; it is fed all that the client is sent."""
 
     def new_reframer(self, ask: Ask) -> Reframer | None:  # noqa: ARG002  most dialects have one frame only
         """Return what turns an upstream's stream into the frame that was asked for; None if it is that already."""

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.anthropic.usage import new_tap
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Dialect, Refusal, UsageTap
+from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, UsageTap
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.wire.heads import Fields, select_fields
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
+    from busbar_fast.dialects.upstream_errors import UpstreamError
 
 _MESSAGES: Final = b"/v1/messages"
 _COUNT_TOKENS: Final = b"/v1/messages/count_tokens"
@@ -144,6 +145,11 @@ class Anthropic(Dialect):
 
         return faults.encode_fault(fault, raw_id)
 
+    def read_error(self, status: int, fields: Fields, body: bytes, epoch_s: float) -> "UpstreamError":
+        from busbar_fast.dialects.anthropic import errors  # noqa: PLC0415  most answers are no errors
+
+        return errors.read_error(status, fields, body, epoch_s)
+
     def encode_models(self, names: list[str], created_s: int) -> bytes:
         from busbar_fast.dialects.anthropic import models  # noqa: PLC0415  its JSON writer is slow to import
 
@@ -156,6 +162,11 @@ class Anthropic(Dialect):
 
     def new_tap(self, content_type: bytes) -> UsageTap:
         return new_tap(content_type)
+
+    def new_ending(self, ask: Ask) -> Ending:  # noqa: ARG002  one frame only
+        from busbar_fast.dialects.anthropic import endings  # noqa: PLC0415  its JSON writer is slow to import
+
+        return endings.EventEnding()
 
     def new_id(self) -> bytes:
         """Return an id as the vendor makes them: every character of it equally likely."""

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Dialect, Refusal, UsageTap
+from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, UsageTap
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.wire.heads import Fields
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
+    from busbar_fast.dialects.upstream_errors import UpstreamError
 
 _START: Final = b"/model/"
 # Ways of another vendor to name a pool or a provider, which may be called `model`.
@@ -90,6 +91,11 @@ class _Bedrock(Dialect):
 
         return encode_fault(fault, ask, raw_id)
 
+    def read_error(self, status: int, fields: Fields, body: bytes, epoch_s: float) -> "UpstreamError":
+        from busbar_fast.dialects.bedrock import errors  # noqa: PLC0415  most answers are no errors
+
+        return errors.read_error(status, fields, body, epoch_s)
+
     def encode_models(self, names: list[str], created_s: int) -> bytes:  # noqa: ARG002  not told in this dialect
         """Return the list."""
         from busbar_fast.dialects.bedrock.models import encode_models  # noqa: PLC0415  the encoder costs 13 ms
@@ -107,6 +113,11 @@ class _Bedrock(Dialect):
         from busbar_fast.dialects.bedrock.usage import new_tap  # noqa: PLC0415  nothing to count before an answer
 
         return new_tap(content_type)
+
+    def new_ending(self, ask: Ask) -> Ending:  # noqa: ARG002  one frame only
+        from busbar_fast.dialects.bedrock import endings  # noqa: PLC0415  its JSON writer is slow to import
+
+        return endings.FrameEnding()
 
     def new_id(self) -> bytes:
         """Return a random UUID, version 4."""

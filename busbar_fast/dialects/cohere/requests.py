@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.cohere.usage import new_tap
-from busbar_fast.dialects.dialect import Dialect, Refusal, UsageTap
+from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, UsageTap
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.wire.heads import Fields, select_fields
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
+    from busbar_fast.dialects.upstream_errors import UpstreamError
 
 _CHAT: Final = b"/v2/chat"
 _FAMILY: Final = b"/v2/"
@@ -108,6 +109,11 @@ class Cohere(Dialect):
 
         return faults.encode_fault(fault)
 
+    def read_error(self, status: int, fields: Fields, body: bytes, epoch_s: float) -> "UpstreamError":
+        from busbar_fast.dialects.cohere import errors  # noqa: PLC0415  most answers are no errors
+
+        return errors.read_error(status, fields, body, epoch_s)
+
     def encode_models(self, names: list[str], created_s: int) -> bytes:  # noqa: ARG002  the vendor shows no time
         from busbar_fast.dialects.cohere import models  # noqa: PLC0415  its JSON writer is slow to import
 
@@ -120,6 +126,11 @@ class Cohere(Dialect):
 
     def new_tap(self, content_type: bytes) -> UsageTap:
         return new_tap(content_type)
+
+    def new_ending(self, ask: Ask) -> Ending:  # noqa: ARG002  one frame only
+        from busbar_fast.dialects.cohere import endings  # noqa: PLC0415  its JSON writer is slow to import
+
+        return endings.EventEnding()
 
 
 def _is_from_sdk(fields: Fields) -> bool:

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Dialect, Refusal, UsageTap
+from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, UsageTap
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.wire.heads import Fields
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
     from busbar_fast.dialects.gemini.stream import ArrayReframer
+    from busbar_fast.dialects.upstream_errors import UpstreamError
 
 # What follows the last colon: what is done, and whether the answer is a stream. The other methods of the vendor are
 # known by name, because a colon alone does not make a path on shared ground ours: names of other vendors hold some.
@@ -110,6 +111,12 @@ class _Gemini(Dialect):
 
         return encode_fault(fault, ask)
 
+    def read_error(self, status: int, fields: Fields, body: bytes, epoch_s: float) -> "UpstreamError":
+        """Return what an answer says that is no success."""
+        from busbar_fast.dialects.gemini import errors  # noqa: PLC0415  most answers are no errors
+
+        return errors.read_error(status, fields, body, epoch_s)
+
     def encode_models(self, names: list[str], created_s: int) -> bytes:  # noqa: ARG002  not told in this dialect
         """Return the list."""
         from busbar_fast.dialects.gemini.models import encode_models  # noqa: PLC0415  the encoder costs 13 ms
@@ -127,6 +134,12 @@ class _Gemini(Dialect):
         from busbar_fast.dialects.gemini.usage import new_tap  # noqa: PLC0415  nothing to count before an answer
 
         return new_tap(content_type)
+
+    def new_ending(self, ask: Ask) -> Ending:
+        """Return what ends a stream."""
+        from busbar_fast.dialects.gemini import endings  # noqa: PLC0415  its JSON writer is slow to import
+
+        return endings.ArrayEnding() if ask.in_array else endings.EventEnding()
 
     def new_reframer(self, ask: Ask) -> "ArrayReframer | None":
         """Return what turns the events of a stream into the array this client wants; None if it wants events."""

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Refusal, UsageTap
+from busbar_fast.dialects.dialect import Ending, Refusal, UsageTap
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.openai_chat.faults import refuse
 from busbar_fast.dialects.openai_chat.usage import new_tap
@@ -17,6 +17,7 @@ from busbar_fast.wire.heads import Fields
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
+    from busbar_fast.dialects.upstream_errors import UpstreamError
 
 _BELOW_MODELS = (b"/v1/models/", b"/models/")
 
@@ -61,8 +62,18 @@ class OpenAIChat(OpenAIDialect):
     def encode_fault(self, fault: Fault, ask: Ask | None, raw_id: bytes) -> Refusal:
         return refuse(fault, ask, raw_id)
 
+    def read_error(self, status: int, fields: Fields, body: bytes, epoch_s: float) -> "UpstreamError":
+        from busbar_fast.dialects.openai_chat import errors  # noqa: PLC0415  most answers are no errors
+
+        return errors.read_error(status, fields, body, epoch_s)
+
     def new_tap(self, content_type: bytes) -> UsageTap:
         return new_tap(content_type)
+
+    def new_ending(self, ask: Ask) -> Ending:  # noqa: ARG002  one frame only
+        from busbar_fast.dialects.openai_chat import endings  # noqa: PLC0415  its JSON writer is slow to import
+
+        return endings.EventEnding()
 
 
 DIALECT = OpenAIChat()

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Refusal, UsageTap
+from busbar_fast.dialects.dialect import Ending, Refusal, UsageTap
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.openai_responses.faults import refuse
 from busbar_fast.dialects.openai_responses.usage import new_tap
@@ -12,6 +12,7 @@ from busbar_fast.wire.heads import Fields
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
+    from busbar_fast.dialects.upstream_errors import UpstreamError
 
 _KEPT = (b"/v1/responses/", b"/responses/")
 
@@ -38,8 +39,18 @@ class OpenAIResponses(OpenAIDialect):
     def encode_fault(self, fault: Fault, ask: Ask | None, raw_id: bytes) -> Refusal:
         return refuse(fault, ask, raw_id)
 
+    def read_error(self, status: int, fields: Fields, body: bytes, epoch_s: float) -> "UpstreamError":
+        from busbar_fast.dialects.openai_responses import errors  # noqa: PLC0415  most answers are no errors
+
+        return errors.read_error(status, fields, body, epoch_s)
+
     def new_tap(self, content_type: bytes) -> UsageTap:
         return new_tap(content_type)
+
+    def new_ending(self, ask: Ask) -> Ending:  # noqa: ARG002  one frame only
+        from busbar_fast.dialects.openai_responses import endings  # noqa: PLC0415  its JSON writer is slow to import
+
+        return endings.EventEnding()
 
 
 DIALECT = OpenAIResponses()

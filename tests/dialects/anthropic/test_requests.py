@@ -325,3 +325,12 @@ def test_a_policy_is_told_numbers() -> None:
         2,
         9,
     )
+
+
+def test_failures_are_read_and_told_in_this_dialect() -> None:
+    """Reliability §4 and §9: an upstream's refusal becomes a record, and a stream that broke off has an end."""
+    error = DIALECT.read_error(429, {b"retry-after": b"3"}, b"", 0.0)
+    assert (error.status, error.retry_after_s) == (429, 3)
+    ask = DIALECT.claim(b"/v1/messages", b"", {})
+    assert ask is not None
+    assert DIALECT.new_ending(ask).encode_break()

@@ -263,3 +263,12 @@ def test_the_official_clients_requests_are_claimed(model: str) -> None:
 def test_a_policy_is_told_numbers() -> None:
     """Reliability §11: what a request holds is counted for whoever routes by it."""
     assert DIALECT.request_facts(b'{"messages":[{"role":"user","content":[{"text":"abcd"}]}]}') == (1, 0, 4, 0, None)
+
+
+def test_failures_are_read_and_told_in_this_dialect() -> None:
+    """Reliability §4 and §9: an upstream's refusal becomes a record, and a stream that broke off has an end."""
+    error = DIALECT.read_error(429, {b"retry-after": b"3"}, b"", 0.0)
+    assert (error.status, error.retry_after_s) == (429, 3)
+    ask = DIALECT.claim(b"/model/m/converse-stream", b"", {})
+    assert ask is not None
+    assert DIALECT.new_ending(ask).encode_break()

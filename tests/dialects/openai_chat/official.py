@@ -33,6 +33,10 @@ class Wire:
         http = httpx2.Client(transport=httpx2.MockTransport(self._answer))
         self.client = OpenAI(api_key="test-key", base_url=base_url, http_client=http, max_retries=retries)
 
+    def answer_with(self, body: bytes) -> None:
+        """Answer the next requests with another body; a client takes long to be made."""
+        self._refusal = self._refusal._replace(body=body)
+
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
         self.paths.append(request.url.raw_path)
         headers = header_pairs(self._refusal.fields)

@@ -149,3 +149,12 @@ def test_loading_the_dialect_loads_no_encoder() -> None:
 def test_a_policy_is_told_numbers() -> None:
     """Reliability §11: what a request holds is counted for whoever routes by it."""
     assert DIALECT.request_facts(b'{"messages":[{"role":"system","content":"ab"}],"max_tokens":9}') == (1, 0, 2, 2, 9)
+
+
+def test_failures_are_read_and_told_in_this_dialect() -> None:
+    """Reliability §4 and §9: an upstream's refusal becomes a record, and a stream that broke off has an end."""
+    error = DIALECT.read_error(429, {b"retry-after": b"3"}, b"", 0.0)
+    assert (error.status, error.retry_after_s) == (429, 3)
+    ask = DIALECT.claim(b"/v1/chat/completions", b"", {})
+    assert ask is not None
+    assert DIALECT.new_ending(ask).encode_break()
