@@ -18,7 +18,7 @@ VALUES = st.recursive(
     max_leaves=5,
 )
 DOCUMENT = (
-    b'{"a":"h\\u00e9\\n\\\\ \\"\\ud83d\\ude00 caf\xc3\xa9 \xf0\x9f\x99\x82","b" : [1,-2.5e+3,true,'
+    b'{"a":"h\\u00e9\\n\\\\ \\"\\ud83d\\ude00 tap\xc3\xa9 \xf0\x9f\x99\x82","b" : [1,-2.5e+3,true,'
     b'{"c":null,"d":{}},[],""],\r\n"e":{"f":[{"g":false}, 0]},"z":0.5}'
 )
 

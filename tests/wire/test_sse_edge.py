@@ -78,7 +78,7 @@ def test_a_stream_cut_anywhere_is_made_of_whole_events(places: list[int], end: i
         (b'data: {"a":\nid: 7', b'\ndata: null,"last":1}\n\n'),
         (b": ping", b'\ndata: {"last":1}\n\n'),
         (b": ping\n", b'data: {"last":1}\n\n'),
-        (b": caf\xc3", b'\x80\ndata: {"last":1}\n\n'),
+        (b": tap\xc3", b'\x80\ndata: {"last":1}\n\n'),
         (b"event: x", b'\ndata: {"last":1}\n\n'),
     ],
 )
