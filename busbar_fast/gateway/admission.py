@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
-from busbar_fast.wire.heads import Fields
+from busbar_fast.wire.heads import Fields, sole_value
 
 _PRINTABLE = re.compile(rb"[\x20-\x7e]+")
 _CARRIERS = (b"x-api-key", b"x-goog-api-key")
@@ -45,19 +45,22 @@ class Admission:
 def caller_token(fields: Fields, query: bytes = b"") -> bytes:
     """Return the token a caller sent, empty if there is none: the first usable carrier counts, right or wrong.
 
+    A carrier that says two different things says nothing: no guess, and no other reading of whoever stands before us.
     `query` is given only where the vendor lets a key stand in the query.
     """
-    scheme, _, token = fields.get(b"authorization", b"").partition(b" ")
+    scheme, _, token = sole_value(fields, b"authorization").partition(b" ")
     if scheme.lower() == _BEARER and _PRINTABLE.fullmatch(token):
         return token
     for carrier in _CARRIERS:
-        token = fields.get(carrier, b"")
+        token = sole_value(fields, carrier)
         if _PRINTABLE.fullmatch(token):
             return token
-    for pair in query.split(b"&"):
-        name, _, value = pair.partition(b"=")
-        if name == b"key":
-            token = unquote_to_bytes(value)
-            if _PRINTABLE.fullmatch(token):
-                return token
-    return b""
+    return _token_in(query) if query else b""
+
+
+def _token_in(query: bytes) -> bytes:
+    """Return the token of a query, empty if there is none or there are several."""
+    pairs = [pair.partition(b"=") for pair in query.split(b"&")]
+    tokens = {unquote_to_bytes(value) for name, _, value in pairs if name == b"key"}
+    token = tokens.pop() if len(tokens) == 1 else b""
+    return token if _PRINTABLE.fullmatch(token) else b""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from busbar_fast.gateway.admission import Admission, caller_token
-from busbar_fast.wire.heads import Fields
+from busbar_fast.wire.heads import Fields, join_values
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,19 @@ from busbar_fast.wire.heads import Fields
         ({b"x-api-key": b"a\x80"}, b"", b""),
         ({b"x_api_key": b"dashes only"}, b"", b""),
         ({}, b"alt=sse&key=a%20b", b"a b"),
-        ({}, b"key=&key=second", b"second"),
+        ({}, b"key=second&x=1&key=second", b"second"),
+        ({}, b"key=a%62&key=%61b", b"ab"),
+        ({}, b"key=second&key=other", b""),
+        ({}, b"key=&key=second", b""),
         ({}, b"monkey=x&key=%00", b""),
         ({b"x-api-key": b"second"}, b"key=fourth", b"second"),
+        ({b"x-api-key": join_values(b"a", b"a")}, b"", b"a"),
+        ({b"x-api-key": join_values(b"a", b"b")}, b"", b""),
+        ({b"x-api-key": b"a, b"}, b"", b"a, b"),
+        ({b"x-api-key": join_values(b"a", b"b"), b"x-goog-api-key": b"third"}, b"", b"third"),
+        ({b"authorization": join_values(b"Bearer a", b"Bearer a")}, b"", b"a"),
+        ({b"authorization": join_values(b"Bearer a", b"bearer a"), b"x-api-key": b"second"}, b"", b"second"),
+        ({b"authorization": join_values(b"Basic x", b"Bearer a")}, b"key=fourth", b"fourth"),
     ],
 )
 def test_first_usable_carrier_counts(fields: Fields, query: bytes, token: bytes) -> None:

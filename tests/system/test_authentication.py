@@ -181,6 +181,49 @@ async def test_first_usable_carrier_decides(tmp_path: Path) -> None:
         assert len(house.keeper.heads) == len(right)
 
 
+REPEATED = [
+    ([b"Authorization: Bearer first-token", b"Authorization: Bearer first-token"], True),
+    ([b"Authorization: Bearer first-token", b"authorization:  Bearer first-token "], True),
+    ([b"Authorization: Bearer first-token", b"Authorization: Bearer third-token"], False),
+    ([b"Authorization: Bearer first-token", b"Authorization: bearer first-token"], False),
+    ([b"Authorization: Basic eA==", b"Authorization: Bearer first-token"], False),
+    ([b"Authorization: Bearer first-token", b"Authorization:"], False),
+    ([b"Authorization: Bearer wrong", b"Authorization: Bearer other", b"x-api-key: first-token"], True),
+    ([b"x-api-key: first-token", b"X-API-KEY: first-token"], True),
+    ([b"x-api-key: first-token"] * 3, True),
+    ([b"x-api-key: first-token", b"x-api-key: third-token"], False),
+    ([b"x-api-key:", b"x-api-key: first-token"], False),
+    ([b"x-api-key: wrong", b"x-api-key: other", b"x-goog-api-key: first-token"], True),
+    ([b"x-goog-api-key: first-token", b"x-goog-api-key: first-token"], True),
+    ([b"x-goog-api-key: first-token", b"x-goog-api-key: wrong"], False),
+    ([b"x-api-key: first-token, first-token"], False),
+    ([b"x-api-key: second, second"], True),
+]
+
+
+@EVERY_DOOR
+async def test_two_values_of_one_carrier_are_none(tmp_path: Path, door: Door) -> None:
+    """Governance §1.2: a credential that is repeated counts once, one that contradicts itself is none at all."""
+    async with six_doors(tmp_path, TOKEN_MODE, SECOND="second, second") as house:
+        for lines, is_right in REPEATED:
+            raw = await ask(house, door.target, *lines, body=door.minimal)
+            if is_right:
+                assert read(raw).status == 200, lines
+            else:
+                check_turned_away(raw, door.name)
+
+
+@EVERY_DOOR
+async def test_two_values_of_one_carrier_go_nowhere(tmp_path: Path, door: Door) -> None:
+    """Governance §1: mode passthrough sends a repeated key once, and of two different ones neither."""
+    own = b"Authorization: Bearer " if door.name == "anthropic" else door.key
+    async with six_doors(tmp_path, "{mode: passthrough}") as house:
+        for carrier in (b"Authorization: Bearer ", b"x-api-key: ", b"x-goog-api-key: "):
+            assert (await house.ask(door, carrier + b"mine", carrier + b"mine")).status == 200
+            assert (await house.ask(door, carrier + b"mine", carrier + b"other")).status == 200
+        assert [key_lines(head) for head in house.keeper.heads] == [[own + b"mine"], []] * 3
+
+
 async def test_key_in_a_query_is_for_gemini_alone(tmp_path: Path) -> None:
     """Governance case 8: `?key=` opens Gemini's paths and no others, below any header, and never goes upstream."""
     async with six_doors(tmp_path, TOKEN_MODE, SECOND="second &+%") as house:
@@ -190,7 +233,9 @@ async def test_key_in_a_query_is_for_gemini_alone(tmp_path: Path) -> None:
             assert read(await ask(house, gemini.stream + b"&" + query)).status == 200
         for line in (b"x-goog-api-key: wrong", b"Authorization: Bearer wrong"):
             check_turned_away(await ask(house, gemini.target + b"?key=first-token", line), "gemini")
-        check_turned_away(await ask(house, gemini.target + b"?key=wrong&key=first-token"), "gemini")
+        assert read(await ask(house, gemini.target + b"?key=first-token&key=first%2Dtoken")).status == 200
+        for query in (b"key=wrong&key=first-token", b"key=first-token&key=wrong", b"key=first-token&key="):
+            check_turned_away(await ask(house, gemini.target + b"?" + query), "gemini")
         check_turned_away(await ask(house, gemini.target + b"?Key=first-token"), "gemini")
         for door in DOORS:
             if door is not gemini:

@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from busbar_fast.errors import Refused, UpstreamGarbled
-from busbar_fast.wire.heads import Fields
+from busbar_fast.wire.heads import Fields, sole_value
 from busbar_fast.wire.parsers import HeadParser, choose_parser
 from busbar_fast.wire.parsers.h11_heads import PARSER as H11
 from busbar_fast.wire.parsers.httptools_heads import PARSER as HTTPTOOLS
@@ -48,6 +48,18 @@ BAD_FIELDS = [
 def test_fields_of_a_request(parser: HeadParser, lines: bytes, fields: Fields, line: bytes) -> None:
     """Names in lower case, values without the blanks around them, repeated fields joined."""
     assert parser.request_fields(line + b"\r\nHost: h\r\n" + lines + b"\r\n") == {b"host": b"h"} | fields
+
+
+@both
+def test_lines_of_one_field_can_be_told_apart(parser: HeadParser) -> None:
+    """A list on one line and a field on two read the same and are not the same."""
+    lines = b"A: x\r\na:\t x \r\nB: x, x\r\n"
+    for fields in (
+        parser.request_fields(b"GET / HTTP/1.1\r\nHost: h\r\n" + lines + b"\r\n"),
+        parser.response_fields(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n")[2],
+    ):
+        assert fields[b"a"] == fields[b"b"] == b"x, x"
+        assert (sole_value(fields, b"a"), sole_value(fields, b"b")) == (b"x", b"x, x")
 
 
 @both

@@ -12,7 +12,7 @@ import h11
 
 from busbar_fast.errors import Refused, UpstreamGarbled
 from busbar_fast.wire.framing import request_length
-from busbar_fast.wire.heads import Fields
+from busbar_fast.wire.heads import Fields, join_values
 from busbar_fast.wire.parsers.status import read_status_line
 
 _FIELD_LINES = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
@@ -37,7 +37,7 @@ def _check_field_lines(raw: bytes, line_end: int, minor: int) -> Fields:
 def _joined(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
     fields: Fields = {}
     for name, value in headers:
-        fields[name] = fields[name] + b", " + value if name in fields else value
+        fields[name] = join_values(fields[name], value) if name in fields else value
     return fields
 
 

@@ -7,7 +7,7 @@ that no state survives a message.
 import httptools
 
 from busbar_fast.errors import Refused, UpstreamGarbled
-from busbar_fast.wire.heads import Fields
+from busbar_fast.wire.heads import Fields, join_values
 from busbar_fast.wire.parsers.status import read_status_line
 
 
@@ -25,7 +25,7 @@ class _Collector:
         value = value.rstrip(b" \t")  # llhttp trims blanks before a value only
         fields = self.fields
         if name in fields:
-            fields[name] += b", " + value
+            fields[name] = join_values(fields[name], value)
         else:
             fields[name] = value
 
