@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.faults import Fault
-from busbar_fast.wire.heads import Fields
+from busbar_fast.wire.heads import Fields, select_fields
+from busbar_fast.wire.json_scan import Span
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
@@ -83,8 +84,12 @@ class Dialect(ABC):
     id_field = b""
     # What else of an upstream's head may reach a client of the same dialect.
     relayed: tuple[bytes, ...] = (b"content-type", b"retry-after")
+    # What of a client's head reaches a lane: mostly nothing, for who asks and with what is no business of the upstream.
+    forwarded: tuple[bytes, ...] = ()
     # Whether a client may put its key into the query.
     has_key_in_query = False
+    # Lower-case name of the header in which a client says how many seconds its request may take; empty: it cannot.
+    time_limit_field = b""
     # Whether the model stands in the body: it is replaced there, and added where the vendor could not do without.
     has_model_in_body = True
     needs_model_in_body = True
@@ -120,9 +125,9 @@ class Dialect(ABC):
     def upstream_fields(self, options: Mapping[str, str | bool], *, in_stream: bool) -> bytes:
         """Return header lines that every request to a lane carries: what is accepted, a version of the API."""
 
-    @abstractmethod
-    def forwarded_fields(self, fields: Fields, options: Mapping[str, str | bool]) -> bytes:
+    def forwarded_fields(self, fields: Fields, options: Mapping[str, str | bool]) -> bytes:  # noqa: ARG002  few need them
         """Return the header lines of a client that travel on, in place of the like-named ones above."""
+        return select_fields(fields, self.forwarded) if self.forwarded else b""
 
     @abstractmethod
     def request_facts(self, body: bytes) -> "BodyFacts":
@@ -155,6 +160,10 @@ class Dialect(ABC):
     @abstractmethod
     def new_ending(self, ask: Ask) -> Ending:
         """Return what ends a stream natively that breaks off; it is fed all that the client is sent."""
+
+    def find_inner_models(self, body: bytes, ask: Ask) -> list[Span]:  # noqa: ARG002  most bodies have one place for it
+        """Return where a body names its model besides its top level. Raise NotJson if it cannot be read there."""
+        return []
 
     def new_reframer(self, ask: Ask) -> Reframer | None:  # noqa: ARG002  most dialects have one frame only
         """Return what turns an upstream's stream into the frame that was asked for; None if it is that already."""

@@ -17,7 +17,6 @@ from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.dialect import JSON, Dialect, Refusal, Usage, UsageTap
 from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.errors import NotJson, TooDeep
-from busbar_fast.wire.heads import Fields
 from busbar_fast.wire.json_scan import MemberScanner, Span, find_members, is_object
 
 USAGE_CAP_BYTES: Final = 64 * 1024
@@ -102,9 +101,6 @@ class OpenAIDialect(Dialect):
 
     def upstream_fields(self, options: Mapping[str, str | bool], *, in_stream: bool) -> bytes:  # noqa: ARG002  none
         return _ACCEPT_STREAM if in_stream else _ACCEPT_JSON
-
-    def forwarded_fields(self, fields: Fields, options: Mapping[str, str | bool]) -> bytes:  # noqa: ARG002  see above
-        return b""
 
     def encode_models(self, names: list[str], created_s: int) -> bytes:
         return encode_models(names, created_s)

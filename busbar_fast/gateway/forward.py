@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from busbar_fast.dialects.asks import Ask
+from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.errors import BodyTooLarge, BusbarError, NotJson, Side, TooDeep, UpstreamGarbled
@@ -58,8 +58,10 @@ class Request:
         """Take the body; return the name that is asked for, None if the body should say it and does not."""
         self.body = body
         found = find_members(body, _MEMBERS)
-        self.spans = found.get(b"model", [])
         ask = self.ask
+        self.spans = found.get(b"model", [])
+        if ask.operation is not Operation.CONVERSE:
+            self.spans = [*ask.dialect.find_inner_models(body, ask), *self.spans]
         streams = found.get(b"stream")
         self.in_stream = is_true(body, streams[-1]) if ask.in_stream is None and streams else bool(ask.in_stream)
         return read_model(body, self.spans) if ask.name is None else ask.name

@@ -26,6 +26,17 @@ def test_what_most_dialects_need_is_the_default() -> None:
     assert (plain.has_key_in_query, plain.aws_service, plain.id_field) == (False, b"", b"")
     assert plain.needed_betas("key") == b""
     assert plain.new_reframer(cast("Ask", None)) is None
+    assert plain.find_inner_models(b'{"x":{"model":"m"}}', cast("Ask", None)) == []
+    assert plain.time_limit_field == b""
+
+
+def test_what_travels_on_is_listed() -> None:
+    """Reliability §8: of a client's head nothing goes upstream but what a dialect lists."""
+    plain = bare(Dialect)
+    fields = {b"x-a": b"1", b"cookie": b"c", b"x-b": b"2"}
+    assert plain.forwarded_fields(fields, {}) == b""
+    plain.forwarded = (b"x-b", b"x-c")
+    assert plain.forwarded_fields(fields, {}) == b"x-b: 2\r\n"
 
 
 def test_ids_differ() -> None:

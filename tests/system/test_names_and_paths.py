@@ -174,6 +174,46 @@ async def test_name_in_a_path_is_decoded_once(tmp_path: Path, segment: bytes, st
         assert targets == (wanted if status == 200 else [])
 
 
+COUNTED = [
+    (b'{"contents":[]}', b'{"contents":[]}'),
+    (b'{"model":"models/gemini-m"}', b'{"model":"models/vendor-m"}'),
+    (
+        b'{ "generateContentRequest" : {"model":"models/gemini-m","contents":[{"model":"gemini-m"}] } ,"x":1e400}',
+        b'{ "generateContentRequest" : {"model":"models/vendor-m","contents":[{"model":"gemini-m"}] } ,"x":1e400}',
+    ),
+    (
+        b'{"model":"a","generate_content_request":{"\\u006dodel":"b", "model" : "c"},"model":"d"}',
+        b'{"model":"models/vendor-m","generate_content_request":{"\\u006dodel":"models/vendor-m", '
+        b'"model" : "models/vendor-m"},"model":"models/vendor-m"}',
+    ),
+    (b'{"generateContentRequest":{"contents":[]}}', b'{"generateContentRequest":{"contents":[]}}'),
+    (b'{"generateContentRequest":[1]}', b'{"generateContentRequest":[1]}'),
+]
+
+
+@pytest.mark.parametrize(("body", "sent"), COUNTED)
+async def test_request_that_is_counted_is_for_the_lanes_model(tmp_path: Path, body: bytes, sent: bytes) -> None:
+    """Gemini §4: wherever a body for `countTokens` names the model, it names the lane's, and no other byte changes."""
+    async with six_doors(tmp_path) as house:
+        gemini = BY_NAME["gemini"]
+        target = gemini.target.replace(b":generateContent", b":countTokens")
+        assert (await house.ask(gemini, body=body, target=target)).status == 200
+        assert house.keeper.bodies == [sent]
+        assert house.keeper.heads[0].startswith(b"POST /v1beta/models/vendor-m:countTokens HTTP/1.1\r\n")
+        named = b'{"generateContentRequest":{"model":"models/gemini-m"}}'
+        assert (await house.ask(gemini, body=named)).status == 200
+        assert house.keeper.bodies[1] == named
+
+
+@pytest.mark.parametrize("body", [b'{"generateContentRequest":{1}}', b'{"generateContentRequest":{"model":"a" "b"}}'])
+async def test_request_that_is_counted_may_be_broken(tmp_path: Path, body: bytes) -> None:
+    """Reliability case 5: what is no JSON inside is refused as such where we have to look."""
+    async with six_doors(tmp_path) as house:
+        target = b"/v1beta/models/gemini-m:countTokens"
+        assert (await house.ask(BY_NAME["gemini"], body=body, target=target)).status == 400
+        assert house.keeper.heads == []
+
+
 # Bodies that are too large, or none
 
 LARGE = {

@@ -272,6 +272,19 @@ async def test_tokens_are_counted_by_the_backend(serve: Serve, parser_kind: str,
         check_received(made, COUNT)
 
 
+async def test_request_that_is_counted_as_a_whole(serve: Serve, parser_kind: str, kind: str) -> None:
+    """Gemini §4: a count of a whole request asks the lane for its own model, inside as outside."""
+    whole = {"generateContentRequest": {"model": f"models/{POOL}", "contents": [{"parts": [{"text": "hi"}]}]}}
+    async with stand(serve, parser_kind, Script(usage_in=41)) as made, contents_caller(made, kind) as caller:
+        ask = ASK | {"config": types.CountTokensConfig(http_options=types.HttpOptions(extra_body=whole))}
+        count = await caller.ask(lambda client: client.models.count_tokens(**ask))
+        assert count.total_tokens == 41
+        sent, got = made.sent[-1], made.last
+        assert got.target == COUNT
+        assert got.body == sent.body.replace(f'"models/{POOL}"'.encode(), f'"models/{MODEL}"'.encode())
+        assert got.body != sent.body
+
+
 async def test_chat_remembers_its_turns(serve: Serve, parser_kind: str, kind: str) -> None:
     """Gemini §15: the client's chat helper carries its history through both lanes, whole and streamed."""
     async with stand(serve, parser_kind) as made, contents_caller(made, kind) as caller:

@@ -5,7 +5,6 @@ modules beside this one until it is needed; taps are in `usage`.
 """
 
 import os
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +12,9 @@ from busbar_fast.dialects.anthropic.usage import new_tap
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, UsageTap
 from busbar_fast.dialects.faults import Fault
-from busbar_fast.wire.heads import Fields, select_fields
+from busbar_fast.dialects.paths import claim_models, decode_segment, with_query, without_key
+from busbar_fast.dialects.registry import DIALECTS
+from busbar_fast.wire.heads import Fields
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
@@ -25,7 +26,7 @@ _BELOW: Final = b"/v1/messages/"
 _MODELS: Final = b"/v1/models"
 
 _VERSION: Final = b"anthropic-version"
-_FORWARDED: Final = (b"anthropic-beta", b"anthropic-user-profile-id", b"anthropic-workspace-id")
+_VERSION_OPTION: Final = "anthropic_version"
 
 _LIMITED: Final = ("requests", "tokens", "input-tokens", "output-tokens")
 _RATE_LIMITS: Final = tuple(
@@ -44,13 +45,12 @@ _ID_CHARACTERS: Final = 22
 _LETTERS: Final = (_BASE58 * 5)[:256]
 _UNFAIR: Final = bytes(range(232, 256))
 
-_replace_escapes = re.compile(rb"%([0-9A-Fa-f]{2})").sub
-
 
 class Anthropic(Dialect):
     """Anthropic's Messages API."""
 
     id_field = b"request-id"
+    forwarded = (b"anthropic-beta", b"anthropic-user-profile-id", b"anthropic-workspace-id")
     relayed = (b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry", *_RATE_LIMITS)
 
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:
@@ -59,7 +59,7 @@ class Anthropic(Dialect):
         The list of models stands on a path that several vendors share; who names a version of this API means ours.
         """
         if path == _MESSAGES:
-            return Ask(self, Operation.CONVERSE, query=_kept_query(query))
+            return Ask(self, Operation.CONVERSE, query=without_key(query))
         if path.endswith(_MESSAGES):
             return self._claim_named(path[: -len(_MESSAGES)], Operation.CONVERSE, query)
         if path.endswith(_COUNT_TOKENS):
@@ -67,12 +67,12 @@ class Anthropic(Dialect):
         if _BELOW in path:
             return self._claim_nothing()
         if path.startswith(_MODELS) and _VERSION in fields:
-            return self._claim_models(path[len(_MODELS) :])
+            return claim_models(self, path[len(_MODELS) :])
         return None
 
     def _claim_named(self, front: bytes, operation: Operation, query: bytes) -> Ask:
         """Return what a path asks for that has a name, or a provider and a name, in front of the usual one."""
-        names = [_decode_segment(segment) for segment in front.split(b"/")[1:]]
+        names = [decode_segment(segment) for segment in front.split(b"/")[1:]]
         if len(names) > 2 or not all(names):
             return self._claim_nothing()
         return Ask(
@@ -81,16 +81,8 @@ class Anthropic(Dialect):
             name=names[-1] if names else None,
             provider=names[0] if len(names) == 2 else None,
             in_stream=False if operation is Operation.COUNT_TOKENS else None,
-            query=_kept_query(query),
+            query=without_key(query),
         )
-
-    def _claim_models(self, rest: bytes) -> Ask | None:
-        if not rest:
-            return Ask(self, Operation.LIST_MODELS)
-        if not rest.startswith(b"/"):
-            return None
-        name = None if b"/" in rest[1:] else _decode_segment(rest[1:])
-        return Ask(self, Operation.SHOW_MODEL, name=name) if name else self._claim_nothing()
 
     def _claim_nothing(self) -> Ask:
         return Ask(self, Operation.NOTHING)
@@ -100,11 +92,7 @@ class Anthropic(Dialect):
         front, _, query = path.partition("?")
         if ask.operation is Operation.COUNT_TOKENS:
             front += "/count_tokens"
-        if ask.query:
-            own = {pair.partition("=")[0] for pair in query.split("&")}
-            pairs = [pair for pair in ask.query.decode("ascii").split("&") if pair.partition("=")[0] not in own]
-            query = "&".join([query, *pairs] if query else pairs)
-        return f"{front}?{query}" if query else front
+        return with_query(f"{front}?{query}" if query else front, ask.query)
 
     def credential(self, style: str, key: str, *, is_callers: bool = False) -> bytes:
         """Return the line for a key: in the style asked for, else as the key begins, else as it came here."""
@@ -132,8 +120,11 @@ class Anthropic(Dialect):
 
     def forwarded_fields(self, fields: Fields, options: Mapping[str, str | bool]) -> bytes:
         """Return the version and what else travels on; the provider's version serves a client that names none."""
-        version = fields.get(_VERSION) or str(options["anthropic_version"]).encode()
-        return b"%b: %b\r\n%b" % (_VERSION, version, select_fields(fields, _FORWARDED))
+        version = fields.get(_VERSION)
+        if not version:
+            default = DIALECTS["anthropic"].provider_options[_VERSION_OPTION]
+            version = str(options.get(_VERSION_OPTION, default)).encode()
+        return b"%b: %b\r\n%b" % (_VERSION, version, super().forwarded_fields(fields, options))
 
     def request_facts(self, body: bytes) -> "BodyFacts":
         from busbar_fast.dialects.anthropic.body_facts import request_facts  # noqa: PLC0415  the decoder costs 13 ms
@@ -174,31 +165,6 @@ class Anthropic(Dialect):
         while len(letters) < _ID_CHARACTERS:
             letters += os.urandom(32).translate(_LETTERS, _UNFAIR)
         return b"req_01" + letters[:_ID_CHARACTERS]
-
-
-def _kept_query(query: bytes) -> bytes:
-    """Return the query without what may be a credential of this house: `key`, however it is spelt."""
-    if b"key" not in query and b"%" not in query:
-        return query
-    pairs = query.split(b"&")
-    return b"&".join([pair for pair in pairs if _decode(pair.partition(b"=")[0]) != b"key"])
-
-
-def _decode_segment(segment: bytes) -> str | None:
-    """Return the text of a path segment, None if it is none."""
-    try:
-        return _decode(segment).decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _decode(raw: bytes) -> bytes:
-    """Return the bytes that percent escapes stand for, decoded once."""
-    return _replace_escapes(_unescape, raw) if b"%" in raw else raw
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    return bytes.fromhex(match[1].decode())
 
 
 DIALECT: Final = Anthropic()

@@ -7,13 +7,13 @@ is imported when the first such answer is written. The gateway calls `DIALECT`.
 """
 
 import os
-from binascii import unhexlify
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, UsageTap
 from busbar_fast.dialects.faults import Fault
+from busbar_fast.dialects.paths import decode_segment
 from busbar_fast.wire.heads import Fields
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class _Bedrock(Dialect):
             return None
         raw_name, _, raw_operation = path[len(_START) :].partition(b"/")
         found = _OPERATIONS.get(raw_operation)
-        name = None if found is None else _decode(raw_name)
+        name = None if found is None else decode_segment(raw_name)
         word = raw_operation.decode("latin-1")
         if found is None or not name:
             return Ask(self, Operation.NOTHING, word=word)
@@ -75,10 +75,6 @@ class _Bedrock(Dialect):
     def upstream_fields(self, options: Mapping[str, str | bool], *, in_stream: bool) -> bytes:  # noqa: ARG002  of signing
         """Return what is accepted."""
         return b"Accept: application/vnd.amazon.eventstream\r\n" if in_stream else b"Accept: application/json\r\n"
-
-    def forwarded_fields(self, fields: Fields, options: Mapping[str, str | bool]) -> bytes:  # noqa: ARG002  has none
-        """Forward nothing: a signature covers our own host, and what an SDK counts are its own attempts."""
-        return b""
 
     def request_facts(self, body: bytes) -> "BodyFacts":
         from busbar_fast.dialects.bedrock.body_facts import request_facts  # noqa: PLC0415  the decoder costs 13 ms
@@ -126,15 +122,6 @@ class _Bedrock(Dialect):
         raw[8] = raw[8] & 0x3F | 0x80
         digits = raw.hex()
         return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])).encode()
-
-
-def _decode(raw: bytes) -> str | None:
-    """Return a segment with its escapes resolved, once; None if it is no UTF-8."""
-    first, *others = raw.split(b"%")
-    try:
-        return (first + b"".join([unhexlify(part[:2].ljust(2)) + part[2:] for part in others])).decode()
-    except ValueError:
-        return None
 
 
 DIALECT: Final = _Bedrock()

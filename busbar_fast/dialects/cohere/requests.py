@@ -4,7 +4,6 @@ It must not know where a request goes or what its body says. What costs an impor
 modules beside this one until it is needed; taps are in `usage`.
 """
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,8 @@ from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.cohere.usage import new_tap
 from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, UsageTap
 from busbar_fast.dialects.faults import Fault
-from busbar_fast.wire.heads import Fields, select_fields
+from busbar_fast.dialects.paths import claim_models, with_query, without_key
+from busbar_fast.wire.heads import Fields
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
@@ -42,14 +42,13 @@ _OLD: Final = frozenset(
 
 _PRODUCT: Final = b"cohere"
 _AGENT: Final = b"cohere/"
-_FORWARDED: Final = (b"x-client-name",)
 _STYLES: Final = {"bearer": b"Authorization: Bearer ", "api-key": b"api-key: ", "x-api-key": b"x-api-key: "}
-
-_replace_escapes = re.compile(rb"%([0-9A-Fa-f]{2})").sub
 
 
 class Cohere(Dialect):
-    """Cohere's chat API, version 2."""
+    """Cohere's chat API, version 2. Of what a client says of itself, the name that its user chose travels on."""
+
+    forwarded = (b"x-client-name",)
 
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:
         """Return what is asked for; the rest of the vendor's API is ours too, but offers nothing.
@@ -57,33 +56,19 @@ class Cohere(Dialect):
         The list of models stands on a path that several vendors share; this vendor's SDK is known by its name.
         """
         if path == _CHAT:
-            return Ask(self, Operation.CONVERSE, query=_kept_query(query))
+            return Ask(self, Operation.CONVERSE, query=without_key(query))
         if path.startswith(_FAMILY) or path.endswith(_CHAT) or path in _OLD:
             return self._claim_nothing()
         if path.startswith(_MODELS) and _is_from_sdk(fields):
-            return self._claim_models(path[len(_MODELS) :])
+            return claim_models(self, path[len(_MODELS) :])
         return None
-
-    def _claim_models(self, rest: bytes) -> Ask | None:
-        if not rest:
-            return Ask(self, Operation.LIST_MODELS)
-        if not rest.startswith(b"/"):
-            return None
-        name = None if b"/" in rest[1:] else _decode_segment(rest[1:])
-        return Ask(self, Operation.SHOW_MODEL, name=name) if name else self._claim_nothing()
 
     def _claim_nothing(self) -> Ask:
         return Ask(self, Operation.NOTHING)
 
     def upstream_path(self, path: str, ask: Ask, *, in_stream: bool) -> str:  # noqa: ARG002  the body says it
         """Return the path of a lane, with the query of the client behind the lane's own; the lane's members win."""
-        if not ask.query:
-            return path
-        front, _, query = path.partition("?")
-        own = {pair.partition("=")[0] for pair in query.split("&")}
-        pairs = [pair for pair in ask.query.decode("ascii").split("&") if pair.partition("=")[0] not in own]
-        query = "&".join([query, *pairs] if query else pairs)
-        return f"{front}?{query}"
+        return with_query(path, ask.query)
 
     def credential(self, style: str, key: str, *, is_callers: bool = False) -> bytes:  # noqa: ARG002
         """Return the line for a key, whoever it belongs to; in the style asked for, else as a bearer token."""
@@ -94,10 +79,6 @@ class Cohere(Dialect):
     def upstream_fields(self, options: Mapping[str, str | bool], *, in_stream: bool) -> bytes:  # noqa: ARG002
         """Return what is accepted."""
         return b"Accept: text/event-stream\r\n" if in_stream else b"Accept: application/json\r\n"
-
-    def forwarded_fields(self, fields: Fields, options: Mapping[str, str | bool]) -> bytes:  # noqa: ARG002
-        """Return the name by which a client calls itself."""
-        return select_fields(fields, _FORWARDED)
 
     def request_facts(self, body: bytes) -> "BodyFacts":
         from busbar_fast.dialects.cohere.body_facts import request_facts  # noqa: PLC0415  the decoder costs 13 ms
@@ -138,31 +119,6 @@ def _is_from_sdk(fields: Fields) -> bool:
     if fields.get(b"x-fern-sdk-name", b"").lower() == _PRODUCT:
         return True
     return any(product.startswith(_AGENT) for product in fields.get(b"user-agent", b"").lower().split())
-
-
-def _kept_query(query: bytes) -> bytes:
-    """Return the query without what may be a credential of this house: `key`, however it is spelt."""
-    if b"key" not in query and b"%" not in query:
-        return query
-    pairs = query.split(b"&")
-    return b"&".join([pair for pair in pairs if _decode(pair.partition(b"=")[0]) != b"key"])
-
-
-def _decode_segment(segment: bytes) -> str | None:
-    """Return the text of a path segment, None if it is none."""
-    try:
-        return _decode(segment).decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _decode(raw: bytes) -> bytes:
-    """Return the bytes that percent escapes stand for, decoded once."""
-    return _replace_escapes(_unescape, raw) if b"%" in raw else raw
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    return bytes.fromhex(match[1].decode())
 
 
 DIALECT: Final = Cohere()

@@ -5,14 +5,15 @@ prefix like `models/` and the last colon, the action what follows it. This modul
 needs a JSON encoder is imported when the first such answer is written. The gateway calls `DIALECT`.
 """
 
-from binascii import unhexlify
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, UsageTap
 from busbar_fast.dialects.faults import Fault
+from busbar_fast.dialects.paths import decode_segment
 from busbar_fast.wire.heads import Fields
+from busbar_fast.wire.json_scan import Span, find_members, is_object
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
@@ -41,6 +42,9 @@ _STAYS_HERE: Final = frozenset(("key", "access_token", "oauth_token", "alt", "ca
 _AS_EVENTS: Final = "alt=sse"
 _AS_JSON: Final = b"$alt=json"  # with or without numbers for enums
 
+# What may hold a whole request inside one that counts its tokens.
+_COUNTED_REQUESTS: Final = (b"generateContentRequest", b"generate_content_request")
+
 _WHOLE, _STREAMED, _COUNTED = ":generateContent", ":streamGenerateContent", ":countTokens"
 _STYLES: Final = {"": "x-goog-api-key: ", "bearer": "Authorization: Bearer "}
 
@@ -51,6 +55,7 @@ class _Gemini(Dialect):
     has_key_in_query = True
     needs_model_in_body = False
     before_model = "models/"
+    time_limit_field = b"x-server-timeout"
 
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:
         """Claim what lies below `/v1beta`, known actions on models anywhere, and lists that carry our key."""
@@ -85,6 +90,17 @@ class _Gemini(Dialect):
             pairs.append(ask.query.decode("latin-1"))
         return f"{place}?{'&'.join(pairs)}" if pairs else place
 
+    def find_inner_models(self, body: bytes, ask: Ask) -> list[Span]:
+        """Return where the request stands that is to be counted names its model; either spelling of it is read."""
+        if ask.operation is not Operation.COUNT_TOKENS:
+            return []
+        spans: list[Span] = []
+        for requests in find_members(body, _COUNTED_REQUESTS).values():
+            for span in requests:
+                if is_object(body, span):
+                    spans += find_members(body, (b"model",), *span).get(b"model", [])
+        return spans
+
     def credential(self, style: str, key: str, *, is_callers: bool = False) -> bytes:  # noqa: ARG002  no difference here
         """Return one header line, never two, and never a query."""
         key = key.strip()
@@ -95,10 +111,6 @@ class _Gemini(Dialect):
     def upstream_fields(self, options: Mapping[str, str | bool], *, in_stream: bool) -> bytes:  # noqa: ARG002  has none
         """Return what is accepted."""
         return b"Accept: text/event-stream\r\n" if in_stream else b"Accept: application/json\r\n"
-
-    def forwarded_fields(self, fields: Fields, options: Mapping[str, str | bool]) -> bytes:  # noqa: ARG002  has none
-        """Forward nothing: neither who the client is nor how long it waits is the upstream's business."""
-        return b""
 
     def request_facts(self, body: bytes) -> "BodyFacts":
         from busbar_fast.dialects.gemini.body_facts import request_facts  # noqa: PLC0415  the decoder costs 13 ms
@@ -157,10 +169,10 @@ class _Gemini(Dialect):
         if found is None:
             if not _is_ours(version, query, fields):
                 return None
-            name = _decode(rest)
+            name = decode_segment(rest)
             return Ask(self, Operation.SHOW_MODEL if name else Operation.NOTHING, name=name, word=word)
         operation, in_stream = found
-        name = _decode(raw_name)
+        name = decode_segment(raw_name)
         return Ask(
             self,
             operation if name else Operation.NOTHING,
@@ -187,19 +199,10 @@ def _travelling(query: bytes, *, in_stream: bool) -> bytes:
 
 
 def _is_travelling(pair: bytes, *, in_stream: bool) -> bool:
-    name = _decode(pair.partition(b"=")[0])
+    name = decode_segment(pair.partition(b"=")[0])
     if not name:
         return False
     return name.removeprefix("$") not in _STAYS_HERE or (pair.startswith(_AS_JSON) and not in_stream)
-
-
-def _decode(raw: bytes) -> str | None:
-    """Return a segment with its escapes resolved, once; None if it is no UTF-8."""
-    first, *others = raw.split(b"%")
-    try:
-        return (first + b"".join([unhexlify(part[:2].ljust(2)) + part[2:] for part in others])).decode()
-    except ValueError:
-        return None
 
 
 DIALECT: Final = _Gemini()

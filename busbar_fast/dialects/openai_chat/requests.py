@@ -4,7 +4,6 @@ Has to be asked last: `/v1/models` and what lies below is claimed here without a
 dialects have the first say there. Knows neither bodies nor answers.
 """
 
-import re
 from typing import TYPE_CHECKING
 
 from busbar_fast.dialects.asks import Ask, Operation
@@ -13,6 +12,7 @@ from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.openai_chat.faults import refuse
 from busbar_fast.dialects.openai_chat.usage import new_tap
 from busbar_fast.dialects.openai_shared import OpenAIDialect
+from busbar_fast.dialects.paths import decode_segment
 from busbar_fast.wire.heads import Fields
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from busbar_fast.dialects.upstream_errors import UpstreamError
 
 _BELOW_MODELS = (b"/v1/models/", b"/models/")
-
-_replace_escapes = re.compile(rb"%([0-9A-Fa-f]{2})").sub
 
 
 class OpenAIChat(OpenAIDialect):
@@ -48,11 +46,8 @@ class OpenAIChat(OpenAIDialect):
         """Return what a path asks for that ends in the name of a model."""
         if not segment or b"/" in segment:
             return None
-        try:
-            name = _replace_escapes(lambda match: bytes.fromhex(match[1].decode()), segment).decode()
-        except UnicodeDecodeError:
-            return self._nothing
-        return Ask(self, Operation.SHOW_MODEL, name=name)
+        name = decode_segment(segment)
+        return self._nothing if name is None else Ask(self, Operation.SHOW_MODEL, name=name)
 
     def request_facts(self, body: bytes) -> "BodyFacts":
         from busbar_fast.dialects.openai_chat.body_facts import request_facts  # noqa: PLC0415  the decoder costs 13 ms

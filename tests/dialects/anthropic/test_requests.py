@@ -13,6 +13,7 @@ from busbar_fast.dialects.anthropic import DIALECT
 from busbar_fast.dialects.anthropic.usage import BodyTap, StreamTap
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.faults import Fault, Kind
+from busbar_fast.dialects.registry import DIALECTS
 
 OPTIONS: dict[str, str | bool] = {"anthropic_version": "2023-06-01"}
 
@@ -246,6 +247,13 @@ def test_the_client_keeps_its_version_and_betas(fields: dict[bytes, bytes], line
 def test_version_of_the_provider_can_be_chosen() -> None:
     """Anthropic case 6: without a version of the client's own the configured one is sent."""
     assert DIALECT.forwarded_fields({}, {"anthropic_version": "2026-10-21"}) == b"anthropic-version: 2026-10-21\r\n"
+
+
+@pytest.mark.parametrize("fields", [{}, {b"anthropic-version": b""}])
+def test_a_lane_without_options_has_the_version_of_the_manual(fields: dict[bytes, bytes]) -> None:
+    """Config §14 X8: the default of `anthropic_version` stands in one place, for lanes without a provider as well."""
+    default = DIALECTS["anthropic"].provider_options["anthropic_version"]
+    assert DIALECT.forwarded_fields(fields, {}) == b"anthropic-version: %b\r\n" % str(default).encode()
 
 
 def test_what_of_a_head_is_relayed() -> None:
