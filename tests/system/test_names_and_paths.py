@@ -183,8 +183,10 @@ COUNTED = [
     ),
     (
         b'{"model":"a","generate_content_request":{"\\u006dodel":"b", "model" : "c"},"model":"d"}',
-        b'{"model":"models/vendor-m","generate_content_request":{"\\u006dodel":"models/vendor-m", '
-        b'"model" : "models/vendor-m"},"model":"models/vendor-m"}',
+        (
+            b'{"model":"models/vendor-m","generate_content_request":{"\\u006dodel":"models/vendor-m", '
+            b'"model" : "models/vendor-m"},"model":"models/vendor-m"}'
+        ),
     ),
     (b'{"generateContentRequest":{"contents":[]}}', b'{"generateContentRequest":{"contents":[]}}'),
     (b'{"generateContentRequest":[1]}', b'{"generateContentRequest":[1]}'),
