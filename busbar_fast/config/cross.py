@@ -269,8 +269,10 @@ def _check_access(draft: Draft) -> None:
         )
     if is_governed and auth.mode == "passthrough":
         draft.error(("auth", "mode"), "`passthrough` cannot be used with `governance.enabled`", auth.mode)
-    _check_tokens(draft)
-    reveal_needed(draft, ("observability", "metrics_token"), draft.observability.metrics_token)
+    clients = _check_tokens(draft)
+    path = ("observability", "metrics_token")
+    if _reveal_token(draft, path, draft.observability.metrics_token) in clients:
+        draft.warn("W2", path, "a client token as well, so that client reads the metrics")
     if is_governed:
         if auth.client_tokens or auth.mode == "none":
             draft.warn(
@@ -290,20 +292,26 @@ def _check_access(draft: Draft) -> None:
         _warn_of_unused_keys(draft)
 
 
-def _check_tokens(draft: Draft) -> None:
+def _check_tokens(draft: Draft) -> set[str]:
+    """Return the tokens of clients, having complained of what is wrong with them."""
     seen: set[str] = set()
     for number, secret in enumerate(draft.auth.client_tokens):
         path = ("auth", "client_tokens", number)
-        token = reveal_needed(draft, path, secret)
-        if not token:
-            continue
-        if secret.kind != "text":
-            reason = complaint_of_token(token)
-            if reason:
-                draft.error(path, reason)
+        token = _reveal_token(draft, path, secret)
         if token in seen:
             draft.warn("W2", path, "the same token is listed twice")
-        seen.add(token)
+        if token:
+            seen.add(token)
+    return seen
+
+
+def _reveal_token(draft: Draft, path: Path, secret: Secret) -> str:
+    """Return a token that clients are to send; one from elsewhere is judged here, one in the file has been already."""
+    token = reveal_needed(draft, path, secret)
+    reason = complaint_of_token(token) if token and secret.kind != "text" else ""
+    if reason:
+        draft.error(path, reason)
+    return token
 
 
 def reveal_needed(draft: Draft, path: Path, secret: Secret) -> str:

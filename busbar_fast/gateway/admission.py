@@ -20,11 +20,12 @@ _BEARER = b"bearer"
 class Admission:
     """The rule of one configuration."""
 
-    __slots__ = ("_digests", "mode")
+    __slots__ = ("_digests", "_metrics_digest", "mode")
 
-    def __init__(self, mode: str, tokens: Iterable[str] = ()) -> None:
+    def __init__(self, mode: str, tokens: Iterable[str] = (), metrics_token: str = "") -> None:
         self.mode = mode
-        self._digests = [hashlib.sha256(token.encode()).digest() for token in tokens if token]
+        self._digests = [_digest(token) for token in tokens if token]
+        self._metrics_digest = _digest(metrics_token) if metrics_token else b""
 
     @property
     def passes_on(self) -> bool:
@@ -40,6 +41,19 @@ class Admission:
         for known in self._digests:
             is_known |= hmac.compare_digest(digest, known)
         return is_known and bool(token)
+
+    def admits_scraper(self, token: bytes) -> bool:
+        """Say whether a caller with this token may read the metrics, which show what every client does.
+
+        Where they have a token of their own, it is the only one, whatever the mode.
+        """
+        if not self._metrics_digest:
+            return self.admits(token)
+        return hmac.compare_digest(hashlib.sha256(token).digest(), self._metrics_digest)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def caller_token(fields: Fields, query: bytes = b"") -> bytes:

@@ -137,7 +137,8 @@ class Engine:
 
 def _admission(config: Config, inputs: Inputs) -> Admission:
     """Return who may call. Raise NoSecret."""
-    return Admission(config.auth.mode, [reveal(secret, inputs) for secret in config.auth.client_tokens])
+    tokens = [reveal(secret, inputs) for secret in config.auth.client_tokens]
+    return Admission(config.auth.mode, tokens, reveal(config.observability.metrics_token, inputs))
 
 
 def limits_of(config: Config) -> Limits:
@@ -167,7 +168,9 @@ def upstream_limits_of(config: Config) -> UpstreamLimits:
     """Return what an upstream is allowed."""
     limits = config.limits
     return UpstreamLimits(
-        idle_timeout_s=limits.pool_idle_timeout_secs, max_idle_per_origin=limits.pool_max_idle_per_host
+        idle_timeout_s=limits.pool_idle_timeout_secs,
+        max_idle_per_origin=limits.pool_max_idle_per_host,
+        max_error_body_bytes=limits.upstream_error_body_max_bytes,
     )
 
 

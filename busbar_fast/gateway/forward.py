@@ -16,10 +16,12 @@ from busbar_fast.gateway.replies import JSON, id_line, refuse
 from busbar_fast.gateway.status import Status
 from busbar_fast.gateway.visits import Visit
 from busbar_fast.reliability.selection import pick
+from busbar_fast.wire.coding import coding_of
+from busbar_fast.wire.decoded import Decoded
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.heads import ResponseHead, end_to_end, select_fields
 from busbar_fast.wire.json_scan import Span, decode_string, find_members, is_true
-from busbar_fast.wire.relay import relay
+from busbar_fast.wire.relay import relay, relay_parts
 from busbar_fast.wire.states import AnswerPhase
 from busbar_fast.wire.upstream import Upstream
 
@@ -34,7 +36,10 @@ _SHOWN_CHARACTERS = 200  # of a name that a client chose
 _OK = 200
 _TIMED_OUT = 504
 _EVENT_STREAM = b"text/event-stream"
-_PLAIN = b"identity"  # the only content coding that lanes are asked for
+_NOT_OK = 300  # a fault or a redirect, of which no more is read than the limits say
+# When it makes sense to say when to come back, and the header fields that say so.
+_PASSING = frozenset((429, 503, 529))
+_WHEN_AGAIN = frozenset((b"retry-after", b"retry-after-ms"))
 _MOST_BYTES = 32 * 1024 * 1024  # of a document that is put into another frame
 
 
@@ -171,13 +176,16 @@ async def attempt(request: Request, lane: Lane, *, is_last: bool) -> str:
                     request.refuse(Kind.UNAUTHENTICATED)
                     return ""
             fields = relayed_fields(answer, visit.dialect)
-            whole = None if request.in_stream else upstream.maybe_whole()
-            if whole is None:
-                await pass_on(upstream, request, fields)
+            source = decoded(upstream, request)
+            if answer.status >= _NOT_OK:
+                fault, _ = await source.read_body(lane.origin.limits.max_error_body_bytes)
+                exchange.reply(answer.status, fields, fault)
+            elif (whole := None if request.in_stream else source.maybe_whole()) is None:
+                await pass_on(source, request, answer, fields)
             else:
                 exchange.reply(answer.status, fields, whole)
     except BusbarError as error:
-        if error.side is Side.OURS:
+        if error.side is not Side.UPSTREAM:
             raise
         life.failed += 1
         if exchange.phase is not AnswerPhase.PENDING:
@@ -196,40 +204,51 @@ class _Relayed(NamedTuple):
     dialect: Dialect
     lines: bytes
     has_id: bool
+    coding: bytes
 
 
 def relayed_fields(answer: ResponseHead, dialect: Dialect) -> bytes:
     """Return the header lines of an upstream's answer that the client gets, with an id of ours if it has none.
 
-    Raise UpstreamGarbled if the body is coded in a way that nobody asked for, so that no client could read it.
+    Raise UpstreamGarbled if the body is coded in a way that nobody can undo, so that no client could read it.
     """
     memo = answer.memo
     if not isinstance(memo, _Relayed) or memo.dialect is not dialect:
-        if answer.fields.get(b"content-encoding", _PLAIN).lower() != _PLAIN:
-            raise UpstreamGarbled("a content coding that was not accepted")
+        coding = coding_of(answer.fields)
         fields = end_to_end(answer.fields)
-        lines = select_fields(fields, (*dialect.relayed, dialect.id_field))
-        memo = answer.memo = _Relayed(dialect, lines, dialect.id_field in fields)
+        relayed = [name for name in dialect.relayed if name not in _WHEN_AGAIN or answer.status in _PASSING]
+        lines = select_fields(fields, (*relayed, dialect.id_field))
+        memo = answer.memo = _Relayed(dialect, lines, dialect.id_field in fields, coding)
     return memo.lines if memo.has_id else memo.lines + id_line(dialect)
 
 
-async def pass_on(upstream: Upstream, request: Request, fields: bytes) -> None:
+def decoded(upstream: Upstream, request: Request) -> Upstream | Decoded:
+    """Return what the body is read from; most are not coded at all. What is relayed of the head has been chosen."""
+    assert upstream.head is not None
+    memo = upstream.head.memo
+    assert isinstance(memo, _Relayed)
+    return Decoded(upstream, memo.coding, 0 if request.in_stream else _MOST_BYTES) if memo.coding else upstream
+
+
+async def pass_on(source: Upstream | Decoded, request: Request, answer: ResponseHead, fields: bytes) -> None:
     """Give the client the upstream's answer as it comes: its bytes under a head of ours."""
-    answer, dialect, exchange = upstream.head, request.visit.dialect, request.exchange
-    assert answer is not None
+    dialect, exchange = request.visit.dialect, request.exchange
     reframer = dialect.new_reframer(request.ask) if request.in_stream and answer.status == _OK else None
     if reframer is None:
-        await relay(upstream, exchange, answer.status, fields)
+        if isinstance(source, Upstream):
+            await relay(source, exchange, answer.status, fields)
+        else:
+            await relay_parts(source, exchange, answer.status, fields)
         return
     fields = JSON + id_line(dialect)
     if not answer.fields.get(b"content-type", b"").startswith(_EVENT_STREAM):
-        document, is_whole = await upstream.read_body(_MOST_BYTES)
+        document, is_whole = await source.read_body(_MOST_BYTES)
         if not is_whole:
             raise UpstreamGarbled("a document larger than any request may be")
         exchange.reply(answer.status, fields, reframer.whole(document))
         return
     try:
-        while (part := await upstream.next_part()) is not None:
+        while (part := await source.next_part()) is not None:
             if not (shown := reframer.feed(part)):
                 continue
             if exchange.phase is AnswerPhase.PENDING:  # not before there is something: another lane may still answer

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.gateway.admission import Admission, caller_token
+from busbar_fast.gateway.status import METRICS
 from busbar_fast.gateway.topology import Topology
 from busbar_fast.wire.heads import RequestHead
 
@@ -29,7 +30,8 @@ class Visit:
         self.ask = find_ask(path, query, head, dialects)
         self.dialect = dialects[0] if self.ask is None else self.ask.dialect  # the first speaks for unclaimed paths
         self.token = caller_token(head.fields, query if self.dialect.has_key_in_query else b"")
-        self.is_admitted = admission.admits(self.token) and not is_admin(path)
+        admits = admission.admits_scraper if path == METRICS else admission.admits
+        self.is_admitted = admits(self.token) and not is_admin(path)
         # Whether it goes to a lane: what most requests do is decided once for all that share this head.
         self.is_call = self.is_admitted and self.ask is not None and self.ask.is_call and head.method == b"POST"
 

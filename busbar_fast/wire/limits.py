@@ -48,3 +48,4 @@ class UpstreamLimits:
     max_idle_per_origin: int = 64
     max_header_bytes: int = 65536
     max_headers: int = 200
+    max_error_body_bytes: int = 256 * 1024

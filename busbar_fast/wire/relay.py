@@ -1,9 +1,18 @@
 """An answer passed on unchanged: one upstream's bytes to one client, framed anew only where the client needs it."""
 
+from typing import Protocol
+
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.framing import read_length
 from busbar_fast.wire.heads import CHUNKED
 from busbar_fast.wire.upstream import Upstream
+
+
+class Source(Protocol):
+    """Where the parts of a body come from."""
+
+    async def next_part(self) -> bytes | None:
+        """Return the next bytes of the body without any framing; None at the end."""
 
 
 async def relay(upstream: Upstream, exchange: Exchange, status: int, fields: bytes) -> None:
@@ -28,11 +37,16 @@ async def relay(upstream: Upstream, exchange: Exchange, status: int, fields: byt
             await upstream.pour(exchange)
         exchange.finish(is_framed=True)
     else:
-        part = await upstream.next_part()
-        exchange.start(status, fields)
-        while part is not None:
-            exchange.write(part)
-            if exchange.is_congested:
-                await exchange.drained()
-            part = await upstream.next_part()
-        exchange.finish()
+        await relay_parts(upstream, exchange, status, fields)
+
+
+async def relay_parts(source: Source, exchange: Exchange, status: int, fields: bytes) -> None:
+    """Answer with a body of unknown length, part by part; nothing is said before the first of them is there."""
+    part = await source.next_part()
+    exchange.start(status, fields)
+    while part is not None:
+        exchange.write(part)
+        if exchange.is_congested:
+            await exchange.drained()
+        part = await source.next_part()
+    exchange.finish()

@@ -168,6 +168,18 @@ SINKS = [
         {"observability.metrics_token.env": None},
     ),
     Row(
+        "metrics_token that nobody can send",
+        f"{BASE}observability: {{metrics_token: {{env: A}}}}\n",
+        {"observability.metrics_token": None},
+        {"A": "hüsh"},
+        secrets=("hüsh",),
+    ),
+    Row(
+        "metrics_token in a file that is not there",
+        f"{BASE}observability: {{metrics_token: {{file: /no}}}}\n",
+        {"observability.metrics_token": None},
+    ),
+    Row(
         "metrics_token as a list",
         f"{BASE}observability: {{metrics_token: [hush]}}\n",
         {"observability.metrics_token": None},

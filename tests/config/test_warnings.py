@@ -71,6 +71,14 @@ PAIRS = [
         {"A": "t", "B": "u"},
     ),
     Pair(
+        "W2",
+        BASE + OPEN + "observability: {metrics_token: '${A}'}\n",
+        ("observability.metrics_token",),
+        BASE + OPEN + "observability: {metrics_token: '${A}'}\n",
+        {"A": "t"},
+        {"A": "u"},
+    ),
+    Pair(
         "W3",
         keyed("api_key_env: A").replace(OPEN, "auth: {mode: passthrough}\n"),
         ("providers.p",),

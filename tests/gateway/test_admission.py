@@ -71,6 +71,32 @@ def test_open_modes_let_everybody_in(mode: str, passes_on: bool) -> None:
     assert admission.passes_on is passes_on
 
 
+@pytest.mark.parametrize("mode", ["token", "none", "passthrough"])
+def test_metrics_may_have_a_token_of_their_own(mode: str) -> None:
+    """Governance §1.1: where `/metrics` has its own token nobody else's opens it; it opens nothing else."""
+    admission = Admission(mode, ["client"], "scraper")
+    tokens = (b"scraper", b"client", b"", b"scraper ", b"Scraper")
+    assert [admission.admits_scraper(token) for token in tokens] == [True, False, False, False, False]
+    assert admission.admits(b"scraper") is (mode != "token")
+    plain = Admission(mode, ["client"])
+    assert [plain.admits_scraper(token) for token in tokens] == [plain.admits(token) for token in tokens]
+
+
+def test_metrics_token_is_compared_as_a_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Governance §1.3: digests of equal length are compared, whatever a caller sends."""
+    compared: list[int] = []
+
+    def compare(ours: bytes, theirs: bytes) -> bool:
+        compared.extend((len(ours), len(theirs)))
+        return False
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    admission = Admission("none", (), "scraper")
+    for token in (b"scraper", b"", b"x" * 500):
+        assert not admission.admits_scraper(token)
+    assert compared == [32] * 6
+
+
 def test_every_entry_is_compared_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Governance §1.3: the first match does not end the comparison, and digests are compared, never texts."""
     compared: list[tuple[Any, Any]] = []

@@ -7,6 +7,7 @@ IO_SHELF = frozenset(
     f"busbar_fast.wire.{name}"
     for name in (
         "backpressure",
+        "decoded",
         "dial",
         "downstream",
         "exchange",

@@ -112,6 +112,11 @@ async def stand(
         yield Stand(front)
 
 
+def shown_wait(status: int, value: str) -> str | None:
+    """Return what a client reads of a backend's `Retry-After`: at these statuses alone it means to come again."""
+    return value if status in {429, 503, 529} else None
+
+
 class Caller:
     """One client of an SDK, blocking or not; what is asked of it is a function of the client."""
 

@@ -315,6 +315,58 @@ async def test_probes_are_open_and_pages_are_not(tmp_path: Path, auth: str) -> N
             assert seen.body.startswith(b'{"type":"error"') == (door == "anthropic")
 
 
+METRICS_TOKEN = "observability: {metrics_token: '${SCRAPER}'}\n"
+
+
+@pytest.mark.parametrize("auth", [TOKEN_MODE, "{mode: passthrough}", "{mode: none}"])
+async def test_metrics_with_a_token_of_their_own(tmp_path: Path, auth: str) -> None:
+    """Governance §1.1 and case 13: with `metrics_token` exactly that token reads `/metrics`, in any carrier or mode."""
+    bearer, own, google = b"Authorization: Bearer ", b"x-api-key: ", b"x-goog-api-key: "
+    right = [[bearer + b"scrape me"], [own + b"scrape me"], [google + b"scrape me"], [own + b"scrape me"] * 2]
+    right += [[bearer + b"scrape me", own + TOKEN], [b"Authorization: Basic eA==", own + b"scrape me"]]
+    wrong = [[b"X: 1"], [RIGHT], [bearer + b"third-token"], [own + TOKEN], [bearer + b"scrape"], [own + b"Scrape me"]]
+    wrong += [[RIGHT, own + b"scrape me"], [own + b"scrape me", own + TOKEN], [b"x-admin-token: scrape me"]]
+    async with six_doors(tmp_path, auth, METRICS_TOKEN, SECOND="second", SCRAPER="scrape me") as house:
+        for lines in right:
+            seen = read(await ask(house, b"/metrics?x=1", *lines, method=b"GET"))
+            assert (seen.status, b"busbar_requests_total" in seen.body) == (200, True)
+            assert read(await ask(house, b"/metrics", *lines, method=b"HEAD", body=b""), "HEAD").status == 200
+            assert read(await ask(house, b"/metrics", *lines, method=b"DELETE")).status == 405
+        for lines in wrong:
+            for method in (b"GET", b"DELETE"):
+                check_turned_away(await ask(house, b"/metrics", *lines, method=method), "openai")
+        check_turned_away(await ask(house, b"/metrics?key=scrape%20me", method=b"GET"), "openai")
+        is_open = auth is not TOKEN_MODE
+        for path in (b"/stats", b"/v1/models", b"/metrics/"):
+            status = read(await ask(house, path, bearer + b"scrape me", method=b"GET")).status
+            assert status == (401 if not is_open else 404 if path == b"/metrics/" else 200)
+        assert (await house.ask(BY_NAME["openai"], bearer + b"scrape me")).status == (200 if is_open else 401)
+
+
+async def test_metrics_token_changes_with_a_reload(tmp_path: Path) -> None:
+    """Config §14 X9: a new token holds from the next request on, on an open connection as well, and may go again."""
+    raw = b"GET /metrics HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer one\r\n\r\n"
+    more = "observability: {metrics_token: %s}\n"
+    async with six_doors(tmp_path, more=more % "one") as house:
+        client = house.connect()
+        for text, status in (("", 200), (more % "two", 401), (more % "one", 200), ("observability: {}\n", 200)):
+            if text:
+                assert await house.site.reload(config(house.upstream.port, more=text))
+            client.send(raw)
+            answer = await client.read_answer()
+            assert (answer.status, answer.closes) == (status, False)
+
+
+@pytest.mark.parametrize("source", ["env: SCRAPER", "file: <folder>/token"])
+async def test_metrics_token_comes_from_where_secrets_come_from(tmp_path: Path, source: str) -> None:
+    """Config §7: the token may stand in a variable or a file, as those of clients may."""
+    (tmp_path / "token").write_text("hush-hush\n")
+    more = f"observability: {{metrics_token: {{{source.replace('<folder>', str(tmp_path))}}}}}\n"
+    async with six_doors(tmp_path, more=more, SCRAPER="hush-hush") as house:
+        assert read(await ask(house, b"/metrics", b"x-api-key: hush-hush", method=b"GET")).status == 200
+        check_turned_away(await ask(house, b"/metrics", method=b"GET"), "openai")
+
+
 @pytest.mark.parametrize(
     "word",
     ["token", "  ToKeN ", "TOKEN"],
@@ -381,7 +433,9 @@ async def test_rejected_key_is_whose_it_is(tmp_path: Path, door: Door, status: i
 async def test_no_log_shows_a_credential(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Operations case 47, governance case 8: no log, at any level, holds a token, a key, a query's key or a body."""
     caplog.set_level(logging.DEBUG)
-    async with six_doors(tmp_path, TOKEN_MODE, SECOND="second-secret") as house:
+    async with six_doors(tmp_path, TOKEN_MODE, METRICS_TOKEN, SECOND="second-secret", SCRAPER="my-secret") as house:
+        for token in (b"my-secret", b"wrong-secret"):
+            await ask(house, b"/metrics", b"Authorization: Bearer " + token, method=b"GET")
         for said in (OK, OK.replace(b"200 OK", b"401 no-secret"), b"secret nonsense\r\n\r\n"):
             house.keeper.pieces = (said,)
             for door in DOORS:

@@ -15,7 +15,7 @@ from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script
 from busbar_fast.wire.limits import Limits
 from tests.system.gateways import DOWN, Fate
-from tests.system.sdk import OWN_KEY, POOL, TOKEN, Stand, check_neutral, in_thread, stand
+from tests.system.sdk import OWN_KEY, POOL, TOKEN, Stand, check_neutral, in_thread, shown_wait, stand
 from tests.system.sdk_callers import converse_client
 from tests.system.serving import Serve, until
 
@@ -174,7 +174,7 @@ async def test_backend_errors_are_relayed(
         head = error.response["ResponseMetadata"]
         assert error.response["Error"] == {"Code": code, "Message": "Grüße, \u201cslowly\u201d."}
         assert (head["HTTPStatusCode"], head["RequestId"]) == (status, REQUEST_ID)
-        assert head["HTTPHeaders"]["retry-after"] == "7"
+        assert head["HTTPHeaders"].get("retry-after") == shown_wait(status, "7")
         assert head["HTTPHeaders"]["x-amzn-errortype"].startswith(f"{code}:http://")
         assert made.visits == visits
 
@@ -314,7 +314,6 @@ async def test_callers_own_refusal_is_relayed(serve: Serve, parser_kind: str, st
         error = await refused(made, bearer="caller-api-key")
         head = error.response["ResponseMetadata"]
         assert error.response["Error"]["Message"] == "Your key is on hold."
-        assert (head["HTTPStatusCode"], head["RequestId"], head["HTTPHeaders"]["retry-after"]) == (
-            status, REQUEST_ID, "9",
-        )  # fmt: skip
+        assert (head["HTTPStatusCode"], head["RequestId"]) == (status, REQUEST_ID)
+        assert head["HTTPHeaders"].get("retry-after") == shown_wait(status, "9")
         assert made.visits == (1, 0)

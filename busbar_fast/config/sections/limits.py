@@ -35,7 +35,6 @@ def read_limits(root: Section) -> Limits:
     """Return every limit."""
     with root.section("limits") as section:
         section.put_off(
-            "upstream_error_body_max_bytes",
             "hard_down_cooldown_secs",
             "max_honored_retry_after_secs",
             "default_max_tokens",

@@ -56,7 +56,6 @@ def read_observability(root: Section, security: Security) -> Observability:
             "webhook_delivery_timeout_secs",
             "emit_server_timing",
             "emit_route_headers",
-            "metrics_token",
             "accept_traceparent",
             "request_log_detail",
         )
