@@ -6,13 +6,10 @@ what is cut short or goes on behind its end is garbled. It must not know how lar
 with the first decoder, for hardly anybody needs one.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from busbar_fast.errors import UpstreamGarbled
 from busbar_fast.wire.heads import Fields
-
-if TYPE_CHECKING:
-    import zlib
 
 STEP_BYTES: Final = 65536
 
@@ -37,6 +34,25 @@ def coding_of(fields: Fields) -> bytes:
     return coding
 
 
+class Machine(Protocol):
+    """What zlib decodes one stream with."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the stream was read."""
+
+    @property
+    def unconsumed_tail(self) -> bytes:
+        """The input that there was no room for the output of."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """The input behind the end."""
+
+    def decompress(self, raw: bytes, max_length: int, /) -> bytes:
+        """Return what more input becomes, at most so much of it."""
+
+
 class Decoder:
     """See the module. `feed` what has come, then take parts until there is none; `finish` at the end of the input."""
 
@@ -45,7 +61,7 @@ class Decoder:
     def __init__(self, coding: bytes) -> None:
         self._coding = coding
         self._held = b""  # of the input, not decoded yet
-        self._machine: zlib._Decompress | None = None
+        self._machine: Machine | None = None
         self._is_full = False  # the last part was as large as a part may be, so more may come without any input
         self._members = 0  # begun so far; gzip may be several behind each other
 
@@ -77,7 +93,7 @@ class Decoder:
         if self._machine is not None or self._held:
             raise UpstreamGarbled("a coded body that ends too early")
 
-    def _maybe_begin(self) -> "zlib._Decompress | None":
+    def _maybe_begin(self) -> Machine | None:
         """Return what decodes the bytes that are held, None while there are too few to tell."""
         import zlib  # noqa: PLC0415  see the module
 
