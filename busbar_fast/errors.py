@@ -70,6 +70,12 @@ class Overloaded(BusbarError):
     status = 503
 
 
+class OutOfTime(BusbarError):
+    """The time is over that the client gave its request; nobody who was asked is to blame."""
+
+    status = 504
+
+
 class ConnectFailed(BusbarError):
     """No connection to the upstream came about; not a byte of the request was sent."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.faults import Fault, Kind
-from busbar_fast.errors import Overloaded
+from busbar_fast.errors import OutOfTime, Overloaded
 from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.forward import Request, forward
 from busbar_fast.gateway.replies import JSON, TEXT, refuse
@@ -78,6 +78,9 @@ class Gateway:
             await self._answer_unclaimed(exchange, visit)
         elif head.method not in visit.ask.methods:
             self._refuse_method(exchange, visit, visit.ask.methods)
+        elif visit.ask.is_call:
+            text = f"The header {visit.dialect.time_limit_field.decode()} must be a number of seconds."
+            self._reject(exchange, visit, Fault(Kind.MALFORMED, text))
         else:
             self._show_models(exchange, visit, visit.ask)
 
@@ -87,11 +90,17 @@ class Gateway:
         assert ask is not None  # else there would be nothing to forward
         began_s = time.monotonic()
         request = Request(exchange, visit, ask, self._status, passes_on=self._admission.passes_on)
+        if visit.time_limit_s:
+            exchange.deadlines = (exchange.within(visit.time_limit_s, OutOfTime),)
         try:
             with self._gate.maybe_enter() or await self._gate.enter(exchange):
                 await forward(request)
         except Overloaded:
             request.refuse(Kind.OVERLOADED, retry_after_s=1)
+        except OutOfTime:
+            if exchange.phase is not AnswerPhase.PENDING:
+                raise
+            request.refuse(Kind.TIMED_OUT)
         finally:
             label = UNRESOLVED if request.pool is None else request.pool.name
             # An answer that was cut short counts by its status: that is what the client has of it.

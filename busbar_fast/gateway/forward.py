@@ -185,7 +185,7 @@ async def attempt(request: Request, lane: Lane, *, is_last: bool) -> str:
             else:
                 exchange.reply(answer.status, fields, whole)
     except BusbarError as error:
-        if error.side is not Side.UPSTREAM:
+        if error.side is Side.OURS:
             raise
         life.failed += 1
         if exchange.phase is not AnswerPhase.PENDING:
@@ -233,6 +233,8 @@ def decoded(upstream: Upstream, request: Request) -> Upstream | Decoded:
 async def pass_on(source: Upstream | Decoded, request: Request, answer: ResponseHead, fields: bytes) -> None:
     """Give the client the upstream's answer as it comes: its bytes under a head of ours."""
     dialect, exchange = request.visit.dialect, request.exchange
+    if request.in_stream and request.visit.time_limit_s:
+        exchange.deadlines = ()  # a stream that has started may last
     reframer = dialect.new_reframer(request.ask) if request.in_stream and answer.status == _OK else None
     if reframer is None:
         if isinstance(source, Upstream):

@@ -4,6 +4,7 @@ A client on a keep-alive connection repeats its head, so a visit is kept with it
 reload, which may have changed the tokens as well, the head is read again.
 """
 
+import re
 from collections.abc import Sequence
 
 from busbar_fast.dialects.asks import Ask
@@ -11,15 +12,16 @@ from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.gateway.admission import Admission, caller_token
 from busbar_fast.gateway.status import METRICS
 from busbar_fast.gateway.topology import Topology
-from busbar_fast.wire.heads import RequestHead
+from busbar_fast.wire.heads import Fields, RequestHead, sole_value
 
 _ADMIN = b"/admin"
+_is_seconds = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?").fullmatch
 
 
 class Visit:
     """See the module."""
 
-    __slots__ = ("ask", "dialect", "is_admitted", "is_call", "path", "token", "topology")
+    __slots__ = ("ask", "dialect", "is_admitted", "is_call", "path", "time_limit_s", "token", "topology")
 
     def __init__(
         self, head: RequestHead, topology: Topology, admission: Admission, dialects: Sequence[Dialect]
@@ -32,8 +34,19 @@ class Visit:
         self.token = caller_token(head.fields, query if self.dialect.has_key_in_query else b"")
         admits = admission.admits_scraper if path == METRICS else admission.admits
         self.is_admitted = admits(self.token) and not is_admin(path)
+        self.time_limit_s = read_time_limit(self.dialect, head.fields)
         # Whether it goes to a lane: what most requests do is decided once for all that share this head.
         self.is_call = self.is_admitted and self.ask is not None and self.ask.is_call and head.method == b"POST"
+        self.is_call = self.is_call and self.time_limit_s is not None
+
+
+def read_time_limit(dialect: Dialect, fields: Fields) -> float | None:
+    """Return how many seconds a client gives its request, 0 if it does not say; None for what is no number of them."""
+    name = dialect.time_limit_field
+    if not name or not fields.get(name):
+        return 0.0
+    value = sole_value(fields, name)
+    return float(value) or None if _is_seconds(value) else None
 
 
 def is_admin(path: bytes) -> bool:

@@ -260,6 +260,20 @@ async def test_client_that_waits_no_longer_is_let_go(serve: Serve, parser_kind: 
         assert len(made.received) == 1
 
 
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_time_limit_of_the_client_is_kept(
+    serve: Serve, parser_kind: str, kind: str, *, is_streamed: bool
+) -> None:
+    """Gemini §2: the limit that the client sends along ends a request before its own time-out, as the vendor would."""
+    async with stand(serve, parser_kind, Script(delay_head_ms=60_000)) as made:
+        error = await refused(made, kind, is_streamed=is_streamed, headers={"X-Server-Timeout": "1"})
+        assert isinstance(error, errors.ServerError)
+        assert (error.code, error.status) == (504, "DEADLINE_EXCEEDED")
+        assert made.sent[-1].fields["x-server-timeout"] == "1"
+        assert b"x-server-timeout" not in made.last.fields
+        assert made.counts("gemini") == [(0, 0), (0, 0)]
+
+
 @pytest.mark.parametrize("script", [Script(cut_at=700, delta_chars=1), Script(reset_at=700, delta_chars=1)])
 async def test_client_sees_that_a_stream_was_cut(serve: Serve, parser_kind: str, kind: str, script: Script) -> None:
     """Gemini §13: a stream that breaks off in the middle never looks whole, and what came before has come."""
