@@ -147,7 +147,7 @@ class Gateway:
         fault = Fault(Kind.WRONG_METHOD, name=exchange.head.method.decode())
         self._reject(exchange, visit, fault, b"Allow: %b\r\n" % b", ".join(allowed))
 
-    def _reject(self, exchange: Exchange, visit: Visit, fault: Fault, fields: bytes = b"") -> None:
+    def _reject(self, exchange: Exchange, visit: Visit, fault: Fault, allow: bytes = b"") -> None:
         """Refuse a request that asks for nobody in particular, and count it as one."""
-        refuse(exchange, visit.dialect, visit.ask, fault, fields)
+        refuse(exchange, visit.dialect, visit.ask, fault, allow)
         self._status.settle(visit.dialect, UNRESOLVED, exchange.status, 0.0)

@@ -6,13 +6,14 @@ from busbar_fast.dialects.faults import Fault
 from busbar_fast.wire.exchange import Exchange
 
 JSON = b"Content-Type: application/json\r\n"
+_WRONG_METHOD = 405
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"
 
 
-def refuse(exchange: Exchange, dialect: Dialect, ask: Ask | None, fault: Fault, fields: bytes = b"") -> None:
-    """Answer with a refusal."""
+def refuse(exchange: Exchange, dialect: Dialect, ask: Ask | None, fault: Fault, allow: bytes = b"") -> None:
+    """Answer with a refusal; `allow` is the header line that goes with a 405, should it be one."""
     refusal = dialect.encode_fault(fault, ask, dialect.new_id())
-    exchange.reply(refusal.status, refusal.fields + fields, refusal.body)
+    exchange.reply(refusal.status, refusal.fields + allow * (refusal.status == _WRONG_METHOD), refusal.body)
 
 
 def id_line(dialect: Dialect) -> bytes:

@@ -261,9 +261,7 @@ async def test_client_that_waits_no_longer_is_let_go(serve: Serve, parser_kind: 
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-async def test_time_limit_of_the_client_is_kept(
-    serve: Serve, parser_kind: str, kind: str, *, is_streamed: bool
-) -> None:
+async def test_time_limit_of_a_client_is_kept(serve: Serve, parser_kind: str, kind: str, *, is_streamed: bool) -> None:
     """Gemini §2: the limit that the client sends along ends a request before its own time-out, as the vendor would."""
     async with stand(serve, parser_kind, Script(delay_head_ms=60_000)) as made:
         error = await refused(made, kind, is_streamed=is_streamed, headers={"X-Server-Timeout": "1"})

@@ -99,3 +99,23 @@ def test_rejected_key_is_worded_as_everywhere() -> None:
             "code": "invalid_api_key",
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        (b"/v1/models/ft:gpt:org::abc", "POST", 404),
+        (b"/v1/models/ft:gpt:org::abc", "DELETE", 405),
+        (b"/v1/models/gpt", "POST", 405),
+        (b"/v1/models/%ff", "POST", 405),
+        (b"/v1/models", "POST", 405),
+    ],
+)
+def test_action_that_no_model_has_is_not_found(path: bytes, method: str, status: int) -> None:
+    """Gemini case 5: to post to a name with a colon asks for an action, and what is none is a path that is none."""
+    refusal = refuse(Fault(Kind.WRONG_METHOD, name=method), DIALECT.claim(path, b"", {}), RAW_ID)
+    assert refusal.status == status
+    message = orjson.loads(refusal.body)["error"]["message"]
+    assert (message == "Invalid URL (POST /v1/models/ft:gpt:org::abc)") == (status == 404)
+    found = refuse(Fault(Kind.FORBIDDEN, name=method), DIALECT.claim(path, b"", {}), RAW_ID)
+    assert found.status == 403
