@@ -175,8 +175,9 @@ async def attempt(request: Request, lane: Lane, *, is_last: bool) -> str:
                     _log.warning("lane %s refuses its key with %d", lane.name, answer.status)
                     request.refuse(Kind.UNAUTHENTICATED)
                     return ""
-            fields = relayed_fields(answer, visit.dialect)
-            source = decoded(upstream, request)
+            fields, coding = relayed_fields(answer, visit.dialect)
+            most_bytes = 0 if request.in_stream else _MOST_BYTES
+            source = Decoded(upstream, coding, most_bytes) if coding else upstream
             if answer.status >= _NOT_OK:
                 fault, _ = await source.read_body(lane.origin.limits.max_error_body_bytes)
                 exchange.reply(answer.status, fields, fault)
@@ -207,9 +208,10 @@ class _Relayed(NamedTuple):
     coding: bytes
 
 
-def relayed_fields(answer: ResponseHead, dialect: Dialect) -> bytes:
-    """Return the header lines of an upstream's answer that the client gets, with an id of ours if it has none.
+def relayed_fields(answer: ResponseHead, dialect: Dialect) -> tuple[bytes, bytes]:
+    """Return the header lines of an upstream's answer that the client gets, and how its body is coded, if it is.
 
+    An answer without an id gets one of ours.
     Raise UpstreamGarbled if the body is coded in a way that nobody can undo, so that no client could read it.
     """
     memo = answer.memo
@@ -219,15 +221,7 @@ def relayed_fields(answer: ResponseHead, dialect: Dialect) -> bytes:
         relayed = [name for name in dialect.relayed if name not in _WHEN_AGAIN or answer.status in _PASSING]
         lines = select_fields(fields, (*relayed, dialect.id_field))
         memo = answer.memo = _Relayed(dialect, lines, dialect.id_field in fields, coding)
-    return memo.lines if memo.has_id else memo.lines + id_line(dialect)
-
-
-def decoded(upstream: Upstream, request: Request) -> Upstream | Decoded:
-    """Return what the body is read from; most are not coded at all. What is relayed of the head has been chosen."""
-    assert upstream.head is not None
-    memo = upstream.head.memo
-    assert isinstance(memo, _Relayed)
-    return Decoded(upstream, memo.coding, 0 if request.in_stream else _MOST_BYTES) if memo.coding else upstream
+    return memo.lines if memo.has_id else memo.lines + id_line(dialect), memo.coding
 
 
 async def pass_on(source: Upstream | Decoded, request: Request, answer: ResponseHead, fields: bytes) -> None:
