@@ -35,6 +35,7 @@ _QUOTE = 0x22
 _SHOWN_CHARACTERS = 200  # of a name that a client chose
 _OK = 200
 _TIMED_OUT = 504
+_NOTHING_HEARD = "timeout"  # of the reasons for another attempt
 _EVENT_STREAM = b"text/event-stream"
 _NOT_OK = 300  # a fault or a redirect, of which no more is read than the limits say
 # When it makes sense to say when to come back, and the header fields that say so.
@@ -100,6 +101,7 @@ async def forward(request: Request) -> None:
     members = pool.serving(request.visit.dialect)
     tried: list[Member] = []
     hop = ""
+    is_silent = False  # whoever was asked said nothing in time
     while (member := choose(members, tried)) is not None:
         tried.append(member)
         is_last = len(tried) == len(members)
@@ -111,7 +113,10 @@ async def forward(request: Request) -> None:
             hop = await attempt(request, member.lane, is_last=is_last)
             if not hop:
                 return
-    if any(member.lane.dialect is request.visit.dialect for member in pool.members):
+            is_silent = hop == _NOTHING_HEARD and (is_silent or len(tried) == 1)
+    if is_silent:
+        request.refuse(Kind.TIMED_OUT)
+    elif any(member.lane.dialect is request.visit.dialect for member in pool.members):
         request.refuse(Kind.OVERLOADED, retry_after_s=1)
     else:  # nobody here speaks as this client does
         request.refuse(Kind.UNKNOWN_MODEL, name=name)
@@ -193,7 +198,7 @@ async def attempt(request: Request, lane: Lane, *, is_last: bool) -> str:
             _log.warning("lane %s broke off: %s", lane.name, error)
             raise
         _log.debug("lane %s failed: %s", lane.name, error)
-        return "timeout" if error.status == _TIMED_OUT else "connect"
+        return _NOTHING_HEARD if error.status == _TIMED_OUT else "connect"
     life.answered += 1
     _log.debug("lane %s answered %d", lane.name, answer.status)
     return ""
