@@ -14,6 +14,7 @@ from busbar_fast.mock.script import BadKnob, Script, Stop
 
 CREATED_S = 1_760_000_000
 SIGNATURE = "bW9jay1zaWduYXR1cmU="  # base64, as two of the dialects demand
+REDACTED = "bW9jay1yZWRhY3RlZC10aG91Z2h0"  # the same
 
 _THOUGHT = "The user wants an answer, so I give one."
 _FILLER = "All work and no play. "
@@ -67,6 +68,7 @@ class Answer:
     ask: Ask
     pieces: tuple[str, ...]
     thoughts: tuple[str, ...]
+    secrets: tuple[str, ...]  # thoughts that nobody but the vendor can read
     calls: tuple[Call, ...]
     usage: Usage
     stop: Stop
@@ -93,6 +95,7 @@ def compose(script: Script, ask: Ask) -> Answer:
         ask=ask,
         pieces=pieces,
         thoughts=thoughts,
+        secrets=(REDACTED,) if script.redacted else (),
         calls=calls,
         usage=_count(script, ask, said="".join(pieces) + script.args * len(calls), thought="".join(thoughts)),
         stop=script.stop or (Stop.TOOL if calls else Stop.END),

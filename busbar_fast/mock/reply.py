@@ -30,3 +30,4 @@ class Fault:
     code: str | None = None
     param: str | None = None
     retry_after_s: int | None = None
+    should_retry: bool | None = None

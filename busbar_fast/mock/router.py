@@ -178,7 +178,13 @@ def _refuse(voice: Voice, fault: Fault, place: Place, script: Script, extra_head
 def _scripted_fault(script: Script) -> Fault:
     status = _UNAVAILABLE if script.status is None else script.status
     message = script.error or f"The mock backend was told to fail with {status}."
-    return Fault(status, message, code=script.error_code, retry_after_s=script.retry_after_s)
+    return Fault(
+        status,
+        message,
+        code=script.error_code,
+        retry_after_s=script.retry_after_s,
+        should_retry=script.should_retry,
+    )
 
 
 def _claimed_by(path: str) -> Voice:

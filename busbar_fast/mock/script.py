@@ -11,11 +11,13 @@ raises `BadKnob`, which names the knob. This module knows no dialect and no HTTP
 | `deltas`, `delta_chars` | that many text pieces of that many characters; the text is repeated or cut to fill them |
 | `tools`, `args` | names of called tools, comma between them; the JSON object of their arguments |
 | `thinking` | 1: think first, where the dialect can say so |
+| `redacted` | 1: think in secret first, where the dialect has a block for it |
 | `usage_in`, `usage_out` | all tokens of the prompt, cache included; all tokens of the answer, thinking included |
 | `cached`, `cache_write` | tokens of the prompt that were read from, and written to, the vendor's prompt cache |
 | `stop`, `stop_raw` | why the answer ends, as one of `Stop`; or the very word of the dialect |
 | `bytes` | exact size of a JSON answer |
 | `status`, `error`, `error_code`, `retry_after` | an error answer: status, text, the dialect's own code, seconds |
+| `should_retry` | beside an error: 1 or 0, whether to try again, where the vendor tells |
 | `fail_after` | an error inside the stream after that many frames; `status` then names its class |
 | `delay_head_ms`, `delay_first_ms`, `delay_frame_ms` | wait before the head, the first frame, each further frame |
 | `cut_at`, `reset_at`, `stall_at` | close, reset, or fall silent after that many bytes of payload |
@@ -70,6 +72,7 @@ class Script:
     tools: tuple[str, ...] = ()
     args: str = '{"place":"Brest","hours":24}'
     thinking: bool = False
+    redacted: bool = False
     usage_in: int | None = None
     usage_out: int | None = None
     cached: int | None = None
@@ -82,6 +85,7 @@ class Script:
     error: str | None = None
     error_code: str | None = None
     retry_after_s: int | None = None
+    should_retry: bool | None = None
     fail_after: int | None = None
 
     delay_head_ms: int = 0
@@ -217,10 +221,12 @@ def _read_stop(knob: str, value: str) -> Stop:
         raise BadKnob(knob, f"must be one of {', '.join(Stop)}") from None
 
 
+_SWITCHES: Final = ("thinking", "redacted", "should_retry", "refuse", "garbage", "keepalive", "late_length")
+
 _READERS: Final[MappingProxyType[str, Callable[[str, str], object]]] = MappingProxyType(
     {
         **dict.fromkeys(_BOUNDS, _read_number),
-        **dict.fromkeys(("thinking", "refuse", "garbage", "keepalive", "late_length"), _read_switch),
+        **dict.fromkeys(_SWITCHES, _read_switch),
         **dict.fromkeys(("text", "args", "stop_raw", "error", "error_code"), _read_words),
         "tools": _read_names,
         "stop": _read_stop,

@@ -38,6 +38,7 @@ def test_header_knobs_are_laid_over_the_base() -> None:
         (b"tools=tides, moon", Script(tools=("tides", "moon"))),
         (b'args={"a":1.10}', Script(args='{"a":1.10}')),
         (b"thinking=1", Script(thinking=True)),
+        (b"redacted=1; should_retry=0", Script(redacted=True, should_retry=False)),
         (b"usage_in=7;usage_out=9", Script(usage_in=7, usage_out=9)),
         (b"cached=3;cache_write=2", Script(cached=3, cache_write=2)),
         (b"stop=max_tokens", Script(stop=Stop.LENGTH)),

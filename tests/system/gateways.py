@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -44,6 +44,7 @@ class Shape:
     admission: Admission = field(default_factory=lambda: Admission("none"))
     limits: Limits = field(default_factory=Limits)
     hold: Hold | None = None  # where backends wait before they answer
+    wait_s: float = 300.0  # how long a backend may say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,14 @@ def closed_port() -> int:
         return int(sock.getsockname()[1])
 
 
+@contextmanager
+def nobody() -> Iterator[int]:
+    """Hold a port on which nobody listens, and which nobody else can take meanwhile."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield int(sock.getsockname()[1])
+
+
 @asynccontextmanager
 async def gateway_over(
     serve: Serve, parser: str, *fates: Fate, limits: Limits | None = None, shape: Shape | None = None
@@ -131,7 +140,7 @@ async def gateway_over(
         for number, fate in enumerate(fates):
             if isinstance(fate, str):
                 backends.append(None)
-                ports.append(closed_port())
+                ports.append(stack.enter_context(nobody()))
             else:
                 backend = Backend(number, script_of(fate), received, shape.hold)
                 site = await stack.enter_async_context(serve(backend.serve))
@@ -144,7 +153,7 @@ async def gateway_over(
         origins = [pool.origin(OriginKey(is_tls=False, host="127.0.0.1", port=port)) for port in ports]
         lanes = [lane for dialect in shape.dialects for lane in new_lanes(shape, dialect, origins)]
         gate = Gate(shape.limits.max_inbound_concurrent, shape.limits.inbound_queue_max_s)
-        topology = Topology(lanes, [LanePool(shape.pool, tuple(map(Member, lanes)))])
+        topology = Topology(lanes, [LanePool(shape.pool, tuple(map(Member, lanes)))], shape.wait_s)
         gateway = Gateway(topology, gate, speak_all(), shape.admission)
         async with serve(gateway.serve, shape.limits) as front:
             gateway.service = front.service

@@ -96,6 +96,7 @@ async def stand(
     admission: Admission | None = None,
     limits: Limits | None = None,
     hold: Gate | None = None,
+    wait_s: float = 300.0,
 ) -> AsyncIterator[Stand]:
     """Run a gateway; without fates both backends answer by the book, and a single one is the fate of both."""
     shape = Shape(
@@ -106,6 +107,7 @@ async def stand(
         admission=admission or Admission("token", ["another-token", TOKEN]),
         limits=limits or Limits(),
         hold=hold,
+        wait_s=wait_s,
     )
     both = fates * 2 if len(fates) == 1 else fates or (None, None)
     async with gateway_over(serve, parser, *both, shape=shape) as front:

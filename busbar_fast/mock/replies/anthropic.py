@@ -86,9 +86,11 @@ def encode_count(tokens: int) -> bytes:
     return orjson.dumps({"input_tokens": tokens})
 
 
-def fault_headers(_fault: Fault) -> bytes:
+def fault_headers(fault: Fault) -> bytes:
     """Return the headers of an error answer."""
-    return _ANSWER_HEADERS
+    if fault.should_retry is None:
+        return _ANSWER_HEADERS
+    return _ANSWER_HEADERS + b"x-should-retry: %b\r\n" % (b"true" if fault.should_retry else b"false")
 
 
 def _blocks(answer: Answer) -> list[tuple[Block, list[Block], Block]]:
@@ -99,6 +101,9 @@ def _blocks(answer: Answer) -> list[tuple[Block, list[Block], Block]]:
         deltas.append({"type": "signature_delta", "signature": SIGNATURE})
         whole = {"type": "thinking", "thinking": answer.thought, "signature": SIGNATURE}
         blocks.append(({"type": "thinking", "thinking": "", "signature": ""}, deltas, whole))
+    for secret in answer.secrets:  # which come whole, with no delta
+        block: Block = {"type": "redacted_thinking", "data": secret}
+        blocks.append((block, [], block))
     if answer.pieces:
         deltas = [{"type": "text_delta", "text": piece} for piece in answer.pieces]
         blocks.append(({"type": "text", "text": ""}, deltas, {"type": "text", "text": answer.text}))

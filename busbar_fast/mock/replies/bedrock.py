@@ -40,6 +40,9 @@ _STREAM_EXCEPTIONS: Final = {
 }
 _FIRST_SERVER_STATUS = 500
 _COUNT_ACTION = "count-tokens"
+_REPEATED: Final = ("performanceConfig", "serviceTier")  # in the answer as in the request
+_WORD: Final = {"match": "storm", "action": "BLOCKED", "detected": True}
+_ASSESSMENT: Final = {"wordPolicy": {"customWords": [_WORD], "managedWordLists": []}}
 
 Event = tuple[str, dict[str, Any]]
 
@@ -68,6 +71,7 @@ def encode_body(answer: Answer) -> bytes:
     if answer.thoughts:
         thinking = {"reasoningText": {"text": answer.thought, "signature": SIGNATURE}}
         content.append({"reasoningContent": thinking})
+    content += ({"reasoningContent": {"redactedContent": secret}} for secret in answer.secrets)
     if answer.pieces:
         content.append({"text": answer.text})
     content += ({"toolUse": {**_tool(call.number, call.name), "input": call.raw_args}} for call in answer.calls)
@@ -75,8 +79,7 @@ def encode_body(answer: Answer) -> bytes:
         {
             "output": {"message": {"role": "assistant", "content": content or [{"text": ""}]}},
             **_ending(answer),
-            "usage": _usage(answer),
-            "metrics": {"latencyMs": _LATENCY_MS},
+            **_accounts(answer),
         }
     )
 
@@ -89,6 +92,9 @@ def encode_stream(answer: Answer) -> list[bytes]:
         deltas: list[dict[str, Any]] = [{"reasoningContent": {"text": piece}} for piece in answer.thoughts]
         events += _block(index, [*deltas, {"reasoningContent": {"signature": SIGNATURE}}])
         index += 1
+    for secret in answer.secrets:
+        events += _block(index, [{"reasoningContent": {"redactedContent": secret}}])
+        index += 1
     if answer.pieces:
         events += _block(index, [{"text": piece} for piece in answer.pieces])
         index += 1
@@ -98,7 +104,7 @@ def encode_stream(answer: Answer) -> list[bytes]:
         events += _block(index, [{"toolUse": {"input": piece}} for piece in call.pieces])
         index += 1
     events.append(("messageStop", _ending(answer)))
-    events.append(("metadata", {"usage": _usage(answer), "metrics": {"latencyMs": _LATENCY_MS}}))
+    events.append(("metadata", _accounts(answer)))
     return [_encode_event(number, name, payload) for number, (name, payload) in enumerate(events)]
 
 
@@ -154,6 +160,17 @@ def _ending(answer: Answer) -> dict[str, Any]:
         named = config.get("stopSequences") if isinstance(config, dict) else None
         matched = named[0] if isinstance(named, list) and named else "END"
         document["additionalModelResponseFields"] = {"stop_sequence": matched}
+    return document
+
+
+def _accounts(answer: Answer) -> dict[str, Any]:
+    """Return what an answer costs, and what else a request may ask to be told: the tier, the latency, the guards."""
+    document = {"usage": _usage(answer), "metrics": {"latencyMs": _LATENCY_MS}}
+    asked = answer.ask.document
+    document |= {name: asked[name] for name in _REPEATED if name in asked}
+    guard = asked.get("guardrailConfig")
+    if isinstance(guard, dict) and guard.get("trace") == "enabled":
+        document["trace"] = {"guardrail": {"inputAssessment": {guard.get("guardrailIdentifier", ""): _ASSESSMENT}}}
     return document
 
 

@@ -65,7 +65,7 @@ def encode_body(answer: Answer) -> bytes:
     """Return the whole answer as one JSON document."""
     parts: list[Part] = [{"text": answer.thought, "thought": True}] if answer.thoughts else []
     if answer.pieces:
-        parts.append({"text": answer.text})
+        parts.append({"text": answer.text} | _signature(answer))
     parts += (_call(answer, call) for call in answer.calls)
     return orjson.dumps(_chunk(answer, parts, is_last=True))
 
@@ -76,7 +76,8 @@ def encode_stream(answer: Answer) -> list[bytes]:
     parts += ({"text": piece} for piece in answer.pieces)
     parts += (_call(answer, call) for call in answer.calls)
     chunks = [orjson.dumps(_chunk(answer, [part], is_last=False)) for part in parts]
-    chunks.append(orjson.dumps(_chunk(answer, [{"text": ""}], is_last=True)))
+    last = [] if _is_withheld(answer) else [{"text": ""} | _signature(answer)]
+    chunks.append(orjson.dumps(_chunk(answer, last, is_last=True)))
     if not answer.ask.as_array:
         return [_encode_event(chunk) for chunk in chunks]
     return [*((b",\r\n" if number else b"[") + chunk for number, chunk in enumerate(chunks)), b"]"]
@@ -123,13 +124,28 @@ def _call(answer: Answer, call: Call) -> Part:
     return part
 
 
+def _signature(answer: Answer) -> Part:
+    """Return what seals the thinking behind an answer without calls: it stands on its last part."""
+    return {"thoughtSignature": SIGNATURE} if answer.thoughts and not answer.calls else {}
+
+
+def _is_withheld(answer: Answer) -> bool:
+    """Return whether the vendor lets nothing of an answer out."""
+    is_unsafe = answer.stop in (Stop.SAFETY, Stop.REFUSAL)
+    return is_unsafe and not (answer.pieces or answer.thoughts or answer.calls)
+
+
 def _chunk(answer: Answer, parts: list[Part], *, is_last: bool) -> dict[str, Any]:
-    candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}}
+    candidate: dict[str, Any] = {}
+    if parts or not _is_withheld(answer):
+        candidate["content"] = {"parts": parts, "role": "model"}
     if is_last:
         candidate["finishReason"] = answer.stop_raw or _FINISH[answer.stop]
     candidate["index"] = 0
+    is_blocked = answer.stop is Stop.REFUSAL and _is_withheld(answer)  # the request itself, so there is no candidate
+    said = {"promptFeedback": {"blockReason": _FINISH[answer.stop]}} if is_blocked else {"candidates": [candidate]}
     return {
-        "candidates": [candidate],
+        **said,
         "usageMetadata": _usage(answer, is_last=is_last),
         "modelVersion": answer.ask.model,
         "responseId": _ID,

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import anthropic
 import orjson
 import pytest
-from anthropic.types import Message, TextBlock, ThinkingBlock, ToolUseBlock
+from anthropic.types import Message, RedactedThinkingBlock, TextBlock, ThinkingBlock, ToolUseBlock
 
 from busbar_fast.mock import Script, Stop
+from busbar_fast.mock.content import REDACTED
 from tests.mock.official import anthropic_client, ask
 
 TARGET = b"/v1/messages"
@@ -76,6 +77,16 @@ def test_answer_has_thinking_text_and_calls_in_order(read: Callable[[Script], Me
     assert answer.stop_reason == "tool_use"
     assert answer.usage.output_tokens_details is not None
     assert answer.usage.output_tokens_details.thinking_tokens == 10
+
+
+@pytest.mark.parametrize("read", [create, stream_final])
+def test_secret_thinking_is_a_block_of_its_own(read: Callable[[Script], Message]) -> None:
+    """What nobody may read comes whole, behind what was thought aloud."""
+    thinking, secret, text = read(Script(thinking=True, redacted=True)).content
+    assert thinking.type == "thinking"
+    assert isinstance(secret, RedactedThinkingBlock)
+    assert secret.data == REDACTED
+    assert isinstance(text, TextBlock)
 
 
 def test_stream_has_the_events_in_the_vendors_order() -> None:
@@ -174,6 +185,14 @@ def test_status_raises_the_clients_exception(status: int, error_type: str) -> No
     assert isinstance(caught.value.body, dict)
     assert caught.value.body["error"] == {"type": error_type, "message": "no luck"}
     assert caught.value.request_id == caught.value.body["request_id"]
+
+
+@pytest.mark.parametrize(("should_retry", "value"), [(None, None), (True, "true"), (False, "false")])
+def test_error_says_whether_to_try_again(should_retry: bool | None, value: str | None) -> None:
+    """The header is there only if the script says so."""
+    with pytest.raises(anthropic.APIStatusError) as caught:
+        create(Script(status=429, should_retry=should_retry))
+    assert caught.value.response.headers.get("x-should-retry") == value
 
 
 def test_error_code_replaces_the_type() -> None:

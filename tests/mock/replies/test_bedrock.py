@@ -1,5 +1,6 @@
 """Bedrock Converse of the mock backend, read by boto3."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from botocore.eventstream import EventStreamBuffer
 from botocore.exceptions import ClientError, EventStreamError
 
 from busbar_fast.mock import Script, Stop
+from busbar_fast.mock.content import REDACTED
 from tests.mock.official import ask, bedrock_client, header_pairs
 
 STREAM = b"/model/m/converse-stream"
@@ -92,6 +94,37 @@ def test_stream_numbers_reasoning_text_and_calls() -> None:
     assert "".join(delta["toolUse"]["input"] for delta in deltas_of(events, 2)) == '{"port":"Brest"}'
     stops = [event["contentBlockStop"]["contentBlockIndex"] for event in events if "contentBlockStop" in event]
     assert stops == [0, 1, 2, 3]
+
+
+def test_secret_reasoning_is_a_block_of_its_own() -> None:
+    """What nobody may read stands between what was thought aloud and what is said."""
+    script = Script(thinking=True, redacted=True)
+    _, secret, text = create(script)["output"]["message"]["content"]
+    assert secret == {"reasoningContent": {"redactedContent": base64.b64decode(REDACTED)}}
+    assert text == {"text": "You said: hi"}
+    events = stream(script)
+    assert deltas_of(events, 1) == [secret]
+    assert deltas_of(events, 2) == [text]
+
+
+GUARDED: dict[str, Any] = {"guardrailIdentifier": "gr-1", "guardrailVersion": "2"}
+
+
+def test_what_was_asked_for_is_told_beside_the_usage() -> None:
+    """Tier, latency and the trace of the guards are in an answer and at the end of a stream if they are asked for."""
+    more: dict[str, Any] = {"performanceConfig": {"latency": "optimized"}, "serviceTier": {"type": "flex"}}
+    told = create(Script(), guardrailConfig=GUARDED | {"trace": "enabled"}, **more)
+    assert {name: told[name] for name in more} == more
+    (word,) = told["trace"]["guardrail"]["inputAssessment"]["gr-1"]["wordPolicy"]["customWords"]
+    assert word == {"match": "storm", "action": "BLOCKED", "detected": True}
+    ended = list(
+        bedrock_client(Script()).converse_stream(
+            modelId="m", messages=TURNS, guardrailConfig=GUARDED | {"trace": "enabled"}, **more
+        )["stream"]
+    )[-1]["metadata"]
+    assert {name: ended[name] for name in (*more, "trace")} == {name: told[name] for name in (*more, "trace")}
+    untold = create(Script(), guardrailConfig=GUARDED | {"trace": "disabled"})
+    assert {"trace", *more} & set(untold) == set()
 
 
 def test_stream_frames_carry_headers_crcs_and_padding() -> None:

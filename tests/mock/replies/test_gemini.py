@@ -1,13 +1,16 @@
 """Gemini of the mock backend, read by Google's own client."""
 
+import base64
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 from google.genai import errors
-from google.genai.types import FinishReason, GenerateContentResponse, Part
+from google.genai.types import BlockedReason, FinishReason, GenerateContentResponse, Part
 
 from busbar_fast.mock import Script, Stop
+from busbar_fast.mock.content import SIGNATURE
 from tests.mock.official import ask, gemini_client
 
 SSE = b"/v1/models/m:streamGenerateContent?alt=sse"
@@ -68,6 +71,28 @@ def test_answer_has_thought_text_and_calls_in_order() -> None:
     assert first.function_call.id != second.function_call.id
     assert first.thought_signature
     assert reason_of(answer) is FinishReason.STOP
+
+
+def test_signature_stands_on_the_last_part_where_no_call_is() -> None:
+    """Thinking behind plain text is sealed at the end of it, in a stream on an empty part."""
+    script = Script(thinking=True, delta_chars=16)
+    signature = base64.b64decode(SIGNATURE)
+    assert [part.thought_signature for part in parts_of(create(script))] == [None, signature]
+    *parts, last = [part for chunk in stream(script) for part in parts_of(chunk)]
+    assert {part.thought_signature for part in parts} == {None}
+    assert (last.text, last.thought_signature) == ("", signature)
+
+
+@pytest.mark.parametrize("read", [create, lambda script: stream(script)[-1]])
+def test_answer_that_is_withheld_has_no_content(read: Callable[[Script], GenerateContentResponse]) -> None:
+    """An unsafe answer is a candidate with nothing but its reason, an unsafe request has not even that."""
+    unsafe = read(Script(stop=Stop.SAFETY, text=""))
+    assert unsafe.candidates
+    assert (unsafe.candidates[0].content, reason_of(unsafe), unsafe.text) == (None, FinishReason.SAFETY, None)
+    blocked = read(Script(stop=Stop.REFUSAL, text=""))
+    assert (blocked.candidates, blocked.text) == (None, None)
+    assert blocked.prompt_feedback
+    assert blocked.prompt_feedback.block_reason is BlockedReason.PROHIBITED_CONTENT
 
 
 def test_calls_without_thinking_have_no_signature() -> None:
