@@ -7,12 +7,10 @@ import httpx2
 import pytest
 
 from busbar_fast.gateway.admission import Admission
-from busbar_fast.mock.content import SIGNATURE
 from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script
 from busbar_fast.wire.limits import Limits
-from tests.system.gateways import DOWN, Fate
-from tests.system.sdk import OWN_KEY, POOL, TOKEN, Stand, check_neutral, in_thread, shown_wait, stand
+from tests.system.sdk import OWN_KEY, POOL, TOKEN, Stand, check_neutral, in_thread, stand
 from tests.system.sdk_callers import KINDS, messages_caller
 from tests.system.serving import Serve, until
 
@@ -146,120 +144,17 @@ async def test_wrong_method_and_path_are_refused(serve: Serve, parser_kind: str,
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-@pytest.mark.parametrize(
-    ("status", "word", "visits", "cls"),
-    [
-        (400, "invalid_request_error", (1, 0), anthropic.BadRequestError),
-        (402, "billing_error", (1, 0), anthropic.APIStatusError),
-        (404, "not_found_error", (1, 0), anthropic.NotFoundError),
-        (413, "request_too_large", (1, 0), anthropic.RequestTooLargeError),
-        (429, "rate_limit_error", (1, 1), anthropic.RateLimitError),
-        (500, "api_error", (1, 1), anthropic.InternalServerError),
-        (529, "overloaded_error", (1, 1), anthropic.OverloadedError),
-    ],
-)
-async def test_backend_errors_are_relayed(
-    serve: Serve, parser_kind: str, kind: str, status: int, word: str, visits: Any, cls: Any, *, is_streamed: bool
+@pytest.mark.parametrize("status", [400, 404, 429, 529])
+async def test_backend_errors_are_relayed_byte_for_byte(
+    serve: Serve, parser_kind: str, kind: str, status: int, *, is_streamed: bool
 ) -> None:
-    """Anthropic cases 61 and 65: the backend's refusal arrives byte for byte with its id and its time to come back."""
+    """Anthropic case 61: what the backend refuses with is not rewritten."""
     script = Script(status=status, error="Grüße, \u201cslowly\u201d.", retry_after_s=7)
     async with stand(serve, parser_kind, script) as made:
         error = await refused(made, kind, is_streamed=is_streamed)
-        assert isinstance(error, cls)
         raw = b"".join(answer(b"POST", made.last.target, made.last.fields, made.last.body, script).frames)
         assert error.response.content == raw
-        assert (error.status_code, error.type) == (status, word)
-        assert error.body["error"]["message"] == "Grüße, \u201cslowly\u201d."
-        assert error.request_id == REQUEST_ID
-        assert error.response.headers.get("retry-after") == shown_wait(status, "7")
-        assert made.visits == visits
-
-
-@pytest.mark.parametrize("fate", [DOWN, Script(refuse=True), Script(garbage=True), Script(cut_at=0)])
-async def test_nobody_left_is_overloaded(serve: Serve, parser_kind: str, kind: str, fate: Fate) -> None:
-    """Anthropic §11: when no lane has anything to say, the client gets the vendor's 503 and when to come back."""
-    async with stand(serve, parser_kind, fate) as made:
-        for is_streamed in (False, True):
-            error = await refused(made, kind, is_streamed=is_streamed)
-            assert type(error) is anthropic.ServiceUnavailableError
-            check_own_refusal(error, 503, "overloaded_error", "Overloaded")
-            assert error.response.headers["retry-after"] == "1"
-        assert made.counts("anthropic") == [(0, 2), (0, 2)]
-
-
-@pytest.mark.parametrize(
-    "fate", [DOWN, Script(status=401), Script(status=503), Script(status=529), Script(garbage=True)]
-)
-async def test_one_lane_fails_and_nobody_notices(serve: Serve, parser_kind: str, kind: str, fate: Fate) -> None:
-    """Reliability §8: a request moves on to the lane that works, streamed or not."""
-    async with stand(serve, parser_kind, fate, Script(thinking=True)) as made, messages_caller(made, kind) as caller:
-        message = await caller.ask(lambda client: client.messages.create(**ASK))
-        assert [block.type for block in message.content] == ["thinking", "text"]
-        _, (message, request_id) = await caller.stream(**ASK)
-        assert message.content[0].signature == SIGNATURE
-        assert request_id == REQUEST_ID
-        assert made.visits[1] == 2
-
-
-@pytest.mark.parametrize("status", [401, 403])
-async def test_refused_key_of_the_house_stays_secret(serve: Serve, parser_kind: str, kind: str, status: int) -> None:
-    """Governance §1.4: when the backends refuse the lanes' own key, the client reads a plain 401 and nothing of why."""
-    script = Script(status=status, error=f"lane key {OWN_KEY} is not valid", retry_after_s=3)
-    async with stand(serve, parser_kind, script) as made:
-        error = await refused(made, kind)
-        assert type(error) is anthropic.AuthenticationError
-        check_own_refusal(error, 401, "authentication_error", "invalid x-api-key")
-        assert "retry-after" not in error.response.headers
-        assert made.visits == (1, 1)
-
-
-async def test_client_retries_what_may_pass(serve: Serve, parser_kind: str, kind: str) -> None:
-    """Anthropic §12: after an answer of 529 the client asks once more and gets its message, as one more request."""
-    busy = Script(status=529, retry_after_s=0)
-    async with (
-        stand(serve, parser_kind, [busy, None]) as made,
-        messages_caller(made, kind, max_retries=1) as caller,
-    ):
-        message = await caller.ask(lambda client: client.messages.create(**ASK))
-        assert message.content[0].text == "You said: hi"
-        assert [sent.fields["x-stainless-retry-count"] for sent in made.sent] == ["0", "1"]
-        assert sorted(request.backend for request in made.received[:2]) == [0, 1]
-        assert len(made.received) == 3
-
-
-@pytest.mark.parametrize("status", [400, 404, 413])
-async def test_client_does_not_retry_its_own_mistakes(serve: Serve, parser_kind: str, kind: str, status: int) -> None:
-    """Anthropic §12: a request that is wrong is made once by the client and once by the gateway."""
-    async with stand(serve, parser_kind, Script(status=status)) as made:
-        await refused(made, kind, max_retries=2)
-        assert len(made.sent) == 1
-        assert len(made.received) == 1
-
-
-@pytest.mark.parametrize("script", [Script(delay_head_ms=5000), Script(stall_at=200)], ids=["no head", "no body"])
-async def test_client_that_waits_no_longer_is_let_go(serve: Serve, parser_kind: str, kind: str, script: Script) -> None:
-    """Anthropic §12: the client's own time-out is its own error, and frees the lane and the backend at once."""
-    async with stand(serve, parser_kind, script) as made, messages_caller(made, kind, timeout=0.2) as caller:
-        with pytest.raises((anthropic.APITimeoutError, httpx2.ReadTimeout)):
-            await caller.stream(**ASK)
-        await until(lambda: not any(made.front.in_flight))
-        assert len(made.received) == 1
-        backend = made.front.backends[0]
-        assert backend is not None
-        await until(lambda: backend.service.in_flight == 0)
-
-
-@pytest.mark.parametrize("script", [Script(cut_at=700), Script(reset_at=700)])
-async def test_client_sees_that_a_stream_was_cut(serve: Serve, parser_kind: str, kind: str, script: Script) -> None:
-    """Anthropic case 48: a stream that breaks off in the middle never looks whole, and what came before has come."""
-    async with stand(serve, parser_kind, script) as made, messages_caller(made, kind) as caller:
-        seen: list[Any] = []
-        with pytest.raises((anthropic.APIConnectionError, httpx2.RemoteProtocolError, httpx2.ReadError)):
-            await caller.stream(seen, **ASK)
-        assert seen[0].type == "message_start"
-        assert "message_stop" not in [event.type for event in seen]
-        assert made.visits == (1, 0)
-        assert made.counts("anthropic") == [(0, 1), (0, 0)]
+        assert (error.status_code, error.request_id) == (status, REQUEST_ID)
 
 
 async def test_client_reads_an_error_inside_a_stream(serve: Serve, parser_kind: str, kind: str) -> None:
@@ -327,14 +222,3 @@ async def test_caller_without_key_passes_none(serve: Serve, parser_kind: str, ki
         async with messages_caller(made, kind, key=None, default_headers=nothing) as caller:
             await caller.ask(lambda client: client.messages.create(**ASK))
         assert {b"authorization", b"x-api-key"} & set(made.last.fields) == set()
-
-
-@pytest.mark.parametrize("status", [401, 403, 429])
-async def test_callers_own_refusal_is_relayed(serve: Serve, parser_kind: str, kind: str, status: int) -> None:
-    """Governance §1: in passthrough mode what the backend says of the caller's own key is the caller's to read."""
-    script = Script(status=status, error="Your key is on hold.", retry_after_s=9)
-    async with stand(serve, parser_kind, script, admission=PASSTHROUGH) as made:
-        error = await refused(made, kind, key="sk-ant-api03-caller")
-        assert (error.status_code, error.body["error"]["message"]) == (status, "Your key is on hold.")
-        assert (error.request_id, error.response.headers.get("retry-after")) == (REQUEST_ID, shown_wait(status, "9"))
-        assert made.visits == (1, 0)

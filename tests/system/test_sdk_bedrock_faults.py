@@ -7,17 +7,16 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from botocore.exceptions import ClientError, EventStreamError, ReadTimeoutError, ResponseStreamingError
+from botocore.exceptions import ClientError, EventStreamError, ResponseStreamingError
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from busbar_fast.gateway.admission import Admission
 from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script
 from busbar_fast.wire.limits import Limits
-from tests.system.gateways import DOWN, Fate
-from tests.system.sdk import OWN_KEY, POOL, TOKEN, Stand, check_neutral, in_thread, shown_wait, stand
+from tests.system.sdk import OWN_KEY, POOL, TOKEN, Stand, check_neutral, in_thread, stand
 from tests.system.sdk_callers import converse_client
-from tests.system.serving import Serve, until
+from tests.system.serving import Serve
 
 SAID = "You said: hi"
 TURNS: Any = [{"role": "user", "content": [{"text": "hi"}]}]
@@ -150,35 +149,6 @@ async def test_wrong_method_is_refused(serve: Serve, parser_kind: str) -> None:
         assert made.received == []
 
 
-@BOTH
-@pytest.mark.parametrize(
-    ("status", "code", "visits"),
-    [
-        (400, "ValidationException", (1, 0)),
-        (404, "ResourceNotFoundException", (1, 0)),
-        (408, "ModelTimeoutException", (1, 0)),
-        (424, "ModelErrorException", (1, 0)),
-        (429, "ThrottlingException", (1, 1)),
-        (500, "InternalServerException", (1, 1)),
-        (503, "ServiceUnavailableException", (1, 1)),
-        (529, "InternalServerException", (1, 1)),
-    ],
-)
-async def test_backend_errors_are_relayed(
-    serve: Serve, parser_kind: str, status: int, code: str, visits: Any, *, is_streamed: bool
-) -> None:
-    """Bedrock §10: the backend's exception arrives with its name, its words, its id and its time to come back."""
-    script = Script(status=status, error="Grüße, \u201cslowly\u201d.", retry_after_s=7)
-    async with stand(serve, parser_kind, script) as made:
-        error = await refused(made, is_streamed=is_streamed)
-        head = error.response["ResponseMetadata"]
-        assert error.response["Error"] == {"Code": code, "Message": "Grüße, \u201cslowly\u201d."}
-        assert (head["HTTPStatusCode"], head["RequestId"]) == (status, REQUEST_ID)
-        assert head["HTTPHeaders"].get("retry-after") == shown_wait(status, "7")
-        assert head["HTTPHeaders"]["x-amzn-errortype"].startswith(f"{code}:http://")
-        assert made.visits == visits
-
-
 @pytest.mark.parametrize("status", [400, 404, 429, 529])
 async def test_backend_errors_are_relayed_byte_for_byte(serve: Serve, parser_kind: str, status: int) -> None:
     """Bedrock §10: what the backend refuses with is not rewritten."""
@@ -189,79 +159,6 @@ async def test_backend_errors_are_relayed_byte_for_byte(serve: Serve, parser_kin
         last = made.last
         assert got.content == b"".join(answer(b"POST", last.target, last.fields, last.body, script).frames)
         assert (got.status_code, got.headers["content-type"]) == (status, "application/json")
-
-
-@BOTH
-@pytest.mark.parametrize("fate", [DOWN, Script(refuse=True), Script(garbage=True), Script(cut_at=0)])
-async def test_nobody_left_is_unavailable(serve: Serve, parser_kind: str, fate: Fate, *, is_streamed: bool) -> None:
-    """Bedrock §10: when no lane has anything to say, the client gets the vendor's 503 and when to come back."""
-    async with stand(serve, parser_kind, fate) as made:
-        error = await refused(made, is_streamed=is_streamed)
-        message = "The service is temporarily unable to handle the request. Try your request again."
-        check_own_refusal(error, 503, "ServiceUnavailableException", message)
-        assert error.response["ResponseMetadata"]["HTTPHeaders"]["retry-after"] == "1"
-        assert made.counts("bedrock") == [(0, 1), (0, 1)]
-
-
-@BOTH
-@pytest.mark.parametrize(
-    "fate", [DOWN, Script(status=403), Script(status=503), Script(status=429), Script(refuse=True)]
-)
-async def test_one_lane_fails_and_nobody_notices(
-    serve: Serve, parser_kind: str, fate: Fate, *, is_streamed: bool
-) -> None:
-    """Reliability §8: a request moves on to the lane that works, streamed or not."""
-    async with stand(serve, parser_kind, fate, None) as made:
-        assert text_of(await asked(made, is_streamed=is_streamed)) == SAID
-        assert made.visits[1] == 1
-
-
-@BOTH
-@pytest.mark.parametrize("status", [401, 403])
-async def test_refused_key_of_the_house_stays_secret(
-    serve: Serve, parser_kind: str, status: int, *, is_streamed: bool
-) -> None:
-    """Bedrock case 62: when the backends refuse the lanes' own key, the client reads a plain 403 and nothing of why."""
-    script = Script(status=status, error=f"lane key {OWN_KEY} is not valid", retry_after_s=3)
-    async with stand(serve, parser_kind, script) as made:
-        error = await refused(made, is_streamed=is_streamed)
-        check_own_refusal(error, 403, "AccessDeniedException", REFUSED_TOKEN)
-        assert "retry-after" not in error.response["ResponseMetadata"]["HTTPHeaders"]
-        assert made.visits == (1, 1)
-
-
-@BOTH
-async def test_client_retries_what_may_pass(
-    serve: Serve, parser_kind: str, monkeypatch: pytest.MonkeyPatch, *, is_streamed: bool
-) -> None:
-    """Bedrock §11: after a throttling the client asks once more, and gets its text with its second request."""
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_arguments: 0.0)
-    async with stand(serve, parser_kind, [Script(status=429), None]) as made:
-        retries = {"mode": "standard", "total_max_attempts": 3}
-        assert text_of(await asked(made, is_streamed=is_streamed, retries=retries)) == SAID
-        assert (len(made.sent), len(made.received)) == (2, 3)
-
-
-@pytest.mark.parametrize("status", [400, 403, 404, 408, 413, 424])
-async def test_client_does_not_retry_its_own_mistakes(serve: Serve, parser_kind: str, status: int) -> None:
-    """Bedrock §11: a request that is wrong is made once by the client."""
-    async with stand(serve, parser_kind, Script(status=status)) as made:
-        error = await refused(made, retries={"mode": "standard", "total_max_attempts": 3})
-        assert (error.response["ResponseMetadata"]["HTTPStatusCode"], len(made.sent)) == (status, 1)
-        assert made.visits == ((1, 1) if status == 403 else (1, 0))
-
-
-@pytest.mark.parametrize("script", [Script(delay_head_ms=5000), Script(stall_at=200)], ids=["no head", "no body"])
-async def test_client_that_waits_no_longer_is_let_go(serve: Serve, parser_kind: str, script: Script) -> None:
-    """Bedrock §11: the client's own time-out is its own error, and frees the lane and the backend at once."""
-    async with stand(serve, parser_kind, script) as made:
-        error = await refused(made, (ReadTimeoutError, Urllib3Error), is_streamed=True, read_timeout=0.2)
-        assert "read time" in str(error).lower()
-        await until(lambda: not any(made.front.in_flight))
-        backend = made.front.backends[0]
-        assert backend is not None
-        await until(lambda: backend.service.in_flight == 0)
-        assert len(made.received) == 1
 
 
 @pytest.mark.parametrize("script", [Script(cut_at=700, delta_chars=1), Script(reset_at=700, delta_chars=1)])
@@ -304,16 +201,3 @@ async def test_callers_signature_is_never_passed_through(serve: Serve, parser_ki
         for received in made.received:
             assert {b"authorization", b"x-amz-date", b"x-amz-security-token"} & set(received.fields) == set()
             assert OWN_KEY.encode() not in b" ".join(received.fields.values())
-
-
-@pytest.mark.parametrize("status", [401, 403, 429])
-async def test_callers_own_refusal_is_relayed(serve: Serve, parser_kind: str, status: int) -> None:
-    """Governance §1: in passthrough mode what the backend says of the caller's own key is the caller's to read."""
-    script = Script(status=status, error="Your key is on hold.", retry_after_s=9)
-    async with stand(serve, parser_kind, script, admission=PASSTHROUGH) as made:
-        error = await refused(made, bearer="caller-api-key")
-        head = error.response["ResponseMetadata"]
-        assert error.response["Error"]["Message"] == "Your key is on hold."
-        assert (head["HTTPStatusCode"], head["RequestId"]) == (status, REQUEST_ID)
-        assert head["HTTPHeaders"].get("retry-after") == shown_wait(status, "9")
-        assert made.visits == (1, 0)

@@ -1,0 +1,129 @@
+"""What the official clients of three vendors try again by themselves, how long they wait, and what they leave alone."""
+
+from typing import Any
+
+import pytest
+from anthropic._base_client import BaseClient
+from botocore.retries.standard import ExponentialBackoff
+from google.genai.types import HttpRetryOptions
+
+from busbar_fast.mock.script import Script
+from tests.system.sdk import stand
+from tests.system.sdk_errors import BOTH_WAYS, CLIENTS, EVERY_CLIENT, Official, Question, ask, hear
+from tests.system.serving import Serve
+
+# Two more tries than the first, without a wait of the client's own making.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "anthropic": {"max_retries": 2},
+    "gemini": {"retry_options": HttpRetryOptions(attempts=3, initial_delay=0.001, jitter=0)},
+    "bedrock": {"retries": {"mode": "standard", "total_max_attempts": 3}},
+}
+ANTHROPIC = pytest.mark.parametrize("official", CLIENTS[:2], ids=[one.name for one in CLIENTS[:2]])
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return how long Anthropic's client would wait before each retry; none of the clients really waits."""
+    wanted: list[float] = []
+    reckon = BaseClient._calculate_retry_timeout
+
+    def note(*arguments: Any) -> float:
+        wanted.append(reckon(*arguments))
+        return 0.0
+
+    monkeypatch.setattr(BaseClient, "_calculate_retry_timeout", note)
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_arguments: 0.0)
+    return wanted
+
+
+@EVERY_CLIENT
+@BOTH_WAYS
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+async def test_client_tries_again_and_is_served(
+    serve: Serve, parser_kind: str, waits: list[float], official: Official, status: int, *, is_streamed: bool
+) -> None:
+    """Anthropic §12, Gemini §15, Bedrock §11: the second try is served; Anthropic's waits as long as it is told."""
+    script = Script(status=status, retry_after_s=7)
+    question = Question(is_streamed=is_streamed, options=OPTIONS[official.dialect])
+    async with stand(serve, parser_kind, [script, None]) as made:
+        assert await ask(made, official, question) == "You said: hi"
+        assert waits == ([7.0] if official.dialect == "anthropic" else [])
+        assert (len(made.sent), len(made.received)) == (2, 3)  # each backend has failed once
+        assert made.sent[0].body == made.sent[1].body
+
+
+@EVERY_CLIENT
+@BOTH_WAYS
+async def test_client_gives_up_in_the_end(
+    serve: Serve, parser_kind: str, waits: list[float], official: Official, *, is_streamed: bool
+) -> None:
+    """Anthropic §12, Gemini §15, Bedrock §11: after its last try the client raises what it was told last."""
+    question = Question(is_streamed=is_streamed, options=OPTIONS[official.dialect])
+    fates = [Script(status=429, error=f"no {number}", retry_after_s=number + 1) for number in range(3)]
+    async with stand(serve, parser_kind, fates) as made:
+        heard = await hear(made, official, question)
+        assert (heard.status, heard.message, heard.fields["retry-after"]) == (429, "no 2", "3")
+        assert waits == ([1.0, 2.0] if official.dialect == "anthropic" else [])
+        assert (len(made.sent), made.visits) == (3, (3, 3))
+
+
+@EVERY_CLIENT
+@BOTH_WAYS
+@pytest.mark.parametrize("status", [400, 402, 404, 413, 422, 424])
+async def test_client_leaves_its_own_mistakes_alone(
+    serve: Serve, parser_kind: str, waits: list[float], official: Official, status: int, *, is_streamed: bool
+) -> None:
+    """Anthropic §12, Gemini §15, Bedrock §11: what is wrong is asked once by the client and once by the gateway."""
+    question = Question(is_streamed=is_streamed, options=OPTIONS[official.dialect])
+    async with stand(serve, parser_kind, Script(status=status)) as made:
+        assert (await hear(made, official, question)).status == status
+        assert (len(made.sent), made.visits, waits) == (1, (1, 0), [])
+
+
+@EVERY_CLIENT
+async def test_client_does_not_knock_twice_with_a_wrong_key(
+    serve: Serve, parser_kind: str, waits: list[float], official: Official
+) -> None:
+    """Anthropic §11, Gemini §14, Bedrock §2: no client repeats a request whose token is refused."""
+    async with stand(serve, parser_kind) as made:
+        heard = await hear(made, official, Question(key="sk-wrong", options=OPTIONS[official.dialect]))
+        assert heard.status == {"anthropic": 401, "gemini": 400, "bedrock": 403}[official.dialect]
+        assert (len(made.sent), made.received, waits) == (1, [], [])
+
+
+@EVERY_CLIENT
+async def test_time_out_of_the_gateway_is_retried_as_the_vendor_has_it(
+    serve: Serve, parser_kind: str, waits: list[float], official: Official
+) -> None:
+    """Bedrock §10: 504 is tried again by its clients, and the 408 of Bedrock is not."""
+    question = Question(options=OPTIONS[official.dialect])
+    async with stand(serve, parser_kind, [Script(delay_head_ms=30_000), None], wait_s=0.5) as made:
+        if official.dialect == "bedrock":
+            heard = await hear(made, official, question)
+            assert (heard.status, heard.kind, len(made.sent)) == (408, "ModelTimeoutException", 1)
+        else:
+            assert await ask(made, official, question) == "You said: hi"
+            assert (len(made.sent), len(waits)) == (2, official.dialect == "anthropic")
+        assert made.visits[0] >= 1
+
+
+@ANTHROPIC
+@pytest.mark.parametrize(("status", "should_retry", "tries"), [(429, False, 1), (529, False, 1), (400, True, 3)])
+async def test_word_of_the_backend_decides_about_retries(
+    serve: Serve,
+    parser_kind: str,
+    waits: list[float],
+    official: Official,
+    status: int,
+    tries: int,
+    *,
+    should_retry: bool,
+) -> None:
+    """Anthropic §9: `x-should-retry` of the backend reaches the client, which obeys it against its own habit."""
+    script = Script(status=status, should_retry=should_retry)
+    async with stand(serve, parser_kind, script) as made:
+        heard = await hear(made, official, Question(options=OPTIONS["anthropic"]))
+        assert heard.status == status
+        assert heard.fields["x-should-retry"] == ("true" if should_retry else "false")
+        assert (len(made.sent), len(waits)) == (tries, tries - 1)
+        assert [sent.fields["x-stainless-retry-count"] for sent in made.sent] == ["0", "1", "2"][:tries]

@@ -1,0 +1,153 @@
+"""Waiting that ends: the patience of the official clients of three vendors, and the gateway's own with its backends."""
+
+import time
+from typing import Any
+
+import anthropic
+import httpx
+import httpx2
+import pytest
+from botocore.exceptions import ReadTimeoutError, ResponseStreamingError
+from urllib3.exceptions import HTTPError as Urllib3Error
+
+from busbar_fast.mock.script import Script
+from tests.system.sdk import Stand, stand
+from tests.system.sdk_errors import BOTH_WAYS, CLIENTS, EVERY_CLIENT, Official, Question, ask, hear
+from tests.system.serving import Serve, until
+
+PATIENCE: dict[str, dict[str, Any]] = {
+    "anthropic": {"timeout": 0.2},
+    "gemini": {"timeout": 200},
+    "bedrock": {"read_timeout": 0.2},
+}
+# What each client raises when it waits no longer, and when an answer breaks off.
+OVERDUE: dict[str, Any] = {
+    "anthropic": (anthropic.APITimeoutError, httpx2.ReadTimeout),
+    "gemini": httpx.ReadTimeout,
+    "bedrock": (ReadTimeoutError, Urllib3Error),
+}
+BROKEN: dict[str, Any] = {
+    "anthropic": (anthropic.APIConnectionError, httpx2.RemoteProtocolError, httpx2.ReadError),
+    "gemini": (httpx.RemoteProtocolError, httpx.ReadError),
+    "bedrock": (ResponseStreamingError, Urllib3Error),
+}
+GOOGLE = pytest.mark.parametrize("official", CLIENTS[2:4], ids=[one.name for one in CLIENTS[2:4]])
+
+
+async def broken(made: Stand, official: Official, question: Question, classes: Any, pieces: list[Any]) -> Any:
+    """Return the error of these classes that a client raises, without the frames that would keep its connection."""
+    try:
+        said = await ask(made, official, question, pieces)
+    except classes as error:
+        error.__cause__ = error.__context__ = None
+        return error.with_traceback(None)
+    raise AssertionError(said)
+
+
+@EVERY_CLIENT
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    "script", [Script(delay_head_ms=30_000), Script(stall_at=100)], ids=["no head", "part of a body"]
+)
+async def test_client_that_waits_no_longer_is_let_go(
+    serve: Serve, parser_kind: str, official: Official, script: Script, *, is_streamed: bool
+) -> None:
+    """Anthropic §12, Gemini §2, Bedrock §11: the client's time-out is its own error, and frees lane and backend."""
+    question = Question(is_streamed=is_streamed, options=PATIENCE[official.dialect])
+    async with stand(serve, parser_kind, script) as made:
+        error = await broken(made, official, question, OVERDUE[official.dialect], [])
+        is_begun = is_streamed and script.stall_at is not None
+        if official.dialect == "anthropic" and not is_begun:
+            assert type(error) is anthropic.APITimeoutError
+        assert "time" in f"{type(error).__name__} {error}".lower()
+        await until(lambda: not any(made.front.in_flight))
+        backend = made.front.backends[0]
+        assert backend is not None
+        await until(lambda: backend.service.in_flight == 0)
+        assert made.visits == (1, 0)
+        assert made.counts(official.dialect) == [(0, 0), (0, 0)]  # nobody's fault but the client's
+
+
+@EVERY_CLIENT
+@BOTH_WAYS
+async def test_client_is_served_after_it_gave_up(
+    serve: Serve, parser_kind: str, official: Official, *, is_streamed: bool
+) -> None:
+    """Anthropic §12, Gemini §2, Bedrock §11: who gave up once is served by the same gateway the next time."""
+    question = Question(is_streamed=is_streamed, options=PATIENCE[official.dialect])
+    async with stand(serve, parser_kind, Script(delay_head_ms=30_000), None) as made:
+        await broken(made, official, question, OVERDUE[official.dialect], [])
+        assert await ask(made, official, Question(is_streamed=is_streamed)) == "You said: hi"
+        assert made.visits == (1, 1)
+
+
+@EVERY_CLIENT
+@pytest.mark.parametrize(
+    "script",
+    [Script(cut_at=700, delta_chars=1), Script(reset_at=700, delta_chars=1), Script(stall_at=700, delta_chars=1)],
+    ids=["closed", "reset", "silent"],
+)
+async def test_stream_that_breaks_off_never_looks_whole(
+    serve: Serve, parser_kind: str, official: Official, script: Script
+) -> None:
+    """Anthropic case 48, Gemini §13, AWS wire case 36: what came has come, and then the client raises."""
+    pieces: list[Any] = []
+    async with stand(serve, parser_kind, script, wait_s=0.3) as made:
+        await broken(made, official, Question(is_streamed=True), BROKEN[official.dialect], pieces)
+        said, is_ended = _told(official, pieces)
+        assert 0 < len(said) < len("You said: hi")
+        assert "You said: hi".startswith(said)
+        assert not is_ended
+        assert made.visits == (1, 0)
+        assert made.counts(official.dialect) == [(0, 1), (0, 0)]
+        assert not any(made.front.in_flight)
+
+
+@EVERY_CLIENT
+async def test_document_that_breaks_off_is_an_error(serve: Serve, parser_kind: str, official: Official) -> None:
+    """Reliability §9: a whole answer that ends too early, or falls silent, is never taken for one."""
+    # boto3 makes of the part that came an answer without any member, where nothing can be read.
+    classes = KeyError if official.dialect == "bedrock" else BROKEN[official.dialect]
+    for script in (Script(cut_at=100), Script(stall_at=100)):
+        async with stand(serve, parser_kind, script, wait_s=0.3) as made:
+            await broken(made, official, Question(), classes, [])
+            assert made.counts(official.dialect) == [(0, 1), (0, 0)]
+
+
+@GOOGLE
+@BOTH_WAYS
+async def test_google_client_says_how_long_it_waits(
+    serve: Serve, parser_kind: str, official: Official, *, is_streamed: bool
+) -> None:
+    """Gemini §2: `X-Server-Timeout` ends the wait for backends, and nobody is asked after it."""
+    options = {"headers": {"X-Server-Timeout": "1"}}
+    async with stand(serve, parser_kind, Script(delay_head_ms=30_000)) as made:
+        began_s = time.monotonic()
+        heard = await hear(made, official, Question(is_streamed=is_streamed, options=options))
+        assert (heard.kind, heard.status, heard.word) == ("ServerError", 504, "DEADLINE_EXCEEDED")
+        assert 0.9 <= time.monotonic() - began_s < 5.0
+        assert made.sent[-1].fields["x-server-timeout"] == "1"
+        assert b"x-server-timeout" not in made.last.fields
+        assert made.visits == (1, 0)
+
+
+@GOOGLE
+async def test_time_limit_of_a_google_client_harms_no_answer(
+    serve: Serve, parser_kind: str, official: Official
+) -> None:
+    """Gemini §2: the SDK tells the limit it was given, and an answer in time is an answer."""
+    async with stand(serve, parser_kind) as made:
+        assert await ask(made, official, Question(options={"timeout": 9_400})) == "You said: hi"
+        assert made.sent[-1].fields["x-server-timeout"] == "10"
+
+
+def _told(official: Official, pieces: list[Any]) -> tuple[str, bool]:
+    """Return the text of a stream so far, and whether it has said that it is at its end."""
+    if official.dialect == "anthropic":
+        text = "".join(event.delta.text for event in pieces if event.type == "content_block_delta")
+        return text, any(event.type == "message_stop" for event in pieces)
+    if official.dialect == "gemini":
+        reasons = [chunk.candidates[0].finish_reason for chunk in pieces]
+        return "".join(chunk.text for chunk in pieces), any(reasons)
+    deltas = [event["contentBlockDelta"]["delta"]["text"] for event in pieces if "contentBlockDelta" in event]
+    return "".join(deltas), any("messageStop" in event for event in pieces)
