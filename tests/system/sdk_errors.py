@@ -4,8 +4,8 @@
 shows of status, word, message and id. A question may be wrong in each of the ways that a client allows.
 """
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,9 +13,9 @@ import pytest
 from anthropic import APIStatusError
 from botocore.exceptions import ClientError
 from google.genai.errors import APIError
-from google.genai.types import GenerateContentConfig, HttpOptions
+from google.genai.types import CountTokensConfig, GenerateContentConfig, HttpOptions
 
-from tests.system.sdk import POOL, TOKEN, Caller, Stand, in_thread
+from tests.system.sdk import POOL, TOKEN, Caller, Stand
 from tests.system.sdk_callers import contents_caller, converse_client, messages_caller
 
 
@@ -51,6 +51,7 @@ class Question:
     key: str = TOKEN
     depth: int = 0  # of lists inside each other, in a member that only the vendor would look at
     is_streamed: bool = False
+    is_count: bool = False  # of tokens, instead of an answer
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -80,10 +81,41 @@ class Heard:
         return type(self.error).__name__
 
 
+@asynccontextmanager
+async def opened(made: Stand, official: Official, question: Question) -> AsyncIterator[Caller]:
+    """Open a client as a question wants it."""
+    if official.dialect == "anthropic":
+        async with messages_caller(made, official.kind, key=question.key, **question.options) as messages:
+            yield messages
+    elif official.dialect == "gemini":
+        async with contents_caller(made, official.kind, key=question.key, **question.options) as contents:
+            yield contents
+    else:
+        with converse_client(made, bearer=question.key, **question.options) as client:
+            yield Caller(client, official.kind)
+
+
+async def ask(made: Stand, official: Official, question: Question, pieces: list[Any] | None = None) -> str:
+    """Return the text that a client reads; `pieces` has those of a stream even if it breaks off."""
+    async with opened(made, official, question) as caller:
+        return await ask_with(caller, official, question, pieces)
+
+
+async def ask_with(caller: Caller, official: Official, question: Question, pieces: list[Any] | None = None) -> str:
+    """Do the same with a client that is open."""
+    return await _ASK[official.dialect](caller, question, [] if pieces is None else pieces)
+
+
 async def hear(made: Stand, official: Official, question: Question) -> Heard:
     """Return the error that a client raises at a question."""
+    async with opened(made, official, question) as caller:
+        return await hear_with(caller, official, question)
+
+
+async def hear_with(caller: Caller, official: Official, question: Question) -> Heard:
+    """Do the same with a client that is open."""
     try:
-        said = await ask(made, official, question)
+        said = await ask_with(caller, official, question)
     except APIStatusError as error:
         return _of_anthropic(error)
     except APIError as error:
@@ -94,66 +126,55 @@ async def hear(made: Stand, official: Official, question: Question) -> Heard:
     raise AssertionError(said)
 
 
-async def ask(made: Stand, official: Official, question: Question, pieces: list[Any] | None = None) -> str:
-    """Return the text that a client reads; `pieces` has those of a stream even if it breaks off."""
-    return await _ASK[official.dialect](made, official.kind, question, [] if pieces is None else pieces)
-
-
-async def _ask_anthropic(made: Stand, kind: str, question: Question, pieces: list[Any]) -> str:
+async def _ask_anthropic(caller: Caller, question: Question, pieces: list[Any]) -> str:
     members: dict[str, Any] = {
         "model": question.model,
-        "max_tokens": 64,
         "messages": [{"role": "user", "content": question.text}],
-        "stream": question.is_streamed,
         "extra_body": {"odd": question.nest} if question.depth else None,
     }
-    async with messages_caller(made, kind, key=question.key, **question.options) as caller:
-        if not question.is_streamed:
-            message = await caller.ask(lambda client: client.messages.create(**members))
-            return str(message.content[0].text)
-        await _read(caller, lambda client: client.messages.create(**members), pieces)
-        return "".join(event.delta.text for event in pieces if event.type == "content_block_delta")
+    if question.is_count:
+        return str((await caller.ask(lambda client: client.messages.count_tokens(**members))).input_tokens)
+    members |= {"max_tokens": 64, "stream": question.is_streamed}
+    if not question.is_streamed:
+        message = await caller.ask(lambda client: client.messages.create(**members))
+        return str(message.content[0].text)
+    await caller.pieces(lambda client: client.messages.create(**members), pieces)
+    return "".join(event.delta.text for event in pieces if event.type == "content_block_delta")
 
 
-async def _ask_gemini(made: Stand, kind: str, question: Question, pieces: list[Any]) -> str:
+async def _ask_gemini(caller: Caller, question: Question, pieces: list[Any]) -> str:
     odd = HttpOptions(extra_body={"odd": question.nest}) if question.depth else None
-    members: dict[str, Any] = {
-        "model": question.model,
-        "contents": question.text,
-        "config": GenerateContentConfig(http_options=odd),
-    }
-    async with contents_caller(made, kind, key=question.key, **question.options) as caller:
-        if not question.is_streamed:
-            return str((await caller.ask(lambda client: client.models.generate_content(**members))).text)
-        await _read(caller, lambda client: client.models.generate_content_stream(**members), pieces)
-        return "".join(chunk.text for chunk in pieces)
+    members: dict[str, Any] = {"model": question.model, "contents": question.text}
+    if question.is_count:
+        members["config"] = CountTokensConfig(http_options=odd)
+        return str((await caller.ask(lambda client: client.models.count_tokens(**members))).total_tokens)
+    members["config"] = GenerateContentConfig(http_options=odd)
+    if not question.is_streamed:
+        return str((await caller.ask(lambda client: client.models.generate_content(**members))).text)
+    await caller.pieces(lambda client: client.models.generate_content_stream(**members), pieces)
+    return "".join(chunk.text for chunk in pieces)
 
 
-async def _ask_bedrock(made: Stand, _kind: str, question: Question, pieces: list[Any]) -> str:
-    members: dict[str, Any] = {
-        "modelId": question.model,
-        "messages": [{"role": "user", "content": [{"text": question.text}]}],
-    }
+async def _ask_bedrock(caller: Caller, question: Question, pieces: list[Any]) -> str:
+    turns: dict[str, Any] = {"messages": [{"role": "user", "content": [{"text": question.text}]}]}
     if question.depth:
-        members["additionalModelRequestFields"] = {"odd": question.nest}
+        turns["additionalModelRequestFields"] = {"odd": question.nest}
 
-    def run() -> str:
-        with converse_client(made, bearer=question.key, **question.options) as client:
-            if not question.is_streamed:
-                return str(client.converse(**members)["output"]["message"]["content"][0]["text"])
-            with closing(client.converse_stream(**members)["stream"]) as stream:
-                pieces.extend(stream)
+    def run(client: Any) -> str:
+        if question.is_count:
+            return str(client.count_tokens(modelId=question.model, input={"converse": turns})["inputTokens"])
+        if not question.is_streamed:
+            said = client.converse(modelId=question.model, **turns)
+            return str(said["output"]["message"]["content"][0]["text"])
+        with closing(client.converse_stream(modelId=question.model, **turns)["stream"]) as stream:
+            pieces.extend(stream)
         deltas = [event["contentBlockDelta"]["delta"] for event in pieces if "contentBlockDelta" in event]
         return "".join(delta["text"] for delta in deltas)
 
-    return await in_thread(run)
+    return str(await caller.ask(run))
 
 
 _ASK = {"anthropic": _ask_anthropic, "gemini": _ask_gemini, "bedrock": _ask_bedrock}
-
-
-async def _read(caller: Caller, question: Any, pieces: list[Any]) -> None:
-    await caller.pieces(question, pieces)
 
 
 def _of_anthropic(error: APIStatusError) -> Heard:

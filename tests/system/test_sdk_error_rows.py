@@ -15,10 +15,22 @@ from busbar_fast.mock.script import Script
 from busbar_fast.wire.limits import Limits
 from tests.system.gateways import DOWN, Fate
 from tests.system.sdk import OWN_KEY, POOL, check_neutral, stand
-from tests.system.sdk_errors import BOTH_WAYS, EVERY_CLIENT, Heard, Official, Question, ask, hear
+from tests.system.sdk_errors import (
+    BOTH_WAYS,
+    EVERY_CLIENT,
+    Heard,
+    Official,
+    Question,
+    ask,
+    ask_with,
+    hear,
+    hear_with,
+    opened,
+)
 from tests.system.serving import Gate, Serve, until
 
 WORDS = "Grüße, \u201cslowly\u201d."
+SMALL = Limits(request_body_max_bytes=4096)
 PASSTHROUGH = Admission("passthrough")
 CALLERS_KEY = "sk-ant-api03-caller"
 MOCK_IDS = {
@@ -281,13 +293,60 @@ async def test_own_refusal_is_the_clients_own_exception(
     serve: Serve, parser_kind: str, official: Official, row: Row, *, is_streamed: bool
 ) -> None:
     """Anthropic §11, Gemini §14, Bedrock §10: each refusal raises the SDK's class with status, words and a fresh id."""
-    limits = Limits(request_body_max_bytes=4096)
     question = Question(row.question.model, row.question.text, row.question.key, row.question.depth, is_streamed)
-    async with stand(serve, parser_kind, row.fate, limits=limits, wait_s=row.wait_s) as made:
+    async with stand(serve, parser_kind, row.fate, limits=SMALL, wait_s=row.wait_s) as made:
         heard = await hear(made, official, question)
         check_own(heard, official, row.expected[official.dialect], in_stream=is_streamed)
         assert heard.fields.get("retry-after") == row.retry_after
         assert (made.visits, len(made.sent)) == (row.visits, 1)
+
+
+@EVERY_CLIENT
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+async def test_counting_is_refused_in_the_same_way(
+    serve: Serve, parser_kind: str, official: Official, row: Row
+) -> None:
+    """Anthropic §2, Gemini §1, Bedrock §1: who counts tokens is refused with the classes and words of who converses."""
+    asked = row.question
+    question = Question(asked.model, asked.text, asked.key, asked.depth, is_count=True)
+    async with stand(serve, parser_kind, row.fate, limits=SMALL, wait_s=row.wait_s) as made:
+        heard = await hear(made, official, question)
+        kind, status, word, message = row.expected[official.dialect]
+        expected = (kind, status, word, message.replace("<action>", "countTokens"))
+        check_own(heard, official, expected, in_stream=False)
+        assert heard.fields.get("retry-after") == row.retry_after
+        assert made.visits == row.visits
+
+
+@EVERY_CLIENT
+@pytest.mark.parametrize("status", [400, 404, 429, 503])
+async def test_refusal_to_count_is_relayed(serve: Serve, parser_kind: str, official: Official, status: int) -> None:
+    """Anthropic case 61, Gemini §14, Bedrock §10: a backend that does not count says so in its own words."""
+    kind, word = RELAYED[status][ORDER.index(official.dialect)]
+    async with stand(serve, parser_kind, Script(status=status, error=WORDS, retry_after_s=7)) as made:
+        heard = await hear(made, official, Question(is_count=True))
+        assert told(heard) == (kind, status, word, WORDS)
+        assert (heard.raw_id, heard.fields["retry-after"]) == (MOCK_IDS[official.dialect], "7")
+        assert made.visits == ((1, 0) if status in CLIENT_FAULTS else (1, 1))
+
+
+@EVERY_CLIENT
+async def test_one_connection_outlives_every_error(serve: Serve, parser_kind: str, official: Official) -> None:
+    """Reliability §8: answers, streams and refusals of both kinds follow each other on one connection of one client."""
+    fates = [None, Script(status=400, error=WORDS), None, Script(status=404, error=WORDS), None, None]
+    async with stand(serve, parser_kind, fates, DOWN) as made, opened(made, official, Question()) as caller:
+        connections = set()
+        for is_streamed in (False, True):
+            question = Question(is_streamed=is_streamed)
+            assert await ask_with(caller, official, question) == "You said: hi"
+            heard = await hear_with(caller, official, question)
+            assert heard.message == WORDS
+            heard = await hear_with(caller, official, Question("kiln-9", is_streamed=is_streamed))
+            assert heard.status == 404
+            connections |= set(made.front.site.service.connections)
+        assert await ask_with(caller, official, Question(is_count=True)) == "1"
+        connections |= set(made.front.site.service.connections)
+        assert (len(connections), len(made.sent)) == (1, 7)
 
 
 @EVERY_CLIENT
