@@ -250,6 +250,19 @@ async def test_fields_that_only_the_vendor_knows_arrive(
         assert set(document) - set(named) - {"stream"} == {"model", "messages"}
 
 
+@pytest.mark.parametrize("system", ["Be brief.", [{"type": "text", "text": "Be brief."}], 7, None])
+@BOTH_WAYS
+async def test_system_of_any_shape_is_left_to_the_backend(
+    serve: Serve, parser_kind: str, kind: str, system: Any, *, is_streamed: bool
+) -> None:
+    """Anthropic case 15: text, blocks, and what is neither reach the backend as they are, and nothing crashes."""
+    async with stand(serve, parser_kind) as made, messages_caller(made, kind) as caller:
+        message = await message_of(caller, ASK | {"extra_body": {"system": system}}, is_streamed=is_streamed)
+        assert message.content[0].text == SAID
+        check_body(made)
+        assert made.last.document["system"] == system
+
+
 async def test_pings_of_the_backend_are_not_doubled(serve: Serve, parser_kind: str, kind: str) -> None:
     """Anthropic case 55: the events of a relayed stream are the backend's and no more, its one ping included."""
     async with stand(serve, parser_kind) as made, messages_caller(made, kind) as caller:

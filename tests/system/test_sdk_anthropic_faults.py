@@ -71,6 +71,27 @@ async def test_token_may_come_as_older_clients_send_it(serve: Serve, parser_kind
         assert error.status_code == 401
 
 
+@pytest.mark.parametrize(("key", "status"), [(TOKEN, 404), ("sk-wrong", 401)])
+async def test_models_are_not_shown_to_everybody(
+    serve: Serve, parser_kind: str, kind: str, key: str, status: int
+) -> None:
+    """Anthropic §11: a model that nobody serves is a 404 in the list as well, and a wrong token sees no list at all."""
+    words = {
+        404: ("not_found_error", "model: claude-9", anthropic.NotFoundError),
+        401: ("authentication_error", "invalid x-api-key", anthropic.AuthenticationError),
+    }
+    word, message, cls = words[status]
+    async with stand(serve, parser_kind) as made, messages_caller(made, kind, key=key) as caller:
+        with pytest.raises(cls) as raised:
+            await caller.ask(lambda client: client.models.retrieve("claude-9"))
+        check_own_refusal(raised.value, status, word, message)
+        if status == 401:
+            with pytest.raises(cls) as listed:
+                await caller.ask(lambda client: client.models.list())
+            check_own_refusal(listed.value, status, word, message)
+        assert made.received == []
+
+
 @pytest.mark.parametrize("is_streamed", [False, True])
 async def test_unknown_model_is_refused(serve: Serve, parser_kind: str, kind: str, *, is_streamed: bool) -> None:
     """Anthropic case 2: a name that nobody serves is the client's 404, in a body and in a path."""

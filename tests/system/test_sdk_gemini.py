@@ -210,7 +210,7 @@ async def test_pictures_and_files_arrive(serve: Serve, parser_kind: str, kind: s
 
 @pytest.mark.parametrize("is_streamed", [False, True])
 async def test_thinking_arrives_and_is_counted(serve: Serve, parser_kind: str, kind: str, *, is_streamed: bool) -> None:
-    """Gemini case 51: thoughts are no part of the text, and their tokens are counted beside it."""
+    """Gemini cases 42 and 51: thoughts are no part of the text, and their tokens are counted beside it."""
     script = Script(thinking=True, usage_in=31, usage_out=18)
     thinking = types.ThinkingConfig(include_thoughts=True, thinking_budget=1024)
     ask = ASK | {"config": config(thinking_config=thinking)}

@@ -59,7 +59,7 @@ def text_of(found: list[Any]) -> str:
 async def test_stream_is_one_array(
     serve: Serve, parser_kind: str, query: str, travelling: bytes, split: int | None
 ) -> None:
-    """Gemini cases 12, 16 and 71: the array holds the very documents of the backend's events, however these are cut."""
+    """Gemini cases 12, 15, 16 and 71: the array holds the documents of the backend's events, however these are cut."""
     script = Script(text='Marée haute 🌊 ["{\\\\', delta_chars=3, split=split, usage_in=9, usage_out=6)
     async with stand(serve, parser_kind, script) as made, opened(made, query) as response:
         assert response.status_code == 200

@@ -99,6 +99,20 @@ async def test_what_is_not_offered_is_refused(serve: Serve, parser_kind: str, ki
         assert made.received == []
 
 
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+async def test_models_are_not_shown_to_everybody(serve: Serve, parser_kind: str, kind: str, version: str) -> None:
+    """Gemini case 10: who comes with a wrong key sees no list and no model, on either path."""
+    async with stand(serve, parser_kind) as made, contents_caller(made, kind, "wrong", api_version=version) as caller:
+        message = "API key not valid. Please pass a valid API key."
+        with pytest.raises(errors.ClientError) as listed:
+            await caller.ask(lambda client: client.models.list())
+        check_own_refusal(listed.value, 400, "INVALID_ARGUMENT", message, BAD_KEY)
+        with pytest.raises(errors.ClientError) as shown:
+            await caller.ask(lambda client: client.models.get(model=POOL))
+        check_own_refusal(shown.value, 400, "INVALID_ARGUMENT", message, BAD_KEY)
+        assert made.received == []
+
+
 @pytest.mark.parametrize("body", [b"{", b"", b"[]", b'{"contents":' + b"[" * 200 + b"]" * 200 + b"}"])
 async def test_body_that_is_no_request_is_refused(serve: Serve, parser_kind: str, kind: str, body: bytes) -> None:
     """Gemini case 11: what is no JSON object, or nests too deeply, is a plain 400 without details."""
