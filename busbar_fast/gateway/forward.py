@@ -21,7 +21,7 @@ from busbar_fast.wire.decoded import Decoded
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.heads import ResponseHead, end_to_end, select_fields
 from busbar_fast.wire.json_scan import Span, decode_string, find_members, is_true
-from busbar_fast.wire.relay import relay, relay_parts
+from busbar_fast.wire.relay import HELD_BYTES, relay, relay_parts, relay_whole
 from busbar_fast.wire.states import AnswerPhase
 from busbar_fast.wire.upstream import Upstream
 
@@ -41,6 +41,7 @@ _NOT_OK = 300  # a fault or a redirect, of which no more is read than the limits
 # When it makes sense to say when to come back, and the header fields that say so.
 _PASSING = frozenset((429, 503, 529))
 _WHEN_AGAIN = frozenset((b"retry-after", b"retry-after-ms"))
+_DOCUMENT = b"application/json"
 _MOST_BYTES = 32 * 1024 * 1024  # of a document that is put into another frame
 
 
@@ -236,7 +237,10 @@ async def pass_on(source: Upstream | Decoded, request: Request, answer: Response
         exchange.deadlines = ()  # a stream that has started may last
     reframer = dialect.new_reframer(request.ask) if request.in_stream and answer.status == _OK else None
     if reframer is None:
-        if isinstance(source, Upstream):
+        is_document = not request.in_stream and answer.fields.get(b"content-type", b"").startswith(_DOCUMENT)
+        if is_document and answer.length <= HELD_BYTES:
+            await relay_whole(source, exchange, answer.status, fields)
+        elif isinstance(source, Upstream):
             await relay(source, exchange, answer.status, fields)
         else:
             await relay_parts(source, exchange, answer.status, fields)

@@ -1,4 +1,8 @@
-"""An answer passed on unchanged: one upstream's bytes to one client, framed anew only where the client needs it."""
+"""An answer passed on unchanged: one upstream's bytes to one client, framed anew only where the client needs it.
+
+`relay` passes pieces on as they come. `relay_whole` is for documents, of which nobody can use a part: it keeps what is
+small until its end has come, so that the client never gets the beginning of something that breaks off.
+"""
 
 from typing import Protocol
 
@@ -6,6 +10,8 @@ from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.framing import read_length
 from busbar_fast.wire.heads import CHUNKED
 from busbar_fast.wire.upstream import Upstream
+
+HELD_BYTES = 65536  # a document up to this size is kept until its end
 
 
 class Source(Protocol):
@@ -44,6 +50,26 @@ async def relay_parts(source: Source, exchange: Exchange, status: int, fields: b
     """Answer with a body of unknown length, part by part; nothing is said before the first of them is there."""
     part = await source.next_part()
     exchange.start(status, fields)
+    await _copy(source, exchange, part)
+
+
+async def relay_whole(source: Source, exchange: Exchange, status: int, fields: bytes) -> None:
+    """Answer with a document; one that breaks off before more than HELD_BYTES of it leaves the exchange untouched."""
+    held: list[bytes] = []
+    size = 0
+    while size <= HELD_BYTES:
+        part = await source.next_part()
+        if part is None:
+            exchange.reply(status, fields, b"".join(held))
+            return
+        held.append(part)
+        size += len(part)
+    exchange.start(status, fields)
+    await _copy(source, exchange, b"".join(held))
+
+
+async def _copy(source: Source, exchange: Exchange, part: bytes | None) -> None:
+    """Write this part, if there is one, and all that follow it."""
     while part is not None:
         exchange.write(part)
         if exchange.is_congested:

@@ -110,8 +110,15 @@ async def test_what_the_client_did_wrong_is_not_tried_again(serve: Serve, parser
         assert front.counts == [(1, 0), (0, 0)]
 
 
-@pytest.mark.parametrize("body", [BODY, STREAM], ids=["whole", "stream"])
-@pytest.mark.parametrize("fate", [Script(cut_at=100), Script(cut_at=300, split=50)])
+@pytest.mark.parametrize(
+    ("body", "fate"),
+    [
+        (STREAM, Script(cut_at=100)),
+        (STREAM, Script(cut_at=300, split=50)),
+        (BODY, Script(body_bytes=200_000, cut_at=150_000)),
+        (BODY, Script(body_bytes=200_000, cut_at=150_000, late_length=True)),
+    ],
+)
 async def test_break_after_the_first_byte_shows(serve: Serve, parser_kind: str, fate: Script, body: bytes) -> None:
     """Once a byte is out nobody else is asked, and the client sees that the answer is not whole."""
     async with gateway_over(serve, parser_kind, fate, None) as front:
@@ -123,6 +130,22 @@ async def test_break_after_the_first_byte_shows(serve: Serve, parser_kind: str, 
             split_answer(raw, b"POST", has_ended=True)
         assert front.counts == [(0, 1), (0, 0)]
         client.close()
+
+
+@pytest.mark.parametrize("is_announced", [True, False])
+@pytest.mark.parametrize("cut_at", [1, 100, 60_000])
+async def test_document_that_breaks_off_early_is_no_answer(
+    serve: Serve, parser_kind: str, cut_at: int, *, is_announced: bool
+) -> None:
+    """Reliability §6: of a small document nothing is out before its end, so another lane can still answer."""
+    fate = Script(body_bytes=65_000, cut_at=cut_at, late_length=not is_announced)
+    async with gateway_over(serve, parser_kind, fate, Script(body_bytes=65_000)) as front:
+        answer = await ask(front, BODY)
+        assert (answer.status, len(answer.body)) == (200, 65_000)
+        assert front.counts == [(0, 1), (1, 0)]
+    async with gateway_over(serve, parser_kind, fate) as front:
+        assert (await ask(front, BODY)).status == 503
+        assert front.counts == [(0, 1)]
 
 
 @pytest.mark.parametrize("fate", [Script(delay_head_ms=60_000), Script(stall_at=0), Script(stall_at=100)])

@@ -392,17 +392,30 @@ async def test_exhaustion_says_when_to_come_back(tmp_path: Path, door: Door) -> 
 
 @EVERY_DOOR
 async def test_break_in_the_middle_shows_and_says_nothing(tmp_path: Path, door: Door) -> None:
-    """Reliability case 58: a document that breaks off ends short of its length, without a word of ours."""
+    """Reliability case 58: a document too large to be held ends short of its length, without a word of ours."""
     async with six_doors(tmp_path) as house:
-        house.keeper.pieces = (answer(200)[:-3],)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 65537\r\n\r\n"
+        house.keeper.pieces = (head + b'{"a"',)
         house.keeper.closes = True
         raw = await house.say(post(door.minimal, target=door.target))
         assert raw.endswith(b'\r\n\r\n{"a"')
-        assert b"\r\nContent-Length: 7\r\n" in raw
+        assert b"\r\nContent-Length: 65537\r\n" in raw
         house.keeper.pieces = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", b"zz\r\n")
         raw = await house.say(post(door.minimal, target=door.target))
         assert raw.endswith(b"3\r\nabc\r\n")
         await until(lambda: house.site.counts(f"{door.name}-m") == (0, 2, 0))
+
+
+@EVERY_DOOR
+async def test_document_that_breaks_off_is_no_answer(tmp_path: Path, door: Door) -> None:
+    """Reliability §6: of a small document nothing is out before its end, so the client reads a refusal it knows."""
+    async with six_doors(tmp_path) as house:
+        house.keeper.pieces = (answer(200)[:-3],)
+        house.keeper.closes = True
+        seen = await house.ask(door)
+        assert (seen.status, seen.value("retry-after")) == (503, "1")
+        assert b'{"a"' not in seen.body
+        await until(lambda: house.site.counts(f"{door.name}-m") == (0, 1, 0))
 
 
 async def test_array_that_has_not_begun_is_no_answer(tmp_path: Path) -> None:

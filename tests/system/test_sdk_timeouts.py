@@ -104,14 +104,23 @@ async def test_stream_that_breaks_off_never_looks_whole(
 
 
 @EVERY_CLIENT
-async def test_document_that_breaks_off_is_an_error(serve: Serve, parser_kind: str, official: Official) -> None:
-    """Reliability §9: a whole answer that ends too early, or falls silent, is never taken for one."""
-    # boto3 makes of the part that came an answer without any member, where nothing can be read.
-    classes = KeyError if official.dialect == "bedrock" else BROKEN[official.dialect]
-    for script in (Script(cut_at=100), Script(stall_at=100)):
-        async with stand(serve, parser_kind, script, wait_s=0.3) as made:
-            await broken(made, official, Question(), classes, [])
-            assert made.counts(official.dialect) == [(0, 1), (0, 0)]
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [(Script(cut_at=100), 503), (Script(reset_at=100), 503), (Script(stall_at=100), 504)],
+    ids=["closed", "reset", "silent"],
+)
+async def test_document_that_breaks_off_is_no_answer(
+    serve: Serve, parser_kind: str, official: Official, script: Script, status: int
+) -> None:
+    """Reliability §6: a document that ends too early is asked for again elsewhere, and if nobody has it, refused."""
+    # boto3 would take the part that came for an answer without members, and say nothing.
+    async with stand(serve, parser_kind, script, None, wait_s=0.3) as made:
+        assert await ask(made, official, Question()) == "You said: hi"
+        assert made.counts(official.dialect) == [(0, 1), (1, 0)]
+    async with stand(serve, parser_kind, script, wait_s=0.3) as made:
+        heard = await hear(made, official, Question())
+        assert heard.status == (408 if (official.dialect, status) == ("bedrock", 504) else status)
+        assert made.counts(official.dialect) == [(0, 1), (0, 1)]
 
 
 @GOOGLE

@@ -13,7 +13,7 @@ from busbar_fast.wire.heads import HeadWriter, RequestHead
 from busbar_fast.wire.limits import UpstreamLimits
 from busbar_fast.wire.parsers import choose_parser
 from busbar_fast.wire.pool import Origin, OriginKey
-from busbar_fast.wire.relay import relay
+from busbar_fast.wire.relay import HELD_BYTES, relay, relay_whole
 from busbar_fast.wire.strand import Strand
 from busbar_fast.wire.upstream import Upstream
 from tests.fakes import FakeLoop, FakeTransport
@@ -51,7 +51,8 @@ class FakeClient:
 class Bench:
     """One exchange whose responder relays one upstream's answer."""
 
-    def __init__(self, parser_kind: str, method: bytes = b"GET", *, minor: int = 1) -> None:
+    def __init__(self, parser_kind: str, method: bytes = b"GET", *, minor: int = 1, is_document: bool = False) -> None:
+        self._relay = relay_whole if is_document else relay
         wheel = FakeLoop().new_wheel()
         key = OriginKey(is_tls=False, host="upstream", port=80)
         self.origin = Origin(key, self._dial, wheel, choose_parser(parser_kind), UpstreamLimits())
@@ -72,7 +73,7 @@ class Bench:
     async def _respond(self) -> None:
         upstream = await self.origin.call(self.exchange, self.exchange.head.method, b"request", 5.0)
         with upstream:
-            await relay(upstream, self.exchange, 200, b"X-Ours: 1\r\n")
+            await self._relay(upstream, self.exchange, 200, b"X-Ours: 1\r\n")
 
     def feed(self, *pieces: bytes) -> None:
         for piece in pieces:
@@ -175,3 +176,76 @@ def test_slow_client_holds_the_upstream(parser_kind: str, raw: bytes) -> None:
     bench.exchange.wake(bench.client)
     assert bench.client.fake.written.count(bytes(1024)) == 72
     assert cast("FakeTransport", bench.upstream.transport).calls == ["pause", "resume"]
+
+
+@pytest.mark.parametrize("cut", range(1, len(CHUNKS) + 1))
+def test_chunked_document_leaves_whole(parser_kind: str, cut: int) -> None:
+    """A small document of unknown length is kept until its end, and then has a length."""
+    bench = Bench(parser_kind, is_document=True)
+    bench.feed(CHUNKED, CHUNKS[:cut])
+    if cut < len(CHUNKS):
+        assert bench.client.fake.written == b""
+        bench.feed(CHUNKS[cut:])
+    assert bench.answer() == ([b"Content-Length: 6"], b"onetwo")
+    assert len(bench.client.fake.writes) == 1
+    assert bench.origin.idle == 1
+
+
+def test_document_until_close_leaves_whole(parser_kind: str) -> None:
+    """The same holds for one that ends with the upstream's connection."""
+    bench = Bench(parser_kind, is_document=True)
+    bench.feed(UNTIL_CLOSE, b"one", b"two")
+    assert bench.client.fake.written == b""
+    bench.upstream.eof_received()
+    assert bench.answer() == ([b"Content-Length: 6"], b"onetwo")
+
+
+@pytest.mark.parametrize("raw", [LENGTH + b"one", CHUNKED + CHUNKS[:-3]])
+def test_document_that_breaks_off_leaves_nothing(parser_kind: str, raw: bytes) -> None:
+    """Nothing of a small document is out when its upstream leaves in the middle of it."""
+    bench = Bench(parser_kind, is_document=True)
+    bench.feed(raw)
+    bench.upstream.connection_lost(ConnectionResetError())
+    assert b"one" not in bench.client.fake.written
+    assert isinstance(bench.client.error, UpstreamGone)
+
+
+@pytest.mark.parametrize(("size", "is_held"), [(HELD_BYTES, True), (HELD_BYTES + 1, False)])
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_document_is_held_up_to_a_size(parser_kind: str, size: int, *, is_held: bool, is_announced: bool) -> None:
+    """A larger document goes on as it comes, once it is known to be larger."""
+    bench = Bench(parser_kind, is_document=True)
+    body = b"x" * size
+    if is_announced:
+        bench.feed(HEAD + b"Content-Length: %d\r\n\r\n" % size, body[:-1])
+    else:
+        bench.feed(CHUNKED, b"%x\r\n" % size + body + b"\r\n")
+    assert (bench.client.fake.written == b"") is is_held
+    bench.feed(body[-1:] if is_announced else b"0\r\n\r\n")
+    lines, came = bench.answer()
+    if is_announced or is_held:
+        assert (lines, came) == ([b"Content-Length: %d" % size], body)
+    else:
+        assert lines == [b"Transfer-Encoding: chunked"]
+        assert came == b"%x\r\n" % size + body + b"\r\n0\r\n\r\n"
+    assert bench.origin.idle == 1
+
+
+def test_slow_client_holds_the_upstream_of_a_large_document(parser_kind: str) -> None:
+    """Behind the part that was held a full client stops the reading as for any body."""
+    bench = Bench(parser_kind, is_document=True)
+    chunk = b"4000\r\n" + bytes(16384) + b"\r\n"
+    bench.feed(CHUNKED, *[chunk] * 4)
+    assert bench.client.fake.written == b""
+    bench.client.is_congested = True
+    bench.feed(chunk)
+    written = len(bench.client.fake.written)
+    assert written > 5 * 16384
+    bench.feed(*[chunk] * 8)
+    assert len(bench.client.fake.written) == written
+    assert "pause" in cast("FakeTransport", bench.upstream.transport).calls
+    bench.client.is_congested = False
+    bench.exchange.wake(bench.client)
+    bench.feed(b"0\r\n\r\n")
+    assert bench.client.fake.written.count(bytes(16384)) == 13
+    assert bench.exchange.is_over
