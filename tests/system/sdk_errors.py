@@ -126,6 +126,28 @@ async def hear_with(caller: Caller, official: Official, question: Question) -> H
     raise AssertionError(said)
 
 
+async def caught(made: Stand, official: Official, question: Question, classes: Any, pieces: list[Any]) -> Any:
+    """Return the error of these classes that a client raises, without the frames that would keep its connection."""
+    try:
+        said = await ask(made, official, question, pieces)
+    except classes as error:
+        error.__cause__ = error.__context__ = None
+        return error.with_traceback(None)
+    raise AssertionError(said)
+
+
+def told_in(official: Official, pieces: list[Any]) -> tuple[str, bool]:
+    """Return the text of a stream so far, and whether it has said that it is at its end."""
+    if official.dialect == "anthropic":
+        text = "".join(event.delta.text for event in pieces if event.type == "content_block_delta")
+        return text, any(event.type == "message_stop" for event in pieces)
+    if official.dialect == "gemini":
+        reasons = [chunk.candidates[0].finish_reason for chunk in pieces]
+        return "".join(chunk.text for chunk in pieces), any(reasons)
+    deltas = [event["contentBlockDelta"]["delta"]["text"] for event in pieces if "contentBlockDelta" in event]
+    return "".join(deltas), any("messageStop" in event for event in pieces)
+
+
 async def _ask_anthropic(caller: Caller, question: Question, pieces: list[Any]) -> str:
     members: dict[str, Any] = {
         "model": question.model,

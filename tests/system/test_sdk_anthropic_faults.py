@@ -178,19 +178,6 @@ async def test_backend_errors_are_relayed_byte_for_byte(
         assert (error.status_code, error.request_id) == (status, REQUEST_ID)
 
 
-async def test_client_reads_an_error_inside_a_stream(serve: Serve, parser_kind: str, kind: str) -> None:
-    """Anthropic case 54: an error event in a stream is the client's own error, with the backend's words."""
-    script = Script(status=529, error="Overloaded.", fail_after=4)
-    async with stand(serve, parser_kind, script) as made, messages_caller(made, kind) as caller:
-        seen: list[Any] = []
-        with pytest.raises(anthropic.APIStatusError) as raised:
-            await caller.stream(seen, **ASK)
-        assert raised.value.type == "overloaded_error"
-        assert raised.value.body == {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded."}}
-        assert raised.value.request_id == REQUEST_ID
-        assert "text" in [event.type for event in seen]
-
-
 async def test_client_may_leave_a_stream(serve: Serve, parser_kind: str, kind: str) -> None:
     """Anthropic §12: a client that closes a stream after its first event frees the lane, and the next is served."""
     script = Script(deltas=400, delay_frame_ms=20)

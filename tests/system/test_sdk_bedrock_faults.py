@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from botocore.exceptions import ClientError, EventStreamError, ResponseStreamingError
+from botocore.exceptions import ClientError, ResponseStreamingError
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from busbar_fast.gateway.admission import Admission
@@ -171,16 +171,6 @@ async def test_client_sees_that_a_stream_was_cut(serve: Serve, parser_kind: str,
         assert text_of(seen) == SAID[: len(seen) - 1]
         assert not any("messageStop" in event for event in seen)
         assert made.counts("bedrock") == [(0, 1), (0, 0)]
-
-
-async def test_client_reads_an_exception_inside_a_stream(serve: Serve, parser_kind: str) -> None:
-    """Bedrock §9: an exception frame in a stream is the client's own error, with the backend's name and words."""
-    script = Script(status=429, error="Slow down.", fail_after=3, delta_chars=3)
-    seen: list[Any] = []
-    async with stand(serve, parser_kind, script) as made:
-        error = await refused(made, EventStreamError, is_streamed=True, seen=seen)
-        assert error.response["Error"] == {"Code": "throttlingException", "Message": "Slow down."}
-        assert text_of(seen) == "You sa"
 
 
 @BOTH

@@ -6,9 +6,12 @@ whose answers carry no id (Google) has none here either.
 
 import asyncio
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from anthropic import APIStatusError
+from botocore.exceptions import EventStreamError
+from google.genai.errors import APIError
 
 from busbar_fast.gateway.admission import Admission
 from busbar_fast.mock.script import Script
@@ -23,9 +26,11 @@ from tests.system.sdk_errors import (
     Question,
     ask,
     ask_with,
+    caught,
     hear,
     hear_with,
     opened,
+    told_in,
 )
 from tests.system.serving import Gate, Serve, until
 
@@ -254,6 +259,20 @@ REFUSED_KEY: dict[int, tuple[tuple[str, str], tuple[str, str], tuple[str, str]]]
     ),
     429: RELAYED[429],
 }
+# The words of an error in a stream.
+INSIDE = {
+    400: ("invalid_request_error", "INVALID_ARGUMENT", "validationException"),
+    429: ("rate_limit_error", "RESOURCE_EXHAUSTED", "throttlingException"),
+    500: ("api_error", "INTERNAL", "internalServerException"),
+    503: ("overloaded_error", "UNAVAILABLE", "serviceUnavailableException"),
+    504: ("timeout_error", "DEADLINE_EXCEEDED", "modelStreamErrorException"),
+    529: ("overloaded_error", "INTERNAL", "internalServerException"),
+}
+IN_STREAMS: dict[str, type[Exception]] = {
+    "anthropic": APIStatusError,
+    "gemini": APIError,
+    "bedrock": EventStreamError,
+}
 ORDER = ("anthropic", "gemini", "bedrock")
 FAILURES = [
     DOWN,
@@ -384,6 +403,33 @@ async def test_backends_refusal_is_the_clients_own_exception(
         assert heard.fields["content-type"] == "application/json"
         assert made.visits == ((1, 0) if status in CLIENT_FAULTS else (1, 1))
         assert made.counts(official.dialect)[0][0] == (status in CLIENT_FAULTS)
+
+
+@EVERY_CLIENT
+@pytest.mark.parametrize("status", INSIDE)
+async def test_error_inside_a_stream_is_the_clients_own_exception(
+    serve: Serve, parser_kind: str, official: Official, status: int
+) -> None:
+    """Anthropic case 54, Gemini case 56, Bedrock §9: an error in a stream is raised as the backend worded it."""
+    word = INSIDE[status][ORDER.index(official.dialect)]
+    script = Script(status=status, error=WORDS, fail_after=5, delta_chars=1)
+    pieces: list[Any] = []
+    async with stand(serve, parser_kind, script) as made:
+        error = await caught(made, official, Question(is_streamed=True), IN_STREAMS[official.dialect], pieces)
+        if official.dialect == "anthropic":
+            assert (type(error), error.type, error.request_id) == (APIStatusError, word, MOCK_IDS["anthropic"])
+            assert error.body == {"type": "error", "error": {"type": word, "message": WORDS}}
+        elif official.dialect == "gemini":
+            kind = "ClientError" if status < 500 else "ServerError"
+            assert (type(error).__name__, error.code) == (kind, status)
+            assert (error.status, error.message) == (word, WORDS)
+        else:
+            assert error.response["Error"] == {"Code": word, "Message": WORDS}
+        said, is_ended = told_in(official, pieces)
+        assert said
+        assert "You said: hi".startswith(said)
+        assert not is_ended
+        assert made.visits == (1, 0)
 
 
 @EVERY_CLIENT

@@ -191,17 +191,6 @@ async def test_client_sees_that_a_stream_was_cut(serve: Serve, parser_kind: str,
         assert made.counts("gemini") == [(0, 1), (0, 0)]
 
 
-async def test_client_reads_an_error_inside_a_stream(serve: Serve, parser_kind: str, kind: str) -> None:
-    """Gemini case 56: an error frame in a stream is the client's own error, with the backend's words."""
-    script = Script(status=503, error="Overloaded.", fail_after=2, delta_chars=3)
-    async with stand(serve, parser_kind, script) as made, contents_caller(made, kind) as caller:
-        seen: list[Any] = []
-        with pytest.raises(errors.ServerError) as raised:
-            await caller.pieces(lambda client: client.models.generate_content_stream(**ASK), seen)
-        assert (raised.value.code, raised.value.status, raised.value.message) == (503, "UNAVAILABLE", "Overloaded.")
-        assert [chunk.text for chunk in seen] == ["You", " sa"]
-
-
 @pytest.mark.parametrize("is_streamed", [False, True])
 async def test_callers_own_key_is_passed_through(
     serve: Serve, parser_kind: str, kind: str, *, is_streamed: bool

@@ -11,8 +11,8 @@ from botocore.exceptions import ReadTimeoutError, ResponseStreamingError
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from busbar_fast.mock.script import Script
-from tests.system.sdk import Stand, stand
-from tests.system.sdk_errors import BOTH_WAYS, CLIENTS, EVERY_CLIENT, Official, Question, ask, hear
+from tests.system.sdk import stand
+from tests.system.sdk_errors import BOTH_WAYS, CLIENTS, EVERY_CLIENT, Official, Question, ask, caught, hear, told_in
 from tests.system.serving import Serve, until
 
 PATIENCE: dict[str, dict[str, Any]] = {
@@ -34,16 +34,6 @@ BROKEN: dict[str, Any] = {
 GOOGLE = pytest.mark.parametrize("official", CLIENTS[2:4], ids=[one.name for one in CLIENTS[2:4]])
 
 
-async def broken(made: Stand, official: Official, question: Question, classes: Any, pieces: list[Any]) -> Any:
-    """Return the error of these classes that a client raises, without the frames that would keep its connection."""
-    try:
-        said = await ask(made, official, question, pieces)
-    except classes as error:
-        error.__cause__ = error.__context__ = None
-        return error.with_traceback(None)
-    raise AssertionError(said)
-
-
 @EVERY_CLIENT
 @BOTH_WAYS
 @pytest.mark.parametrize(
@@ -55,7 +45,7 @@ async def test_client_that_waits_no_longer_is_let_go(
     """Anthropic §12, Gemini §2, Bedrock §11: the client's time-out is its own error, and frees lane and backend."""
     question = Question(is_streamed=is_streamed, options=PATIENCE[official.dialect])
     async with stand(serve, parser_kind, script) as made:
-        error = await broken(made, official, question, OVERDUE[official.dialect], [])
+        error = await caught(made, official, question, OVERDUE[official.dialect], [])
         is_begun = is_streamed and script.stall_at is not None
         if official.dialect == "anthropic" and not is_begun:
             assert type(error) is anthropic.APITimeoutError
@@ -76,7 +66,7 @@ async def test_client_is_served_after_it_gave_up(
     """Anthropic §12, Gemini §2, Bedrock §11: who gave up once is served by the same gateway the next time."""
     question = Question(is_streamed=is_streamed, options=PATIENCE[official.dialect])
     async with stand(serve, parser_kind, Script(delay_head_ms=30_000), None) as made:
-        await broken(made, official, question, OVERDUE[official.dialect], [])
+        await caught(made, official, question, OVERDUE[official.dialect], [])
         assert await ask(made, official, Question(is_streamed=is_streamed)) == "You said: hi"
         assert made.visits == (1, 1)
 
@@ -93,8 +83,8 @@ async def test_stream_that_breaks_off_never_looks_whole(
     """Anthropic case 48, Gemini §13, AWS wire case 36: what came has come, and then the client raises."""
     pieces: list[Any] = []
     async with stand(serve, parser_kind, script, wait_s=0.3) as made:
-        await broken(made, official, Question(is_streamed=True), BROKEN[official.dialect], pieces)
-        said, is_ended = _told(official, pieces)
+        await caught(made, official, Question(is_streamed=True), BROKEN[official.dialect], pieces)
+        said, is_ended = told_in(official, pieces)
         assert 0 < len(said) < len("You said: hi")
         assert "You said: hi".startswith(said)
         assert not is_ended
@@ -148,15 +138,3 @@ async def test_time_limit_of_a_google_client_harms_no_answer(
     async with stand(serve, parser_kind) as made:
         assert await ask(made, official, Question(options={"timeout": 9_400})) == "You said: hi"
         assert made.sent[-1].fields["x-server-timeout"] == "10"
-
-
-def _told(official: Official, pieces: list[Any]) -> tuple[str, bool]:
-    """Return the text of a stream so far, and whether it has said that it is at its end."""
-    if official.dialect == "anthropic":
-        text = "".join(event.delta.text for event in pieces if event.type == "content_block_delta")
-        return text, any(event.type == "message_stop" for event in pieces)
-    if official.dialect == "gemini":
-        reasons = [chunk.candidates[0].finish_reason for chunk in pieces]
-        return "".join(chunk.text for chunk in pieces), any(reasons)
-    deltas = [event["contentBlockDelta"]["delta"]["text"] for event in pieces if "contentBlockDelta" in event]
-    return "".join(deltas), any("messageStop" in event for event in pieces)
