@@ -542,8 +542,8 @@ async def test_stream_that_is_cut(visit: Visit, script: Script) -> None:
 
 
 async def test_whole_answer_that_is_cut(visit: Visit) -> None:
-    """Reliability §9: a document that breaks off never parses as an answer."""
-    async with visit(Script(cut_at=100)) as (site, caller):
+    """Reliability §9: a document too large to be held never parses as an answer when it breaks off."""
+    async with visit(Script(body_bytes=100_000, cut_at=80_000)) as (site, caller):
         with pytest.raises(openai.APIConnectionError):
             await create(caller)
         assert site.visits == (1, 0)
