@@ -1,6 +1,7 @@
 """Waiting that ends: the patience of the official clients of three vendors, and the gateway's own with its backends."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -12,6 +13,7 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 
 from busbar_fast.mock.script import Script
 from tests.system.sdk import stand
+from tests.system.sdk_callers import deployed
 from tests.system.sdk_errors import BOTH_WAYS, CLIENTS, EVERY_CLIENT, Official, Question, ask, caught, hear, told_in
 from tests.system.serving import Serve, until
 
@@ -31,6 +33,15 @@ BROKEN: dict[str, Any] = {
     "gemini": (httpx.RemoteProtocolError, httpx.ReadError),
     "bedrock": (ResponseStreamingError, Urllib3Error),
 }
+CONFIG = """
+listen: 127.0.0.1:0
+auth: {mode: token, client_tokens: [<token>]}
+limits: {upstream_request_timeout_secs: 1}
+providers:
+  vendor: {protocol: gemini, base_url: "http://127.0.0.1:<port>", api_key_env: UP_KEY}
+models:
+  pool: {provider: vendor, upstream_model: flash-x}
+"""
 GOOGLE = pytest.mark.parametrize("official", CLIENTS[2:4], ids=[one.name for one in CLIENTS[2:4]])
 
 
@@ -138,3 +149,14 @@ async def test_time_limit_of_a_google_client_harms_no_answer(
     async with stand(serve, parser_kind) as made:
         assert await ask(made, official, Question(options={"timeout": 9_400})) == "You said: hi"
         assert made.sent[-1].fields["x-server-timeout"] == "10"
+
+
+@GOOGLE
+async def test_patience_of_the_deployment_is_in_force(serve: Serve, tmp_path: Path, official: Official) -> None:
+    """Config §6.4 `upstream_request_timeout_secs`: a gateway as configured waits so long, and no longer."""
+    async with deployed(serve, tmp_path, CONFIG, Script(delay_head_ms=30_000)) as made:
+        began_s = time.monotonic()
+        heard = await hear(made, official, Question())
+        assert (heard.status, heard.word) == (504, "DEADLINE_EXCEEDED")
+        assert 0.9 <= time.monotonic() - began_s < 5.0
+        assert len(made.received) == 1
