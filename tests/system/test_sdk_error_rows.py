@@ -317,6 +317,9 @@ async def test_own_refusal_is_the_clients_own_exception(
         heard = await hear(made, official, question)
         check_own(heard, official, row.expected[official.dialect], in_stream=is_streamed)
         assert heard.fields.get("retry-after") == row.retry_after
+        if official.dialect == "bedrock":  # whose client looks at this one alone
+            own = heard.fields.get("x-amz-retry-after")
+            assert own == (None if row.retry_after is None else f"{row.retry_after}000")
         assert (made.visits, len(made.sent)) == (row.visits, 1)
 
 

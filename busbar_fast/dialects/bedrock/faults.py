@@ -76,7 +76,8 @@ def encode_fault(fault: Fault, ask: Ask | None, raw_id: bytes) -> Refusal:
     document = {"message": text.encode("utf-8", "replace").decode(), "__type": exception}
     fields = b"%bx-amzn-RequestId: %b\r\nx-amzn-errortype: %b\r\n" % (JSON, raw_id, exception.encode())
     if (retry_after_s := _retry_after_s(fault)) is not None:
-        fields += b"Retry-After: %d\r\n" % retry_after_s
+        # The vendor's SDKs read their own header only, which counts milliseconds.
+        fields += b"Retry-After: %d\r\nx-amz-retry-after: %d\r\n" % (retry_after_s, retry_after_s * 1000)
     return Refusal(status, fields, orjson.dumps(document))
 
 

@@ -36,7 +36,7 @@ class _Bedrock(Dialect):
     """The dialect as the gateway asks for it."""
 
     id_field = b"x-amzn-requestid"
-    relayed = (b"content-type", b"retry-after", b"x-amzn-errortype")
+    relayed = (b"content-type", b"retry-after", b"x-amz-retry-after", b"x-amzn-errortype")
     has_model_in_body = False
     needs_model_in_body = False
     aws_service = b"bedrock"

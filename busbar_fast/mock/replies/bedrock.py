@@ -131,7 +131,10 @@ def fault_headers(fault: Fault) -> bytes:
     fallback = "InternalServerException" if fault.status >= _FIRST_SERVER_STATUS else "ValidationException"
     name = fault.code or _EXCEPTIONS.get(fault.status, fallback)
     where = "http://internal.amazon.com/coral/com.amazon.bedrock/"
-    return _ANSWER_HEADERS + f"x-amzn-errortype: {name}:{where}\r\n".encode()
+    headers = _ANSWER_HEADERS + f"x-amzn-errortype: {name}:{where}\r\n".encode()
+    if fault.retry_after_s is not None:  # in milliseconds, beside the header that everybody has
+        headers += b"x-amz-retry-after: %d\r\n" % (fault.retry_after_s * 1000)
+    return headers
 
 
 def _block(index: int, deltas: list[dict[str, Any]]) -> list[Event]:

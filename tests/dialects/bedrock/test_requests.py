@@ -201,10 +201,10 @@ def test_ids_are_random_uuids() -> None:
         assert (str(parsed), parsed.version, parsed.variant) == (made, 4, uuid.RFC_4122)
 
 
-def test_id_and_name_of_an_error_are_relayed() -> None:
-    """Bedrock case 59: clients read both headers."""
+def test_id_and_name_and_time_of_an_error_are_relayed() -> None:
+    """Bedrock case 59: clients read each of these headers."""
     assert DIALECT.id_field == b"x-amzn-requestid"
-    assert DIALECT.relayed == (b"content-type", b"retry-after", b"x-amzn-errortype")
+    assert DIALECT.relayed == (b"content-type", b"retry-after", b"x-amz-retry-after", b"x-amzn-errortype")
 
 
 def test_the_body_is_left_alone_and_signed() -> None:
