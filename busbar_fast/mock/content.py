@@ -125,6 +125,11 @@ def cut(text: str, size: int) -> tuple[str, ...]:
     return tuple(text[at : at + size] for at in range(0, len(text), size))
 
 
+def logprob_of(text: str) -> float:
+    """Return a plausible log probability of a piece of text, which any float holds exactly."""
+    return -(1 + len(text) % 16) / 16
+
+
 def mint(prefix: str, length: int, number: int = 0, *, filler: str = "Mock") -> str:
     """Return an id of the vendor's length; `number` tells several apart, without the digit 0 that base58 lacks."""
     tail = str(number + 1).replace("0", "a")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from busbar_fast.mock.ask import Ask
-from busbar_fast.mock.content import Answer, compose, cut, estimate_tokens, fill_body, mint
+from busbar_fast.mock.content import Answer, compose, cut, estimate_tokens, fill_body, logprob_of, mint
 from busbar_fast.mock.script import BadKnob, Script, Stop
 
 HELLO = Ask(model="m", prompt="hello")
@@ -110,3 +110,10 @@ def test_minted_ids_are_told_apart_and_have_their_length() -> None:
     assert len(ids) == 20
     assert {len(one) for one in ids} == {29}
     assert not any("0" in one for one in ids)
+
+
+@given(st.text(max_size=60))
+def test_log_probability_is_exact_and_below_zero(text: str) -> None:
+    """It lies within -1 and 0 and is the same in any float."""
+    assert -1 <= logprob_of(text) < 0
+    assert (logprob_of(text) * 16).is_integer()

@@ -1,4 +1,7 @@
-"""Cohere v2 chat, as the vendor answers; text that comes before tool calls is the tool plan."""
+"""Cohere v2 chat, as the vendor answers; text that comes before tool calls is the tool plan.
+
+Who gives documents gets each of them cited for the whole text.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,8 +9,8 @@ from typing import Any, Final
 
 import orjson
 
-from busbar_fast.mock.ask import Ask, Place, last_user_text, require_model, require_turns
-from busbar_fast.mock.content import Answer, Call, mint
+from busbar_fast.mock.ask import Ask, BadAsk, Place, last_user_text, require_model, require_turns
+from busbar_fast.mock.content import Answer, Call, logprob_of, mint
 from busbar_fast.mock.replies.voice import DONE, Voice, encode_event
 from busbar_fast.mock.reply import Fault
 from busbar_fast.mock.script import Stop
@@ -48,7 +51,17 @@ def encode_body(answer: Answer) -> bytes:
         content.append({"type": "text", "text": answer.text})
     if content or not answer.calls:
         message["content"] = content
-    return orjson.dumps({"id": _ID, "finish_reason": _finish(answer), "message": message, "usage": _usage(answer)})
+    if citations := _citations(answer):
+        message["citations"] = citations
+    document: dict[str, Any] = {
+        "id": _ID,
+        "finish_reason": _finish(answer),
+        "message": message,
+        "usage": _usage(answer),
+    }
+    if _has_logprobs(answer):
+        document["logprobs"] = [_logprobs(piece) for piece in answer.pieces]
+    return orjson.dumps(document)
 
 
 def encode_stream(answer: Answer) -> list[bytes]:
@@ -57,10 +70,10 @@ def encode_stream(answer: Answer) -> list[bytes]:
     frames = [_encode("message-start", id=_ID, delta={"message": skeleton})]
     index = 0
     if answer.thoughts:
-        frames += _content(index, "thinking", answer.thoughts)
+        frames += _content(answer, index, "thinking", answer.thoughts)
         index += 1
     if answer.pieces and not answer.calls:
-        frames += _content(index, "text", answer.pieces)
+        frames += _content(answer, index, "text", answer.pieces)
     elif answer.pieces:
         frames += (_encode("tool-plan-delta", delta={"message": {"tool_plan": piece}}) for piece in answer.pieces)
     for call in answer.calls:
@@ -91,14 +104,46 @@ def _encode(kind: str, **members: object) -> bytes:
     return encode_event(kind, {"type": kind, **members})
 
 
-def _content(index: int, word: str, pieces: tuple[str, ...]) -> list[bytes]:
-    """Return the events of one content block of text or thinking."""
-    opening = {"message": {"content": {"type": word, word: ""}}}
-    return [
-        _encode("content-start", index=index, delta=opening),
-        *(_encode("content-delta", index=index, delta={"message": {"content": {word: piece}}}) for piece in pieces),
-        _encode("content-end", index=index),
-    ]
+def _content(answer: Answer, index: int, word: str, pieces: tuple[str, ...]) -> list[bytes]:
+    """Return the events of one content block of text or thinking; what is cited is cited at its end."""
+    is_text = word == "text"
+    frames = [_encode("content-start", index=index, delta={"message": {"content": {"type": word, word: ""}}})]
+    for piece in pieces:
+        more = {"logprobs": _logprobs(piece)} if is_text and _has_logprobs(answer) else {}
+        frames.append(_encode("content-delta", index=index, delta={"message": {"content": {word: piece}}}, **more))
+    for number, citation in enumerate(_citations(answer) if is_text else []):
+        frames.append(_encode("citation-start", index=number, delta={"message": {"citations": citation}}))
+        frames.append(_encode("citation-end", index=number))
+    return [*frames, _encode("content-end", index=index)]
+
+
+def _citations(answer: Answer) -> list[dict[str, Any]]:
+    """Return a citation of the whole text for each document that was given."""
+    documents = answer.ask.document.get("documents")
+    if not isinstance(documents, list) or not answer.pieces or answer.calls:
+        return []
+    span = {"start": 0, "end": len(answer.text), "text": answer.text}
+    place = {"content_index": 1 if answer.thoughts else 0, "type": "TEXT_CONTENT"}
+    return [{**span, "sources": [_source(number, given)], **place} for number, given in enumerate(documents)]
+
+
+def _source(number: int, given: object) -> dict[str, Any]:
+    """Return a document as a citation names it."""
+    named = given if isinstance(given, dict) else {"data": {"text": given}}
+    found = named.get("data")
+    if not isinstance(found, dict):
+        raise BadAsk("documents: each must be a text or have an object as its data", "documents")
+    name = named.get("id", f"doc:{number}")
+    return {"type": "document", "id": name, "document": {"id": name, **found}}
+
+
+def _has_logprobs(answer: Answer) -> bool:
+    return answer.ask.document.get("logprobs") is True
+
+
+def _logprobs(piece: str) -> dict[str, Any]:
+    """Return the log probability of a piece, as if it were one token."""
+    return {"text": piece, "token_ids": [len(piece)], "logprobs": [logprob_of(piece)]}
 
 
 def _call_events(call: Call) -> list[bytes]:

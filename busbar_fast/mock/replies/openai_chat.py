@@ -1,4 +1,7 @@
-"""OpenAI Chat Completions, as the vendor answers; thinking takes the `reasoning_content` of compatible servers."""
+"""OpenAI Chat Completions, as the vendor answers; thinking takes the `reasoning_content` of compatible servers.
+
+Of several choices, which `n` asks for, all say the same, one after the other.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,9 +9,10 @@ from typing import Any, Final
 
 import orjson
 
-from busbar_fast.mock.ask import Ask, Place, last_user_text, require_model, require_turns
+from busbar_fast.mock.ask import Ask, BadAsk, Place, last_user_text, require_model, require_turns
 from busbar_fast.mock.content import CREATED_S, Answer, Call, Usage, mint
 from busbar_fast.mock.replies.openai_fault import ANSWER_HEADERS, encode_fault, fault_document, fault_headers
+from busbar_fast.mock.replies.openai_logprobs import encode_logprobs
 from busbar_fast.mock.replies.voice import DONE, Voice, encode_line
 from busbar_fast.mock.reply import Fault
 from busbar_fast.mock.script import Stop
@@ -16,6 +20,7 @@ from busbar_fast.mock.script import Stop
 _ID: Final = mint("chatcmpl-", 38)
 _LEAN_ID: Final = "mock"  # a lean answer with a short model name fits into the 235 bytes that perf/ asks for
 _FINGERPRINT: Final = "fp_mock000001"
+_MAX_CHOICES: Final = 128
 _FINISH: Final = MappingProxyType(
     {
         Stop.END: "stop",
@@ -42,16 +47,16 @@ def read(document: Mapping[str, Any], place: Place) -> Ask:
 
 def encode_body(answer: Answer) -> bytes:
     """Return the whole answer as one JSON document."""
-    choice: dict[str, Any] = {"index": 0, "message": _message(answer)}
+    choice: dict[str, Any] = {"message": _message(answer)}
     if not answer.lean:
-        choice["logprobs"] = None
+        choice["logprobs"] = _logprobs(answer, answer.pieces)
     choice["finish_reason"] = _finish(answer)
     document: dict[str, Any] = {
         "id": _LEAN_ID if answer.lean else _ID,
         "object": "chat.completion",
         "created": 0 if answer.lean else CREATED_S,
         "model": answer.ask.model,
-        "choices": [choice],
+        "choices": [{"index": index, **choice} for index in _indices(answer)],
         "usage": _usage(answer.usage, lean=answer.lean),
     }
     if not answer.lean:
@@ -61,18 +66,24 @@ def encode_body(answer: Answer) -> bytes:
 
 def encode_stream(answer: Answer) -> list[bytes]:
     """Return the frames of the answer: role, thoughts, text, calls, finish, usage if asked for, terminator."""
-    word = "refusal" if answer.stop is Stop.REFUSAL else "content"
-    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": None if answer.calls else "", "refusal": None}]
-    deltas += ({"reasoning_content": piece} for piece in answer.thoughts)
-    deltas += ({word: piece} for piece in answer.pieces)
-    for call in answer.calls:
-        deltas.append({"tool_calls": [{"index": call.number, **_call(call, "")}]})
-        deltas += ({"tool_calls": [{"index": call.number, "function": {"arguments": piece}}]} for piece in call.pieces)
-    frames = [_chunk(answer, delta, None) for delta in deltas]
-    frames.append(_chunk(answer, {}, _finish(answer)))
+    frames = [frame for index in _indices(answer) for frame in _stream_choice(answer, index)]
     if answer.ask.include_usage:
         frames.append(encode_line({**_envelope(answer), "choices": [], "usage": _usage(answer.usage, lean=False)}))
     frames.append(DONE)
+    return frames
+
+
+def _stream_choice(answer: Answer, index: int) -> list[bytes]:
+    """Return the frames of one choice."""
+    word = "refusal" if answer.stop is Stop.REFUSAL else "content"
+    opening = {"role": "assistant", "content": None if answer.calls else "", "refusal": None}
+    frames = [_chunk(answer, index, opening)]
+    frames += (_chunk(answer, index, {"reasoning_content": piece}) for piece in answer.thoughts)
+    frames += (_chunk(answer, index, {word: piece}, _logprobs(answer, (piece,))) for piece in answer.pieces)
+    for call in answer.calls:
+        parts = [_call(call, ""), *({"function": {"arguments": piece}} for piece in call.pieces)]
+        frames += (_chunk(answer, index, {"tool_calls": [{"index": call.number, **part}]}) for part in parts)
+    frames.append(_chunk(answer, index, {}, finish=_finish(answer)))
     return frames
 
 
@@ -115,12 +126,35 @@ def _envelope(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _chunk(answer: Answer, delta: dict[str, Any], finish: str | None) -> bytes:
-    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+def _chunk(
+    answer: Answer,
+    index: int,
+    delta: dict[str, Any],
+    logprobs: dict[str, Any] | None = None,
+    finish: str | None = None,
+) -> bytes:
+    choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
     document = {**_envelope(answer), "choices": [choice]}
     if answer.ask.include_usage:
         document["usage"] = None  # the vendor writes it on every chunk once usage was asked for
     return encode_line(document)
+
+
+def _indices(answer: Answer) -> range:
+    """Return the numbers of the choices that were asked for."""
+    count = answer.ask.document.get("n", 1)
+    if not isinstance(count, int) or not 1 <= count <= _MAX_CHOICES:
+        raise BadAsk(f"n: must lie within 1 and {_MAX_CHOICES}", "n")
+    return range(count)
+
+
+def _logprobs(answer: Answer, pieces: tuple[str, ...]) -> dict[str, Any] | None:
+    """Return the log probabilities of what was said, if they were asked for."""
+    asked = answer.ask.document
+    if asked.get("logprobs") is not True:
+        return None
+    word = "refusal" if answer.stop is Stop.REFUSAL else "content"
+    return {"content": None, "refusal": None, word: encode_logprobs(pieces, asked.get("top_logprobs"))}
 
 
 def _finish(answer: Answer) -> str:

@@ -9,6 +9,7 @@ import orjson
 from busbar_fast.mock.ask import Ask, BadAsk, Place, last_user_text, require_model
 from busbar_fast.mock.content import CREATED_S, SIGNATURE, Answer, Call, mint
 from busbar_fast.mock.replies.openai_fault import ANSWER_HEADERS, encode_fault, fault_document, fault_headers
+from busbar_fast.mock.replies.openai_logprobs import encode_logprobs
 from busbar_fast.mock.replies.voice import Voice, encode_event
 from busbar_fast.mock.reply import Fault
 from busbar_fast.mock.script import Stop
@@ -38,6 +39,7 @@ _ECHOES: Final[Mapping[str, object]] = MappingProxyType(
         "user": None,
     }
 )
+_LOGPROBS: Final = "message.output_text.logprobs"
 _REQUIRED_ECHOES: Final = ("parallel_tool_calls", "tool_choice", "tools")
 
 Item = dict[str, Any]
@@ -65,10 +67,10 @@ def encode_stream(answer: Answer) -> list[bytes]:
     events.add("response.created", response=_response(answer, "in_progress", []))
     events.add("response.in_progress", response=_response(answer, "in_progress", []))
     if answer.thoughts:
-        _stream_part(events, _reasoning(answer), "reasoning_text", answer.thoughts)
+        _stream_part(events, answer, _reasoning(answer), "reasoning_text", answer.thoughts)
     if answer.pieces:
         word = "refusal" if answer.stop is Stop.REFUSAL else "output_text"
-        _stream_part(events, _message(answer), word, answer.pieces)
+        _stream_part(events, answer, _message(answer), word, answer.pieces)
     for call in answer.calls:
         _stream_call(events, call)
     final = _finished(answer)
@@ -114,17 +116,21 @@ class _Events:
         self.add("response.output_item.done", output_index=self.index, item=item)
 
 
-def _stream_part(events: _Events, item: Item, word: str, pieces: tuple[str, ...]) -> None:
+def _stream_part(events: _Events, answer: Answer, item: Item, word: str, pieces: tuple[str, ...]) -> None:
     """Append the events of an item with one content part: a message or a reasoning item."""
     is_reasoning = word == "reasoning_text"
     events.open(item, {"content": []} if is_reasoning else {"content": [], "status": "in_progress"})
     where = {"item_id": item["id"], "output_index": events.index, "content_index": 0}
     part = item["content"][0]
     key = "refusal" if word == "refusal" else "text"
-    extra: Item = {"logprobs": []} if word == "output_text" else {}
-    events.add("response.content_part.added", **where, part={**part, key: ""})
+    has_logprobs = word == "output_text"
+    events.add(
+        "response.content_part.added", **where, part={**part, key: "", **({"logprobs": []} if has_logprobs else {})}
+    )
     for piece in pieces:
+        extra: Item = {"logprobs": _logprobs(answer, (piece,))} if has_logprobs else {}
         events.add(f"response.{word}.delta", **where, delta=piece, **extra)
+    extra = {"logprobs": part["logprobs"]} if has_logprobs else {}
     events.add(f"response.{word}.done", **where, **{key: part[key]}, **extra)
     events.add("response.content_part.done", **where, part=part)
     events.close(item)
@@ -154,9 +160,22 @@ def _message(answer: Answer) -> Item:
     if answer.stop is Stop.REFUSAL:
         part: Item = {"type": "refusal", "refusal": answer.text}
     else:
-        part = {"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []}
+        part = {
+            "type": "output_text",
+            "text": answer.text,
+            "annotations": [],
+            "logprobs": _logprobs(answer, answer.pieces),
+        }
     status = "incomplete" if answer.stop in _INCOMPLETE else "completed"
     return {"type": "message", "id": _MESSAGE_ID, "role": "assistant", "status": status, "content": [part]}
+
+
+def _logprobs(answer: Answer, pieces: tuple[str, ...]) -> list[Item]:
+    """Return the log probabilities of what was said, none unless they were asked for."""
+    asked = answer.ask.document
+    wanted = asked.get("include")
+    is_wanted = isinstance(wanted, list) and _LOGPROBS in wanted
+    return encode_logprobs(pieces, asked.get("top_logprobs")) if is_wanted else []
 
 
 def _call(call: Call) -> Item:

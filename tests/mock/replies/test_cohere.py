@@ -200,3 +200,56 @@ def test_stream_frames_are_the_vendors_bytes() -> None:
         ),
         b"data: [DONE]\n\n",
     ]
+
+
+DOCUMENTS = b'"documents":["06:12",{"id":"d1","data":{"title":"Tables"}}]'
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_each_document_is_cited(index: int) -> None:
+    """A citation spans the whole text and names its document, in a stream at the end of the block it is about."""
+    body = STREAM[:-1] + b"," + DOCUMENTS + b"}"
+    script = Script(thinking=bool(index))
+    span = {"start": 0, "end": 12, "text": "You said: hi"}
+    place = {"content_index": index, "type": "TEXT_CONTENT"}
+    first = {"type": "document", "id": "doc:0", "document": {"id": "doc:0", "text": "06:12"}}
+    second = {"type": "document", "id": "d1", "document": {"id": "d1", "title": "Tables"}}
+    cited = [{**span, "sources": [first], **place}, {**span, "sources": [second], **place}]
+    whole = orjson.loads(ask(TARGET, body.replace(b"true", b"false"), script).frames[0])
+    assert whole["message"]["citations"] == cited
+    events = [orjson.loads(frame.split(b"data: ")[1]) for frame in ask(TARGET, body, script).frames[:-1]]
+    assert [event["type"] for event in events[-6:]] == [
+        "citation-start",
+        "citation-end",
+        "citation-start",
+        "citation-end",
+        "content-end",
+        "message-end",
+    ]
+    starts = [event for event in events if event["type"] == "citation-start"]
+    assert [(event["index"], event["delta"]["message"]["citations"]) for event in starts] == [
+        (0, cited[0]),
+        (1, cited[1]),
+    ]
+
+
+def test_calls_cite_nothing() -> None:
+    """A plan is no answer that could be cited."""
+    body = STREAM.replace(b"true", b"false")[:-1] + b"," + DOCUMENTS + b"}"
+    reply = ask(TARGET, body, Script(text="I will look.", tools=("tides",)))
+    assert "citations" not in orjson.loads(reply.frames[0])["message"]
+
+
+def test_document_without_data_is_refused() -> None:
+    """What is neither a text nor an object with data is 400."""
+    reply = ask(TARGET, STREAM[:-1] + b',"documents":[{"id":"d1"}]}')
+    assert (reply.status, b"documents: each must be" in reply.frames[0]) == (400, True)
+
+
+def test_log_probabilities_come_when_asked_for() -> None:
+    """Each piece is a token with its probability, in a stream beside its own delta."""
+    body = STREAM[:-1] + b',"logprobs":true}'
+    row = {"text": "You said: hi", "token_ids": [12], "logprobs": [-0.8125]}
+    assert orjson.loads(ask(TARGET, body.replace(b'm":true', b'm":false')).frames[0])["logprobs"] == [row]
+    events = [orjson.loads(frame.split(b"data: ")[1]) for frame in ask(TARGET, body).frames[:-1]]
+    assert [event["logprobs"] for event in events if "logprobs" in event] == [row]

@@ -207,3 +207,46 @@ def test_stream_frames_are_the_vendors_bytes() -> None:
     )
     assert delta == envelope + b'{"content":"You said: hi"},"logprobs":null,"finish_reason":null}]}\n\n'
     assert finish == envelope + b'{},"logprobs":null,"finish_reason":"stop"}]}\n\n'
+
+
+def test_each_choice_says_the_same() -> None:
+    """As many choices come as were asked for, in a stream one after the other."""
+    body = b'{"model":"m","n":3,"messages":[{"role":"user","content":"hi"}]}'
+    whole = orjson.loads(ask(TARGET, body).frames[0])
+    assert [(choice["index"], choice["message"]["content"]) for choice in whole["choices"]] == [
+        (0, "You said: hi"),
+        (1, "You said: hi"),
+        (2, "You said: hi"),
+    ]
+    frames = ask(TARGET, body.replace(b'"n":3', b'"n":2,"stream":true')).frames
+    chunks = [orjson.loads(frame[6:])["choices"][0] for frame in frames[:-1]]
+    assert [(chunk["index"], chunk["finish_reason"]) for chunk in chunks] == [
+        (0, None),
+        (0, None),
+        (0, "stop"),
+        (1, None),
+        (1, None),
+        (1, "stop"),
+    ]
+
+
+@pytest.mark.parametrize("member", [b'"n":0', b'"n":129', b'"n":"2"', b'"logprobs":true,"top_logprobs":21'])
+def test_impossible_numbers_are_refused(member: bytes) -> None:
+    """Numbers beyond the vendor's bounds are 400 and named."""
+    reply = ask(TARGET, b'{"model":"m",%b,"messages":[{"role":"user","content":"hi"}]}' % member)
+    assert reply.status == 400
+    assert orjson.loads(reply.frames[0])["error"]["param"] in {"n", "top_logprobs"}
+
+
+def test_log_probabilities_come_when_asked_for() -> None:
+    """Each piece is a token with its probability, in a stream beside its own delta, and so is a refusal."""
+    body = b'{"model":"m","logprobs":true,"top_logprobs":1,"messages":[{"role":"user","content":"hi"}]}'
+    row = {"token": "You said: hi", "logprob": -0.8125, "bytes": list(b"You said: hi")}
+    found = orjson.loads(ask(TARGET, body).frames[0])["choices"][0]["logprobs"]
+    assert found == {"content": [{**row, "top_logprobs": [row]}], "refusal": None}
+    frames = ask(TARGET, body.replace(b'"logprobs"', b'"stream":true,"logprobs"')).frames
+    parts = [orjson.loads(frame[6:])["choices"][0]["logprobs"] for frame in frames[:-1]]
+    assert parts == [None, found, None]
+    script = Script(stop=Stop.REFUSAL, text="no")
+    refusal = orjson.loads(ask(TARGET, body, script).frames[0])["choices"][0]["logprobs"]
+    assert (refusal["content"], [part["token"] for part in refusal["refusal"]]) == (None, ["no"])

@@ -254,3 +254,24 @@ def test_answer_is_the_vendors_document() -> None:
         "truncation": "disabled",
         "user": None,
     }
+
+
+def test_log_probabilities_come_when_asked_for() -> None:
+    """Each piece is a token with its probability, in the part, in its own delta and at the end of the text."""
+    body = b'{"model":"m","input":"hi","stream":%b,"top_logprobs":1,"include":["message.output_text.logprobs"]}'
+    row = {"token": "You said: hi", "logprob": -0.8125, "bytes": list(b"You said: hi")}
+    rows = [{**row, "top_logprobs": [row]}]
+    whole = orjson.loads(ask(TARGET, body % b"false").frames[0])
+    assert whole["output"][0]["content"][0]["logprobs"] == rows
+    events = [orjson.loads(frame.split(b"data: ")[1]) for frame in ask(TARGET, body % b"true").frames]
+    found = {event["type"]: event["logprobs"] for event in events if "logprobs" in event}
+    assert found == {"response.output_text.delta": rows, "response.output_text.done": rows}
+    parts = {event["type"]: event["part"]["logprobs"] for event in events if "part" in event}
+    assert parts == {"response.content_part.added": [], "response.content_part.done": rows}
+
+
+def test_too_many_alternatives_are_refused() -> None:
+    """A number beyond the vendor's bounds is 400 and named."""
+    body = b'{"model":"m","input":"hi","top_logprobs":21,"include":["message.output_text.logprobs"]}'
+    reply = ask(TARGET, body)
+    assert (reply.status, orjson.loads(reply.frames[0])["error"]["param"]) == (400, "top_logprobs")
