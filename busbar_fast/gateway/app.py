@@ -15,7 +15,7 @@ from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.errors import OutOfTime, Overloaded
 from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.forward import Request, forward
-from busbar_fast.gateway.replies import JSON, TEXT, refuse
+from busbar_fast.gateway.replies import JSON, TEXT, id_line, refuse
 from busbar_fast.gateway.status import Status
 from busbar_fast.gateway.topology import Topology
 from busbar_fast.gateway.visits import Visit
@@ -125,9 +125,9 @@ class Gateway:
     def _show_models(self, exchange: Exchange, visit: Visit, ask: Ask) -> None:
         names = self.topology.names
         if ask.operation is Operation.LIST_MODELS:
-            exchange.reply(200, JSON, ask.dialect.encode_models(names, self._started_s))
+            exchange.reply(200, JSON + id_line(ask.dialect), ask.dialect.encode_models(names, self._started_s))
         elif ask.name in names:
-            exchange.reply(200, JSON, ask.dialect.encode_model(ask.name, self._started_s))
+            exchange.reply(200, JSON + id_line(ask.dialect), ask.dialect.encode_model(ask.name, self._started_s))
         else:
             self._reject(exchange, visit, Fault(Kind.UNKNOWN_MODEL, name=ask.name or ""))
 
