@@ -180,11 +180,14 @@ class Visit:
         admission: Admission | None = None,
         limits: Limits | None = None,
         hold: Gate | None = None,
+        wait_s: float = 300.0,
         **options: Any,
     ) -> AsyncIterator[tuple[Stand, Caller]]:
         """Open both; the options are the client's."""
         async with (
-            stand(self._serve, self._parser, *fates, admission=admission, limits=limits, hold=hold) as site,
+            stand(
+                self._serve, self._parser, *fates, admission=admission, limits=limits, hold=hold, wait_s=wait_s
+            ) as site,
             self._caller(site, self._kind, **options) as caller,
         ):
             yield site, caller
@@ -239,6 +242,8 @@ def check_openai_refusal(
     assert (set(body), error.body) == ({"error"}, body["error"]), body
     expected = {"message": body["error"]["message"], "type": kind, "param": param, "code": code}
     assert body["error"] == expected, body
+    assert (error.type, error.code, error.param) == (kind, code, param)
+    assert expected["message"] in error.message
     assert error.response.headers["content-type"] == "application/json"
     assert error.request_id is not None
     assert re.fullmatch("req_[0-9a-f]{32}", error.request_id), error.request_id

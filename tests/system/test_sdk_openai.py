@@ -3,27 +3,22 @@
 Every answer is compared with what the backend said, and every request with what the client wrote.
 """
 
+import re
 from typing import Any
 
 import httpx2
 import openai
-import orjson
 import pytest
-from openai.types.chat import ChatCompletion
+from pydantic import BaseModel
 
-from busbar_fast.gateway.admission import Admission
 from busbar_fast.mock.content import CREATED_S, mint
 from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script, Stop
-from busbar_fast.wire.limits import Limits
-from tests.system.gateways import DOWN, Fate
 from tests.system.sdk import (
     LANES,
     MODEL,
-    OWN_KEY,
     PNG,
     POOL,
-    TOKEN,
     Caller,
     Visit,
     all_at_once,
@@ -31,27 +26,25 @@ from tests.system.sdk import (
     check_passed_on,
     openai_caller,
 )
-from tests.system.serving import Gate, Serve, until
-
-PATH = b"/v1/chat/completions"
-JSON = b"application/json"
-EVENTS = b"text/event-stream"
-QUESTION = "When is high water?"
-TURNS: Any = [{"role": "user", "content": QUESTION}]
-SAID = f"You said: {QUESTION}"
-TOOL: Any = {
-    "type": "function",
-    "function": {
-        "name": "tides",
-        "description": "Tide tables",
-        "parameters": {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]},
-        "strict": False,
-    },
-}
-ARGS = '{"place":"Brest","hours":24}'
-THOUGHT = "The user wants an answer, so I give one."
-UPSTREAM_ID = "req_5eed5eed5eed5eed5eed5eed5eed5ee1"  # of every answer of the mock backend
-BROKEN = (openai.APIError, httpx2.RemoteProtocolError)
+from tests.system.sdk_chat import (
+    ARGS,
+    EVENTS,
+    JSON,
+    PATH,
+    QUESTION,
+    SAID,
+    THOUGHT,
+    TOOL,
+    TURNS,
+    UPSTREAM_ID,
+    create,
+    put_together,
+    refused,
+    said_in,
+    stream,
+    text_of,
+)
+from tests.system.serving import Gate, Serve
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -60,33 +53,11 @@ def visit(request: pytest.FixtureRequest, serve: Serve, parser_kind: str) -> Vis
     return Visit(serve, parser_kind, request.param, openai_caller)
 
 
-async def create(caller: Caller, **more: Any) -> ChatCompletion:
-    """Ask for a whole answer."""
-    asked = {"model": POOL, "messages": TURNS, **more}
-    got = await caller.ask(lambda client: client.chat.completions.create(**asked))
-    assert isinstance(got, ChatCompletion)
-    return got
-
-
-async def stream(caller: Caller, chunks: list[Any] | None = None, **more: Any) -> list[Any]:
-    """Ask for a streamed answer; return its chunks."""
-    asked = {"model": POOL, "messages": TURNS, "stream": True, **more}
-    return await caller.pieces(lambda client: client.chat.completions.create(**asked), chunks)
-
-
-async def refused(caller: Caller, kind: type[openai.APIStatusError], *, streamed: bool = False, **more: Any) -> Any:
-    """Ask in vain; return the exception, which is of this very class."""
-    with pytest.raises(openai.APIStatusError) as caught:
-        await (stream if streamed else create)(caller, **more)
-    assert type(caught.value) is kind
-    return caught.value
-
-
 # Answers
 
 
 async def test_text_and_usage_of_a_whole_answer(visit: Visit) -> None:
-    """OpenAI case 4: the answer is the backend's in every member, the request differs in model and key only."""
+    """OpenAI cases 4 and 5: the answer is the backend's in every member, the request differs in model and key only."""
     async with visit(Script(usage_in=31, usage_out=18, cached=7)) as (site, caller):
         got = await create(caller, temperature=0.7, max_completion_tokens=99, seed=2**40, stop=["X"], user="u-1")
         assert (got.id, got.object, got.created) == (mint("chatcmpl-", 38), "chat.completion", CREATED_S)
@@ -112,7 +83,7 @@ async def test_text_and_usage_of_a_whole_answer(visit: Visit) -> None:
 
 
 async def test_text_and_usage_of_a_stream(visit: Visit) -> None:
-    """OpenAI §9: role, text piece by piece, finish, usage because it was asked for, and nothing behind it."""
+    """OpenAI cases 37 and 40, same dialect: role, text in pieces, finish, usage that was asked for, nothing else."""
     async with visit(Script(usage_in=31, usage_out=18, delta_chars=9)) as (site, caller):
         chunks = await stream(caller, stream_options={"include_usage": True})
         assert {(chunk.object, chunk.created, chunk.model) for chunk in chunks} == {
@@ -182,33 +153,53 @@ async def test_tool_call_and_its_result(visit: Visit) -> None:
         assert site.visits == (1, 1)
 
 
-async def test_tool_calls_of_a_stream(visit: Visit) -> None:
-    """OpenAI §9.1: each call opens once with its name, and its arguments come in pieces under its number."""
-    async with visit(Script(tools=("tides", "moon"), args=ARGS, delta_chars=10)) as (_, caller):
+@pytest.mark.parametrize("text", [None, "Looking."])
+async def test_tool_calls_of_a_stream(visit: Visit, text: str | None) -> None:
+    """OpenAI case 41, same dialect: behind a text or not, each call opens once and its pieces come under its number."""
+    async with visit(Script(text=text, tools=("tides", "moon"), args=ARGS, delta_chars=10)) as (site, caller):
         chunks = await stream(caller, tools=[TOOL])
+        assert said_in(chunks) == (text or "")
         parts = [part for chunk in chunks for part in chunk.choices[0].delta.tool_calls or []]
-        opening = [(part.index, part.type, part.function.name) for part in parts if part.id]
-        assert opening == [(0, "function", "tides"), (1, "function", "moon")]
+        opening = [(part.index, part.id, part.type, part.function.name) for part in parts if part.id]
+        assert opening == [
+            (0, mint("call_", 29, 0), "function", "tides"),
+            (1, mint("call_", 29, 1), "function", "moon"),
+        ]
         for number in (0, 1):
             pieces = [part.function.arguments for part in parts if part.index == number]
             assert pieces == ["", ARGS[:10], ARGS[10:20], ARGS[20:]]
         assert chunks[-1].choices[0].finish_reason == "tool_calls"
+        assert check_passed_on(site, PATH, EVENTS)["tools"] == [TOOL]
 
 
-@pytest.mark.parametrize("script", [Script(delta_chars=5), Script(tools=("tides",), args=ARGS, delta_chars=5)])
-async def test_stream_helper(serve: Serve, parser_kind: str, script: Script) -> None:
+def said_by(message: Any) -> Any:
+    """Return what a message says, whichever of the client's types it is of."""
+    thought = (message.model_extra or {}).get("reasoning_content")
+    calls = [(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or []]
+    return message.content, thought, calls
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(delta_chars=5),
+        Script(tools=("tides", "moon"), args=ARGS, delta_chars=5),
+        Script(text="Looking.", thinking=True, tools=("tides",), split=33),
+    ],
+    ids=["text", "tools", "thinking, text and tool"],
+)
+async def test_stream_helper(visit: Visit, script: Script) -> None:
     """OpenAI §11: the helper that puts chunks together gets what the whole answer says."""
-    async with Visit(serve, parser_kind, "async", openai_caller)(script) as (_, caller):
-        async with caller.client.chat.completions.stream(model=POOL, messages=TURNS, tools=[TOOL]) as events:
-            final = await events.get_final_completion()
-        whole = await create(caller, tools=[TOOL])
-        assert final.choices[0].message.content == whole.choices[0].message.content
-        assert final.choices[0].finish_reason == whole.choices[0].finish_reason
-        calls = [(call.id, call.function.arguments) for call in final.choices[0].message.tool_calls or []]
-        assert calls == [(call.id, call.function.arguments) for call in whole.choices[0].message.tool_calls or []]  # type: ignore[union-attr]
+    async with visit(script) as (_, caller):
+        final = (await put_together(caller, tools=[TOOL])).choices[0]
+        whole = (await create(caller, tools=[TOOL])).choices[0]
+        assert final.finish_reason == whole.finish_reason
+        said = [said_by(got.message) for got in (final, whole)]
+        assert said[0] == said[1]
 
 
-async def test_pictures_travel_untouched(visit: Visit) -> None:
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+async def test_pictures_travel_untouched(visit: Visit, *, streamed: bool) -> None:
     """OpenAI case 10, same dialect: a data URL, a plain URL and their detail come as they were sent."""
     parts = [
         {"type": "text", "text": QUESTION},
@@ -217,8 +208,8 @@ async def test_pictures_travel_untouched(visit: Visit) -> None:
     ]
     turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": parts}]
     async with visit() as (site, caller):
-        assert (await create(caller, messages=turns)).choices[0].message.content == SAID
-        assert check_passed_on(site, PATH, JSON)["messages"] == turns
+        assert await text_of(caller, streamed=streamed, messages=turns) == SAID
+        assert check_passed_on(site, PATH, EVENTS if streamed else JSON)["messages"] == turns
 
 
 async def test_large_picture_travels_untouched(visit: Visit) -> None:
@@ -228,6 +219,184 @@ async def test_large_picture_travels_untouched(visit: Visit) -> None:
     async with visit(Script(text="Seen.")) as (site, caller):
         assert (await create(caller, messages=turns)).choices[0].message.content == "Seen."
         assert check_passed_on(site, PATH, JSON)["messages"] == turns
+
+
+def turns_with_call(arguments: str, *results: dict[str, Any], call_id: str = "call_bb1") -> list[dict[str, Any]]:
+    """Return a conversation in which the model called, with what came of it."""
+    call = {"id": call_id, "type": "function", "function": {"name": "tides", "arguments": arguments}}
+    said = {"role": "assistant", "content": None, "tool_calls": [call]}
+    return [*TURNS, said, *results, *TURNS]
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [*TURNS, {"role": "system", "content": "Late."}, {"role": "developer", "content": "Later."}, *TURNS],
+        turns_with_call(
+            "{}", {"role": "tool", "tool_call_id": "call_bb1", "content": [{"type": "text", "text": "a"}] * 2}
+        ),
+        turns_with_call('{"a": ', {"role": "tool", "tool_call_id": "call_bb1", "content": "no"}),
+        turns_with_call("", {"role": "tool", "tool_call_id": "call_bb161", "content": ""}, call_id="call_bb161"),
+        [*TURNS, {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}, *TURNS],
+        [*TURNS, {"role": "function", "name": "f", "content": "x"}, {"role": "wizard", "content": "y"}, *TURNS],
+        [*TURNS, {"role": "assistant", "content": None, "refusal": "No.", "reasoning_content": "Hm."}, *TURNS],
+        [
+            {
+                "role": "user",
+                "name": "ann",
+                "content": [
+                    {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
+                    {
+                        "type": "file",
+                        "file": {"file_data": "data:application/pdf;base64,JVBERg==", "filename": "t.pdf"},
+                    },
+                    {"type": "new_part", "model": "kept"},
+                    {"type": "text", "text": QUESTION},
+                ],
+            }
+        ],
+    ],
+    ids=["system", "texts", "broken", "empty", "function call", "roles", "refusal", "parts"],
+)
+async def test_turns_travel_untouched(visit: Visit, turns: Any, *, streamed: bool) -> None:
+    """OpenAI cases 8, 9, 11, 15, 16 and 21, same dialect: whatever a turn says, a backend of this dialect reads it."""
+    async with visit() as (site, caller):
+        assert await text_of(caller, streamed=streamed, messages=turns) == SAID
+        assert check_passed_on(site, PATH, EVENTS if streamed else JSON)["messages"] == turns
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"stop": ["a", "b", "c", "d", "e", "f"], "frequency_penalty": -1.5, "presence_penalty": 2},
+        {
+            "tools": [{"type": "custom", "custom": {"name": "sql", "format": {"type": "text"}}}],
+            "parallel_tool_calls": False,
+        },
+        {
+            "tools": [TOOL],
+            "tool_choice": {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "tides"}}]},
+            },
+        },
+        {"functions": [{"name": "f", "parameters": {}}], "function_call": {"name": "f"}},
+        {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}, "web_search_options": {}},
+        {"prediction": {"type": "content", "content": "At "}, "verbosity": "low", "service_tier": "flex"},
+        {"safety_identifier": "s", "prompt_cache_key": "k", "prompt_cache_retention": "24h", "metadata": {"a": "b"}},
+        {"reasoning_effort": "none", "max_completion_tokens": 0, "max_tokens": 7},
+    ],
+    ids=["stops", "custom", "allowed", "functions", "audio", "prediction", "keys", "limits"],
+)
+async def test_settings_travel_untouched(visit: Visit, more: dict[str, Any], *, streamed: bool) -> None:
+    """OpenAI cases 3, 6, 7, 18 and 19, same dialect: every setting that the client can make reaches the backend."""
+    async with visit() as (site, caller):
+        assert await text_of(caller, streamed=streamed, **more) == SAID
+        document = check_passed_on(site, PATH, EVENTS if streamed else JSON)
+        assert {name: document[name] for name in more} == more
+
+
+class Tide(BaseModel):
+    """What a structured answer is read into."""
+
+    at: str
+    height: float
+
+
+TIDE = '{"at":"06:12","height":5.5}'
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+async def test_structured_answer(visit: Visit, *, streamed: bool) -> None:
+    """OpenAI §2: the schema that the client makes of a type reaches the backend, and the answer becomes that type."""
+    async with visit(Script(text=TIDE, delta_chars=7)) as (site, caller):
+        if streamed:
+            got = await put_together(caller, response_format=Tide)
+        else:
+            asked: Any = {"model": POOL, "messages": TURNS, "response_format": Tide}
+            got = await caller.ask(lambda client: client.chat.completions.parse(**asked))
+        (choice,) = got.choices
+        assert (choice.message.content, choice.message.parsed) == (TIDE, Tide(at="06:12", height=5.5))
+        wanted = check_passed_on(site, PATH, EVENTS if streamed else JSON)["response_format"]
+        assert (wanted["type"], wanted["json_schema"]["name"], wanted["json_schema"]["strict"]) == (
+            "json_schema",
+            "Tide",
+            True,
+        )
+        assert wanted["json_schema"]["schema"]["properties"]["height"] == {"title": "Height", "type": "number"}
+
+
+@pytest.mark.parametrize(
+    ("stop", "kind"),
+    [(Stop.LENGTH, openai.LengthFinishReasonError), (Stop.SAFETY, openai.ContentFilterFinishReasonError)],
+)
+async def test_structured_answer_that_is_cut_short(visit: Visit, stop: Stop, kind: type[Exception]) -> None:
+    """OpenAI case 31, same dialect: what ends too early is the client's own exception, whole and streamed."""
+    asked: Any = {"model": POOL, "messages": TURNS, "response_format": Tide}
+    async with visit(Script(text='{"at":', stop=stop)) as (_, caller):
+        with pytest.raises(kind):
+            await caller.ask(lambda client: client.chat.completions.parse(**asked))
+        with pytest.raises(kind):
+            await put_together(caller, response_format=Tide)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+async def test_log_probabilities(visit: Visit, *, streamed: bool) -> None:
+    """OpenAI case 64, same dialect: each piece comes with its probability and as many others as were asked for."""
+    async with visit(Script(delta_chars=9)) as (site, caller):
+        more: Any = {"logprobs": True, "top_logprobs": 2}
+        if streamed:
+            chunks = await stream(caller, **more)
+            found = [chunk.choices[0].logprobs for chunk in chunks]
+            assert (found[0], found[-1]) == (None, None)
+            rows = [row for part in found[1:-1] for row in part.content]
+        else:
+            probabilities = (await create(caller, **more)).choices[0].logprobs
+            assert probabilities is not None
+            assert probabilities.refusal is None
+            rows = probabilities.content or []
+        assert [(row.token, row.logprob) for row in rows] == [
+            ("You said:", -0.625),
+            (" When is ", -0.625),
+            ("high wate", -0.625),
+            ("r?", -0.1875),
+        ]
+        assert [bytes(row.bytes).decode() for row in rows] == [row.token for row in rows]
+        assert [(other.token, other.logprob) for other in rows[-1].top_logprobs] == [("r?", -0.1875), ("r?'", -0.25)]
+        document = check_passed_on(site, PATH, EVENTS if streamed else JSON)
+        assert (document["logprobs"], document["top_logprobs"]) == (True, 2)
+
+
+async def test_several_choices(visit: Visit) -> None:
+    """OpenAI case 65, same dialect: who asks for three answers gets three, whole and streamed."""
+    async with visit(Script(delta_chars=9)) as (site, caller):
+        got = await create(caller, n=3)
+        assert [(choice.index, choice.message.content) for choice in got.choices] == [(0, SAID), (1, SAID), (2, SAID)]
+        chunks = await stream(caller, n=3)
+        for index in range(3):
+            own = [chunk for chunk in chunks if chunk.choices[0].index == index]
+            assert said_in(own) == SAID
+            assert [chunk.choices[0].finish_reason for chunk in own][-1] == "stop"
+        assert check_passed_on(site, PATH, EVENTS)["n"] == 3
+
+
+@pytest.mark.parametrize(
+    "script", [Script(delta_chars=7), Script(thinking=True, split=5), Script(tools=("tides",)), Script(fail_after=2)]
+)
+async def test_stream_is_the_backends_to_the_byte(visit: Visit, script: Script) -> None:
+    """OpenAI case 40, same dialect: nothing is added to a stream, which has one terminator, and nothing taken away."""
+    async with visit(script) as (site, caller):
+        asked = {"model": POOL, "messages": TURNS, "stream": True, "stream_options": {"include_usage": True}}
+        got = await caller.ask(
+            lambda client: client.post("/chat/completions", cast_to=httpx2.Response, body=asked, stream=False)
+        )
+        frames = answer(b"POST", PATH, {}, site.last.body, script).frames
+        assert got.content == b"".join(frames)
+        assert got.content.count(b"data: [DONE]\n\n") == 1
+        assert got.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert set(got.headers) == {"content-type", "date", "transfer-encoding", "x-request-id"}
 
 
 async def test_reasoning(visit: Visit) -> None:
@@ -274,7 +443,7 @@ async def test_sixty_four_streams_at_once(serve: Serve, parser_kind: str) -> Non
         assert site.counts("openai") == [(32, 0), (32, 0)]
 
 
-# Models, and who may ask
+# Models and ids
 
 
 async def test_list_of_models(visit: Visit) -> None:
@@ -309,270 +478,6 @@ async def test_base_url_without_version(visit: Visit) -> None:
         check_passed_on(site, PATH, JSON)
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-async def test_wrong_token(visit: Visit, *, streamed: bool) -> None:
-    """Governance §1.4: a token that is not on the list ends in the native 401, and nobody is asked."""
-    async with visit(api_key="sk-wrong") as (site, caller):
-        error = await refused(caller, openai.AuthenticationError, streamed=streamed)
-        check_openai_refusal(error, 401, "authentication_error", "invalid_api_key")
-        assert error.body["message"] == "Incorrect API key provided."
-        with pytest.raises(openai.AuthenticationError):
-            await caller.ask(lambda client: client.models.list())
-        assert site.received == []
-
-
-async def test_passthrough(visit: Visit) -> None:
-    """Governance §1: the caller's own key goes upstream and the lane's never does; its refusal is the caller's."""
-    script = Script(status=401, error="No such key.")
-    async with visit([None, script], admission=Admission("passthrough")) as (site, caller):
-        for _ in range(2):
-            assert (await create(caller)).choices[0].message.content == SAID
-            check_passed_on(site, PATH, JSON, credential=TOKEN)
-        error = await refused(caller, openai.AuthenticationError)
-        assert error.body == fault_of(script)
-        assert all(OWN_KEY.encode() not in repr(got).encode() for got in site.received)
-        assert site.visits == (2, 1)
-
-
-async def test_nobody_is_asked_for_a_token(visit: Visit) -> None:
-    """Governance §1: without admission any token will do, and the lane's own key goes upstream."""
-    async with visit(admission=Admission("none"), api_key=TOKEN) as (site, caller):
-        assert (await create(caller)).choices[0].message.content == SAID
-        check_passed_on(site, PATH, JSON)
-        caller.client.api_key = "sk-somebody-else"
-        chunks = await stream(caller)
-        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == SAID
-        assert site.last.fields[b"authorization"] == f"Bearer {OWN_KEY}".encode()
-
-
-# What is wrong with a request
-
-
-async def test_unknown_model(visit: Visit) -> None:
-    """OpenAI §10: a name nobody has configured is 404 and named."""
-    async with visit() as (site, caller):
-        error = await refused(caller, openai.NotFoundError, model="gpt-none")
-        check_openai_refusal(error, 404, "not_found_error", "model_not_found")
-        assert error.body["message"] == "The model `gpt-none` does not exist or you do not have access to it."
-        assert site.received == []
-
-
-@pytest.mark.parametrize("name", ["", 7, None, ["pool"]])
-async def test_model_that_is_no_name(visit: Visit, name: Any) -> None:
-    """OpenAI §1: a model that is missing, empty or no text is 400 and the member is named."""
-    async with visit() as (site, caller):
-        error = await refused(caller, openai.BadRequestError, extra_body={"model": name})
-        check_openai_refusal(error, 400, "invalid_request_error", param="model")
-        assert site.received == []
-
-
-@pytest.mark.parametrize("body", [b"{", b"", b"[]", b'{"model":"pool"', b'{"a":' * 200 + b"1" + b"}" * 200])
-async def test_bad_body(visit: Visit, body: bytes) -> None:
-    """OpenAI §10: what is no JSON object is 400 in neutral words."""
-    async with visit() as (site, caller):
-        with pytest.raises(openai.BadRequestError) as caught:
-            await caller.ask(lambda client: client.post("/chat/completions", cast_to=object, content=body))
-        check_openai_refusal(caught.value, 400, "invalid_request_error", param=caught.value.param)
-        assert site.received == []
-
-
-async def test_too_large(visit: Visit) -> None:
-    """OpenAI §10: a body beyond the cap is 413, and the next one on the same client is served."""
-    async with visit(limits=Limits(request_body_max_bytes=4096)) as (site, caller):
-        turns = [{"role": "user", "content": "x" * 5000}]
-        error = await refused(caller, openai.APIStatusError, messages=turns)
-        check_openai_refusal(error, 413, "invalid_request_error")
-        assert (await create(caller)).choices[0].message.content == SAID
-        assert len(site.received) == 1
-
-
-@pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
-async def test_wrong_method(visit: Visit, method: str) -> None:
-    """OpenAI §1: another method is 405 and the right one is named."""
-    async with visit() as (site, caller):
-        with pytest.raises(openai.APIStatusError) as caught:
-            await caller.ask(lambda client: getattr(client, method)("/chat/completions", cast_to=object))
-        check_openai_refusal(caught.value, 405, "invalid_request_error")
-        assert caught.value.response.headers["allow"] == "POST"
-        assert site.received == []
-
-
-async def test_unknown_path(visit: Visit) -> None:
-    """OpenAI §1: what is not offered is 404 in this envelope, without a code."""
-    async with visit() as (site, caller):
-        with pytest.raises(openai.NotFoundError) as caught:
-            await caller.ask(lambda client: client.embeddings.create(model=POOL, input="x"))
-        check_openai_refusal(caught.value, 404, "not_found_error")
-        assert site.received == []
-
-
-# What backends refuse
-
-
-def fault_of(script: Script) -> Any:
-    """Return the error that a backend answers with this script."""
-    return orjson.loads(raw_fault(script))["error"]
-
-
-def raw_fault(script: Script) -> bytes:
-    return b"".join(answer(b"POST", PATH, {}, b"{}", script).frames)
-
-
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize(
-    ("script", "kind", "visits"),
-    [
-        (Script(status=400, error="Bad.", error_code="bad_thing"), openai.BadRequestError, (1, 0)),
-        (Script(status=404, error="Gone, 100%."), openai.NotFoundError, (1, 0)),
-        (Script(status=409, error="Twice."), openai.ConflictError, (1, 0)),
-        (Script(status=422, error="Hm.", error_code="odd"), openai.UnprocessableEntityError, (1, 0)),
-        (Script(status=429, error="Slow down.", retry_after_s=17), openai.RateLimitError, (1, 1)),
-        (Script(status=500, error="Oh."), openai.InternalServerError, (1, 1)),
-        (Script(status=503, error="Later.", retry_after_s=5), openai.InternalServerError, (1, 1)),
-    ],
-    ids=["400", "404", "409", "422", "429", "500", "503"],
-)
-async def test_refusal_is_relayed(
-    visit: Visit, script: Script, kind: type[openai.APIStatusError], visits: tuple[int, int], *, streamed: bool
-) -> None:
-    """OpenAI §10: an error of a backend comes verbatim, with its id and Retry-After, and is tried elsewhere or not."""
-    async with visit(script) as (site, caller):
-        error = await refused(caller, kind, streamed=streamed)
-        assert error.status_code == script.status
-        assert error.response.content == raw_fault(script)
-        assert error.body == fault_of(script)
-        assert error.request_id == UPSTREAM_ID
-        after = None if script.retry_after_s is None else str(script.retry_after_s)
-        assert error.response.headers.get("retry-after") == after
-        assert site.visits == visits
-
-
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("fate", [DOWN, Script(refuse=True), Script(garbage=True), Script(reset_at=0)])
-async def test_nobody_answers(visit: Visit, fate: Fate, *, streamed: bool) -> None:
-    """OpenAI §10: when every lane fails the client gets 503 with Retry-After, in neutral words."""
-    async with visit(fate) as (site, caller):
-        error = await refused(caller, openai.InternalServerError, streamed=streamed)
-        check_openai_refusal(error, 503, "server_error")
-        assert error.response.headers["retry-after"] == "1"
-        assert site.counts("openai") == [(0, 1), (0, 1)]
-
-
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("status", [401, 403])
-async def test_key_of_the_lane_is_refused(visit: Visit, status: int, *, streamed: bool) -> None:
-    """Reliability §8: that a backend refuses the gateway's own key shows as the native 401, without its words."""
-    async with visit(Script(status=status, error=f"Key {OWN_KEY} is bad.")) as (site, caller):
-        error = await refused(caller, openai.AuthenticationError, streamed=streamed)
-        check_openai_refusal(error, 401, "authentication_error", "invalid_api_key")
-        assert error.body["message"] == "Incorrect API key provided."
-        assert site.visits == (1, 1)
-
-
-async def test_next_lane_answers(visit: Visit) -> None:
-    """A lane that fails before the first byte is made up for by the other one, whole and streamed."""
-    async with visit(DOWN, None) as (site, caller):
-        assert (await create(caller)).choices[0].message.content == SAID
-        chunks = await stream(caller)
-        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == SAID
-        assert site.visits == (0, 2)
-
-
-# Time, and streams that break
-
-
-@pytest.mark.parametrize(
-    "script",
-    [Script(status=503), Script(status=429, retry_after_s=1), Script(status=500)],
-    ids=["503", "429", "500"],
-)
-async def test_client_tries_again(visit: Visit, script: Script) -> None:
-    """OpenAI §11: the client repeats what failed, after the time it was told, and each try is seen by a backend."""
-    async with visit([script, None], max_retries=1) as (site, caller):
-        assert (await create(caller)).choices[0].message.content == SAID
-        assert sorted(site.visits) == [1, 2]
-        assert [sent.fields["x-stainless-retry-count"] for sent in site.sent] == ["0", "1"]
-        check_passed_on(site, PATH, JSON)
-        assert {got.body for got in site.received} == {site.last.body}
-
-
-async def test_client_gives_up(visit: Visit) -> None:
-    """OpenAI §11: what is refused at each try raises the last refusal, and a fault of the client is never repeated."""
-    async with visit(Script(status=503), max_retries=1) as (site, caller):
-        await refused(caller, openai.InternalServerError)
-        assert site.visits == (2, 2)
-    async with visit(Script(status=400), max_retries=2) as (site, caller):
-        await refused(caller, openai.BadRequestError)
-        assert site.visits == (1, 0)
-
-
-@pytest.mark.parametrize("script", [Script(delay_head_ms=60_000), Script(stall_at=20)])
-async def test_client_that_waits_too_long(visit: Visit, script: Script) -> None:
-    """The client's own time-out is a time-out to it, and the backend is let go."""
-    async with visit(script, timeout=0.2) as (site, caller):
-        with pytest.raises(openai.APITimeoutError):
-            await create(caller)
-        await until(lambda: site.front.in_flight == [0] * len(LANES))
-        assert sum(site.visits) == 1
-        assert site.counts("openai") == [(0, 0), (0, 0)]
-
-
-async def test_stream_that_stalls(visit: Visit) -> None:
-    """A stream that falls silent gives what it has, then the client's time-out; the backend is let go."""
-    async with visit(Script(stall_at=700), timeout=0.2) as (site, caller):
-        chunks: list[Any] = []
-        with pytest.raises((openai.APITimeoutError, httpx2.ReadTimeout)):
-            await stream(caller, chunks)
-        assert chunks[0].choices[0].delta.role == "assistant"
-        await until(lambda: site.front.in_flight == [0] * len(LANES))
-
-
-@pytest.mark.parametrize("script", [Script(cut_at=800), Script(reset_at=800), Script(cut_at=800, split=50)])
-async def test_stream_that_is_cut(visit: Visit, script: Script) -> None:
-    """Reliability §9: a stream that breaks off is an error to the client, behind the chunks that came before."""
-    async with visit(script) as (site, caller):
-        chunks: list[Any] = []
-        with pytest.raises(BROKEN):
-            await stream(caller, chunks)
-        text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
-        assert SAID.startswith(text)
-        assert all(chunk.choices[0].finish_reason is None for chunk in chunks)
-        assert site.visits == (1, 0)
-        assert site.counts("openai") == [(0, 1), (0, 0)]
-
-
-async def test_whole_answer_that_is_cut(visit: Visit) -> None:
-    """Reliability §9: a document too large to be held never parses as an answer when it breaks off."""
-    async with visit(Script(body_bytes=100_000, cut_at=80_000)) as (site, caller):
-        with pytest.raises(openai.APIConnectionError):
-            await create(caller)
-        assert site.visits == (1, 0)
-
-
-async def test_error_inside_a_stream(visit: Visit) -> None:
-    """OpenAI §10: an error that a backend writes into its stream is raised in the backend's words."""
-    async with visit(Script(fail_after=3, status=429, error="Enough.")) as (_, caller):
-        chunks: list[Any] = []
-        with pytest.raises(openai.APIError, match=r"^Enough\.$") as caught:
-            await stream(caller, chunks)
-        assert (caught.value.type, caught.value.code) == ("rate_limit_error", "rate_limit_exceeded")
-        assert len(chunks) == 3
-
-
-async def test_client_leaves_a_stream(serve: Serve, parser_kind: str) -> None:
-    """A stream that the client closes is closed at the backend too, and blames nobody."""
-    async with Visit(serve, parser_kind, "async", openai_caller)(Script(stall_at=700)) as (site, caller):
-        chunks = await caller.client.chat.completions.create(model=POOL, messages=TURNS, stream=True)
-        assert (await anext(chunks)).choices[0].delta.role == "assistant"
-        assert sum(site.front.in_flight) == 1
-        await chunks.close()
-        await until(lambda: site.front.in_flight == [0] * len(LANES))
-        assert site.counts("openai") == [(0, 0), (0, 0)]
-
-
-# Ids
-
-
 async def test_ids_of_answers(visit: Visit) -> None:
     """Reliability §8: an answer has the backend's id, a refusal of our own a new one each time."""
     async with visit() as (_, caller):
@@ -583,4 +488,24 @@ async def test_ids_of_answers(visit: Visit) -> None:
         assert raw.headers["x-request-id"] == UPSTREAM_ID
         assert raw.headers["content-type"] == "text/event-stream; charset=utf-8"
         ids = {(await refused(caller, openai.NotFoundError, model="gpt-none")).request_id for _ in range(8)}
-        assert len(ids) == 8
+        ids |= {(await caller.ask(lambda client: client.models.list()))._request_id for _ in range(8)}
+        ids |= {(await caller.ask(lambda client: client.models.retrieve(POOL)))._request_id for _ in range(8)}
+        assert len(ids) == 24
+        assert [made for made in ids if not re.fullmatch("req_[0-9a-f]{32}", str(made))] == []
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+async def test_nothing_of_the_client_goes_along(visit: Visit, *, streamed: bool) -> None:
+    """OpenAI §1: organisation, project, agent and header fields of other vendors neither mislead nor travel."""
+    others = {"x-api-key": "sk-no", "x-goog-api-key": "no", "anthropic-version": "2023-06-01", "OpenAI-Beta": "a=v2"}
+    options: Any = {
+        "organization": "org-1",
+        "project": "proj_1",
+        "default_headers": others,
+        "default_query": {"a": "b"},
+    }
+    async with visit(**options) as (site, caller):
+        assert await text_of(caller, streamed=streamed) == SAID
+        sent = site.sent[-1].fields
+        assert (sent["openai-organization"], sent["openai-project"], sent["openai-beta"]) == ("org-1", "proj_1", "a=v2")
+        check_passed_on(site, PATH, EVENTS if streamed else JSON)

@@ -7,48 +7,43 @@ from typing import Any
 
 import httpx2
 import openai
-import orjson
 import pytest
-from openai.types.responses import Response
+from pydantic import BaseModel
 
-from busbar_fast.gateway.admission import Admission
 from busbar_fast.mock.content import CREATED_S, SIGNATURE, mint
 from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script, Stop
-from busbar_fast.wire.limits import Limits
-from tests.system.gateways import DOWN, Fate
 from tests.system.sdk import (
     LANES,
     MODEL,
-    OWN_KEY,
     PNG,
     POOL,
-    TOKEN,
     Caller,
     Visit,
     all_at_once,
-    check_openai_refusal,
     check_passed_on,
     openai_caller,
 )
-from tests.system.serving import Gate, Serve, until
+from tests.system.sdk_responses import (
+    ARGS,
+    EVENTS,
+    JSON,
+    PATH,
+    QUESTION,
+    SAID,
+    THOUGHT,
+    TOOL,
+    UPSTREAM_ID,
+    create,
+    put_together,
+    refused,
+    said_in,
+    stream,
+    text_of,
+)
+from tests.system.serving import Gate, Serve
 
-PATH = b"/v1/responses"
-JSON = b"application/json"
-EVENTS = b"text/event-stream"
-QUESTION = "When is high water?"
-SAID = f"You said: {QUESTION}"
-TOOL: Any = {
-    "type": "function",
-    "name": "tides",
-    "description": "Tide tables",
-    "parameters": {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]},
-    "strict": False,
-}
-ARGS = '{"place":"Brest","hours":24}'
-THOUGHT = "The user wants an answer, so I give one."
-UPSTREAM_ID = "req_5eed5eed5eed5eed5eed5eed5eed5ee1"  # of every answer of the mock backend
-BROKEN = (openai.APIError, httpx2.RemoteProtocolError)
+in_both_ways = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -57,37 +52,11 @@ def visit(request: pytest.FixtureRequest, serve: Serve, parser_kind: str) -> Vis
     return Visit(serve, parser_kind, request.param, openai_caller)
 
 
-async def create(caller: Caller, **more: Any) -> Response:
-    """Ask for a whole answer."""
-    asked = {"model": POOL, "input": QUESTION, **more}
-    got = await caller.ask(lambda client: client.responses.create(**asked))
-    assert isinstance(got, Response)
-    return got
-
-
-async def stream(caller: Caller, events: list[Any] | None = None, **more: Any) -> list[Any]:
-    """Ask for a streamed answer; return its events."""
-    asked = {"model": POOL, "input": QUESTION, "stream": True, **more}
-    return await caller.pieces(lambda client: client.responses.create(**asked), events)
-
-
-async def refused(caller: Caller, kind: type[openai.APIStatusError], *, streamed: bool = False, **more: Any) -> Any:
-    """Ask in vain; return the exception, which is of this very class."""
-    with pytest.raises(openai.APIStatusError) as caught:
-        await (stream if streamed else create)(caller, **more)
-    assert type(caught.value) is kind
-    return caught.value
-
-
-def text_of(events: list[Any]) -> str:
-    return "".join(event.delta for event in events if event.type == "response.output_text.delta")
-
-
 # Answers
 
 
 async def test_text_and_usage_of_a_whole_answer(visit: Visit) -> None:
-    """Responses case 30: the answer is the backend's in every member, the request differs in model and key only."""
+    """Responses cases 30, 31 and 33, same dialect: all is the backend's, the request differs in model and key."""
     async with visit(Script(usage_in=31, usage_out=18, cached=7, cache_write=3)) as (site, caller):
         got = await create(caller, instructions="Be brief.", temperature=0.7, max_output_tokens=99, metadata={"a": "b"})
         assert (got.id, got.object, got.created_at) == (mint("resp_", 53, filler="5eed"), "response", CREATED_S)
@@ -116,7 +85,7 @@ async def test_text_and_usage_of_a_whole_answer(visit: Visit) -> None:
 
 
 async def test_text_and_usage_of_a_stream(visit: Visit) -> None:
-    """Responses cases 44 to 49: the events come in order and numbered, and the last one repeats what was streamed."""
+    """Responses cases 44 to 49, same dialect: events come numbered, the last one repeats what was streamed."""
     async with visit(Script(usage_in=31, usage_out=18, delta_chars=9)) as (site, caller):
         events = await stream(caller)
         pieces = [SAID[at : at + 9] for at in range(0, len(SAID), 9)]
@@ -145,17 +114,19 @@ async def test_text_and_usage_of_a_stream(visit: Visit) -> None:
         assert check_passed_on(site, PATH, EVENTS) == {"input": QUESTION, "model": MODEL, "stream": True}
 
 
+@pytest.mark.parametrize("tools", [(), ("tides",)], ids=["text", "call"])
 @pytest.mark.parametrize(
     ("stop", "reason"), [(Stop.LENGTH, "max_output_tokens"), (Stop.SAFETY, "content_filter"), (Stop.END, None)]
 )
-async def test_how_answers_end(visit: Visit, stop: Stop, reason: str | None) -> None:
-    """Responses case 38: what is incomplete says why, whole and streamed."""
+async def test_how_answers_end(visit: Visit, stop: Stop, reason: str | None, tools: tuple[str, ...]) -> None:
+    """Responses cases 35 to 38, same dialect: what is incomplete says why, also behind a call, whole and streamed."""
     status = "completed" if reason is None else "incomplete"
-    async with visit(Script(stop=stop, text="Tide")) as (_, caller):
+    async with visit(Script(stop=stop, text="Tide", tools=tools)) as (_, caller):
         last = (await stream(caller))[-1]
         assert last.type == f"response.{status}"
         for got in (await create(caller), last.response):
-            assert (got.status, got.output_text) == (status, "Tide")
+            assert (got.status, got.output_text, got.error) == (status, "Tide", None)
+            assert [item.type for item in got.output] == ["message", *["function_call"] * len(tools)]
             assert (got.incomplete_details and got.incomplete_details.reason) == reason
 
 
@@ -224,33 +195,174 @@ async def test_stream_helper(visit: Visit, script: Script) -> None:
     """Responses case 46: the helper that puts events together gets what the whole answer says."""
     async with visit(script) as (_, caller):
         whole = await create(caller, tools=[TOOL])
-        if caller.is_blocking:
-            final = await caller.ask(read_whole)
-        else:
-            async with caller.client.responses.stream(model=POOL, input=QUESTION, tools=[TOOL]) as events:
-                final = await events.get_final_response()
+        final = await put_together(caller, tools=[TOOL])
         said = [[item.model_dump(exclude_none=True) for item in got.output] for got in (final, whole)]
         assert said[0] == said[1]
         assert (final.id, final.status, final.usage) == (whole.id, "completed", whole.usage)
 
 
-def read_whole(client: openai.OpenAI) -> Any:
-    with client.responses.stream(model=POOL, input=QUESTION, tools=[TOOL]) as events:
-        return events.get_final_response()
-
-
-async def test_pictures_travel_untouched(visit: Visit) -> None:
-    """Responses case 13, same dialect: a data URL, a plain URL and the id of a file come as they were sent."""
+@in_both_ways
+async def test_pictures_and_files_travel_untouched(visit: Visit, *, streamed: bool) -> None:
+    """Responses cases 13 and 14, same dialect: data, URLs and ids of pictures and files come as they were sent."""
     parts = [
         {"type": "input_text", "text": QUESTION},
         {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "low"},
-        {"type": "input_image", "image_url": "https://pictures.example/tide.png"},
-        {"type": "input_image", "file_id": "file-1"},
+        {"type": "input_image", "image_url": "https://pictures.example/tide.png", "detail": "auto"},
+        {"type": "input_image", "file_id": "file-1", "detail": "auto"},
+        {"type": "input_file", "file_data": "data:application/pdf;base64,JVBERg==", "filename": "t.pdf"},
+        {"type": "input_file", "file_url": "https://files.example/t.pdf"},
+        {"type": "input_file", "file_id": "file-2"},
+        {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
+        {"type": "input_new", "model": "kept"},
     ]
     turns = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": parts}]
     async with visit() as (site, caller):
-        assert (await create(caller, input=turns)).output_text == SAID
-        assert check_passed_on(site, PATH, JSON)["input"] == turns
+        assert await text_of(caller, streamed=streamed, input=turns) == SAID
+        assert check_passed_on(site, PATH, EVENTS if streamed else JSON)["input"] == turns
+
+
+HOSTED: Any = [
+    {"type": "web_search", "search_context_size": "low"},
+    {"type": "file_search", "vector_store_ids": ["vs_1"]},
+    {"type": "code_interpreter", "container": {"type": "auto"}},
+    {"type": "mcp", "server_label": "dm", "server_url": "https://tools.example/mcp", "require_approval": "never"},
+    {"type": "image_generation"},
+    {"type": "custom", "name": "sql", "format": {"type": "text"}},
+    {"type": "local_shell"},
+    TOOL,
+]
+
+
+@in_both_ways
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "none",
+        "required",
+        {"type": "function", "name": "tides"},
+        {"type": "web_search_preview"},
+        {"type": "mcp", "server_label": "dm"},
+        {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "tides"}]},
+    ],
+    ids=["none", "required", "function", "hosted", "mcp", "allowed"],
+)
+async def test_tools_travel_untouched(visit: Visit, choice: Any, *, streamed: bool) -> None:
+    """Responses cases 15 to 19, same dialect: tools that the vendor hosts and every choice come as they were sent."""
+    async with visit() as (site, caller):
+        more = {"tools": HOSTED, "tool_choice": choice, "parallel_tool_calls": False}
+        asked = {"model": POOL, "input": QUESTION, "stream": streamed, **more}
+        await caller.ask(lambda client: client.post("/responses", cast_to=httpx2.Response, body=asked))
+        document = check_passed_on(site, PATH, EVENTS if streamed else JSON)
+        assert {name: document[name] for name in more} == more
+
+
+@in_both_ways
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [{"role": "user", "content": QUESTION}, {"type": "message", "role": "system", "content": "Late."}],
+        [
+            {"role": "user", "content": QUESTION},
+            {"type": "input_image", "image_url": "https://pictures.example/tide.png"},
+        ],
+        [
+            {"role": "user", "content": QUESTION},
+            {"type": "function_call", "call_id": "call_" + "x" * 60, "name": "tides", "arguments": '{"a": '},
+            {"type": "function_call", "call_id": "call_bb1", "name": "tides", "arguments": ""},
+            {
+                "type": "function_call_output",
+                "call_id": "call_" + "x" * 60,
+                "output": [{"type": "input_text", "text": "a"}, {"type": "input_image", "file_id": "file-1"}],
+            },
+            {"type": "function_call_output", "call_id": "call_bb1", "output": ""},
+        ],
+        [
+            {"role": "user", "content": QUESTION},
+            {"type": "custom_tool_call", "call_id": "c", "name": "sql", "input": "select 1"},
+            {"type": "custom_tool_call_output", "call_id": "c", "output": "1"},
+            {
+                "type": "web_search_call",
+                "id": "ws_1",
+                "status": "completed",
+                "action": {"type": "search", "query": "q"},
+            },
+            {"type": "item_reference", "id": "msg_1"},
+            {"type": "compaction", "encrypted_content": "x"},
+            {"type": "new_item", "model": "kept"},
+        ],
+    ],
+    ids=["messages", "bare", "calls", "hosted"],
+)
+async def test_items_travel_untouched(visit: Visit, turns: Any, *, streamed: bool) -> None:
+    """Responses cases 2, 4, 11, 12 and 23, same dialect: whatever an item says, a backend of this dialect reads it."""
+    async with visit() as (site, caller):
+        assert await text_of(caller, streamed=streamed, input=turns) == SAID
+        assert check_passed_on(site, PATH, EVENTS if streamed else JSON)["input"] == turns
+
+
+class Tide(BaseModel):
+    """What a structured answer is read into."""
+
+    at: str
+    height: float
+
+
+TIDE = '{"at":"06:12","height":5.5}'
+
+
+@in_both_ways
+async def test_structured_answer(visit: Visit, *, streamed: bool) -> None:
+    """Responses case 7, same dialect: the schema of a type reaches the backend, and the answer becomes that type."""
+    async with visit(Script(text=TIDE, delta_chars=7)) as (site, caller):
+        if streamed:
+            got = await put_together(caller, text_format=Tide)
+        else:
+            got = await caller.ask(lambda client: client.responses.parse(model=POOL, input=QUESTION, text_format=Tide))
+        assert (got.output_text, got.output_parsed) == (TIDE, Tide(at="06:12", height=5.5))
+        wanted = check_passed_on(site, PATH, EVENTS if streamed else JSON)["text"]["format"]
+        assert (wanted["type"], wanted["name"], wanted["strict"]) == ("json_schema", "Tide", True)
+        assert wanted["schema"]["properties"]["height"] == {"title": "Height", "type": "number"}
+
+
+@in_both_ways
+async def test_log_probabilities(visit: Visit, *, streamed: bool) -> None:
+    """Responses §2, same dialect: each piece comes with its probability and as many others as were asked for."""
+    more: Any = {"include": ["message.output_text.logprobs"], "top_logprobs": 1}
+    async with visit(Script(delta_chars=9)) as (site, caller):
+        if streamed:
+            events = await stream(caller, **more)
+            rows = [row for event in events if event.type == "response.output_text.delta" for row in event.logprobs]
+            (done,) = [event for event in events if event.type == "response.output_text.done"]
+            assert [row.token for row in done.logprobs] == [row.token for row in rows]
+        else:
+            (item,) = (await create(caller, **more)).output
+            assert item.type == "message"
+            (part,) = item.content
+            assert part.type == "output_text"
+            rows = part.logprobs or []
+        assert [(row.token, row.logprob) for row in rows] == [
+            ("You said:", -0.625),
+            (" When is ", -0.625),
+            ("high wate", -0.625),
+            ("r?", -0.1875),
+        ]
+        assert [[other.token for other in row.top_logprobs] for row in rows] == [[row.token] for row in rows]
+        document = check_passed_on(site, PATH, EVENTS if streamed else JSON)
+        assert {name: document[name] for name in more} == more
+
+
+@pytest.mark.parametrize(
+    "script", [Script(delta_chars=7), Script(thinking=True, split=5), Script(tools=("tides",)), Script(fail_after=2)]
+)
+async def test_stream_is_the_backends_to_the_byte(visit: Visit, script: Script) -> None:
+    """Responses case 66: nothing is added to a stream, which has no terminator, and nothing taken away."""
+    async with visit(script) as (site, caller):
+        asked = {"model": POOL, "input": QUESTION, "stream": True}
+        got = await caller.ask(lambda client: client.post("/responses", cast_to=httpx2.Response, body=asked))
+        assert got.content == b"".join(answer(b"POST", PATH, {}, site.last.body, script).frames)
+        assert b"[DONE]" not in got.content
+        assert got.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert set(got.headers) == {"content-type", "date", "transfer-encoding", "x-request-id"}
 
 
 async def test_reasoning(visit: Visit) -> None:
@@ -269,26 +381,32 @@ async def test_reasoning(visit: Visit) -> None:
         events = await stream(caller, reasoning=wanted)
         pieces = [event.delta for event in events if event.type == "response.reasoning_text.delta"]
         assert "".join(pieces) == THOUGHT
-        assert text_of(events) == SAID
+        assert said_in(events) == SAID
         turns = [*[item.to_dict() for item in got.output], {"role": "user", "content": QUESTION}]
         assert (await create(caller, input=turns)).output_text == SAID
         assert check_passed_on(site, PATH, JSON)["input"] == turns
 
 
-async def test_members_nobody_knows_travel(visit: Visit) -> None:
-    """Responses case 8: whatever else a body says reaches a backend of the same dialect, state included."""
-    more = {
-        "previous_response_id": "resp_1",
-        "store": True,
-        "truncation": "auto",
-        "text": {"format": {"type": "text"}, "verbosity": "low"},
-    }
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"previous_response_id": "resp_1", "store": True, "truncation": "auto"},
+        {"text": {"format": {"type": "text"}, "verbosity": "low"}, "metadata": {"a": "b"}, "user": "u-1"},
+        {"conversation": "conv_1", "background": True, "max_tool_calls": 3, "service_tier": "flex"},
+        {"prompt": {"id": "pmpt_1", "variables": {"model": "kept"}}, "safety_identifier": "s", "prompt_cache_key": "k"},
+        {"max_output_tokens": 0, "top_p": 0.125, "temperature": 2, "stream_options": {"include_obfuscation": False}},
+    ],
+    ids=["state", "text", "conversation", "prompt", "limits"],
+)
+@in_both_ways
+async def test_members_nobody_knows_travel(visit: Visit, more: dict[str, Any], *, streamed: bool) -> None:
+    """Responses cases 5, 8 and 28, same dialect: whatever else a body says reaches a backend, state included."""
     unknown = {"x_new": {"model": "kept", "n": [1.0, 1e2]}}
     async with visit() as (site, caller):
-        got = await create(caller, **more, extra_body=unknown)
-        assert got.previous_response_id == "resp_1"
-        document = check_passed_on(site, PATH, JSON)
-        assert document == {"model": MODEL, "input": QUESTION, **more, **unknown}
+        asked = {"model": POOL, "input": QUESTION, "stream": streamed, **more, **unknown}
+        await caller.ask(lambda client: client.post("/responses", cast_to=httpx2.Response, body=asked))
+        document = check_passed_on(site, PATH, EVENTS if streamed else JSON)
+        assert document == {**asked, "model": MODEL}
 
 
 async def test_sixty_four_streams_at_once(serve: Serve, parser_kind: str) -> None:
@@ -302,13 +420,13 @@ async def test_sixty_four_streams_at_once(serve: Serve, parser_kind: str) -> Non
 
     async with Visit(serve, parser_kind, "async", openai_caller)(script, hold=hold) as (site, caller):
         for text, events in await all_at_once(hold, [read(caller, number) for number in range(64)]):
-            assert text_of(events) == (f"You said: {text}" * 7)[:110]
+            assert said_in(events) == (f"You said: {text}" * 7)[:110]
             assert [event.sequence_number for event in events] == list(range(len(events)))
         assert site.visits == (32, 32)
         assert site.counts("responses") == [(32, 0), (32, 0)]
 
 
-# Who may ask, and for what
+# Models and ids
 
 
 async def test_base_url_without_version(visit: Visit) -> None:
@@ -329,217 +447,6 @@ async def test_models_are_those_of_chat(visit: Visit) -> None:
         assert site.visits == (0, 1)
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-async def test_wrong_token(visit: Visit, *, streamed: bool) -> None:
-    """Governance §1.4: a token that is not on the list ends in the native 401, and nobody is asked."""
-    async with visit(api_key="sk-wrong") as (site, caller):
-        error = await refused(caller, openai.AuthenticationError, streamed=streamed)
-        check_openai_refusal(error, 401, "authentication_error", "invalid_api_key")
-        assert error.body["message"] == "Incorrect API key provided."
-        assert site.received == []
-
-
-async def test_passthrough(visit: Visit) -> None:
-    """Governance §1: the caller's own key goes upstream and the lane's never does; its refusal is the caller's."""
-    script = Script(status=401, error="No such key.")
-    async with visit([None, script], admission=Admission("passthrough")) as (site, caller):
-        for _ in range(2):
-            assert (await create(caller)).output_text == SAID
-            check_passed_on(site, PATH, JSON, credential=TOKEN)
-        error = await refused(caller, openai.AuthenticationError)
-        assert error.response.content == raw_fault(script)
-        assert all(OWN_KEY.encode() not in repr(got).encode() for got in site.received)
-        assert site.visits == (2, 1)
-
-
-async def test_nobody_is_asked_for_a_token(visit: Visit) -> None:
-    """Governance §1: without admission any token will do, and the lane's own key goes upstream."""
-    async with visit(admission=Admission("none"), api_key="sk-somebody-else") as (site, caller):
-        assert (await create(caller)).output_text == SAID
-        assert text_of(await stream(caller)) == SAID
-        keys = [got.fields[b"authorization"] for got in site.received]
-        assert keys == [f"Bearer {OWN_KEY}".encode()] * 2
-
-
-# What is wrong with a request
-
-
-async def test_unknown_model(visit: Visit) -> None:
-    """Responses §12: a name nobody has configured is 404 and named."""
-    async with visit() as (site, caller):
-        error = await refused(caller, openai.NotFoundError, model="gpt-none")
-        check_openai_refusal(error, 404, "not_found_error", "model_not_found")
-        assert error.body["message"] == "The model `gpt-none` does not exist or you do not have access to it."
-        assert site.received == []
-
-
-@pytest.mark.parametrize("name", ["", 7, None, ["pool"]])
-async def test_model_that_is_no_name(visit: Visit, name: Any) -> None:
-    """Responses §1: a model that is missing, empty or no text is 400 and the member is named."""
-    async with visit() as (site, caller):
-        error = await refused(caller, openai.BadRequestError, extra_body={"model": name})
-        check_openai_refusal(error, 400, "invalid_request_error", param="model")
-        assert site.received == []
-
-
-@pytest.mark.parametrize(
-    ("body", "param"), [(b"{", None), (b"{}", "model"), (b"[]", None), (b'{"a":' * 200 + b"1" + b"}" * 200, None)]
-)
-async def test_bad_body(visit: Visit, body: bytes, param: str | None) -> None:
-    """Responses case 3: what is no JSON object, and one without anything in it, is 400 in neutral words."""
-    async with visit() as (site, caller):
-        with pytest.raises(openai.BadRequestError) as caught:
-            await caller.ask(lambda client: client.post("/responses", cast_to=object, content=body))
-        check_openai_refusal(caught.value, 400, "invalid_request_error", param=param)
-        assert site.received == []
-
-
-async def test_too_large(visit: Visit) -> None:
-    """Responses §12: a body beyond the cap is 413, and the next one on the same client is served."""
-    async with visit(limits=Limits(request_body_max_bytes=4096)) as (site, caller):
-        error = await refused(caller, openai.APIStatusError, input="x" * 5000)
-        check_openai_refusal(error, 413, "invalid_request_error")
-        assert (await create(caller)).output_text == SAID
-        assert len(site.received) == 1
-
-
-@pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
-async def test_wrong_method(visit: Visit, method: str) -> None:
-    """Responses case 1: another method is 405 and the right one is named."""
-    async with visit() as (site, caller):
-        with pytest.raises(openai.APIStatusError) as caught:
-            await caller.ask(lambda client: getattr(client, method)("/responses", cast_to=object))
-        check_openai_refusal(caught.value, 405, "invalid_request_error")
-        assert caught.value.response.headers["allow"] == "POST"
-        assert site.received == []
-
-
-@pytest.mark.parametrize(
-    "question",
-    [
-        lambda client: client.responses.retrieve("resp_1"),
-        lambda client: client.responses.delete("resp_1"),
-        lambda client: client.responses.cancel("resp_1"),
-        lambda client: client.responses.input_items.list("resp_1"),
-    ],
-    ids=["retrieve", "delete", "cancel", "items"],
-)
-async def test_answers_are_not_kept(visit: Visit, question: Any) -> None:
-    """Responses case 1: nothing can be asked about an answer of the past: 404 in this envelope, without a code."""
-    async with visit() as (site, caller):
-        with pytest.raises(openai.NotFoundError) as caught:
-            await caller.ask(question)
-        check_openai_refusal(caught.value, 404, "not_found_error")
-        assert site.received == []
-
-
-# What backends refuse
-
-
-def raw_fault(script: Script) -> bytes:
-    """Return the error that a backend answers with this script."""
-    return b"".join(answer(b"POST", PATH, {}, b"{}", script).frames)
-
-
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize(
-    ("script", "kind", "visits"),
-    [
-        (Script(status=400, error="Bad.", error_code="bad_thing"), openai.BadRequestError, (1, 0)),
-        (Script(status=404, error="Gone, 100%."), openai.NotFoundError, (1, 0)),
-        (Script(status=422, error="Hm.", error_code="odd"), openai.UnprocessableEntityError, (1, 0)),
-        (Script(status=429, error="Slow down.", retry_after_s=17), openai.RateLimitError, (1, 1)),
-        (Script(status=503, error="Later.", retry_after_s=5), openai.InternalServerError, (1, 1)),
-    ],
-    ids=["400", "404", "422", "429", "503"],
-)
-async def test_refusal_is_relayed(
-    visit: Visit, script: Script, kind: type[openai.APIStatusError], visits: tuple[int, int], *, streamed: bool
-) -> None:
-    """Responses §12: an error of a backend comes verbatim, with id and Retry-After, and is tried elsewhere or not."""
-    async with visit(script) as (site, caller):
-        error = await refused(caller, kind, streamed=streamed)
-        assert error.status_code == script.status
-        assert error.response.content == raw_fault(script)
-        assert error.body == orjson.loads(raw_fault(script))["error"]
-        assert error.request_id == UPSTREAM_ID
-        after = None if script.retry_after_s is None else str(script.retry_after_s)
-        assert error.response.headers.get("retry-after") == after
-        assert site.visits == visits
-
-
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("fate", [DOWN, Script(refuse=True), Script(garbage=True), Script(reset_at=0)])
-async def test_nobody_answers(visit: Visit, fate: Fate, *, streamed: bool) -> None:
-    """Responses case 64: when every lane fails the client gets 503 `server_error` with Retry-After."""
-    async with visit(fate) as (site, caller):
-        error = await refused(caller, openai.InternalServerError, streamed=streamed)
-        check_openai_refusal(error, 503, "server_error")
-        assert error.response.headers["retry-after"] == "1"
-        assert site.counts("responses") == [(0, 1), (0, 1)]
-
-
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("status", [401, 403])
-async def test_key_of_the_lane_is_refused(visit: Visit, status: int, *, streamed: bool) -> None:
-    """Reliability §8: that a backend refuses the gateway's own key shows as the native 401, without its words."""
-    async with visit(Script(status=status, error=f"Key {OWN_KEY} is bad.")) as (site, caller):
-        error = await refused(caller, openai.AuthenticationError, streamed=streamed)
-        check_openai_refusal(error, 401, "authentication_error", "invalid_api_key")
-        assert error.body["message"] == "Incorrect API key provided."
-        assert site.visits == (1, 1)
-
-
-# Time, and streams that break
-
-
-@pytest.mark.parametrize("script", [Script(status=503), Script(status=429, retry_after_s=1)], ids=["503", "429"])
-async def test_client_tries_again(visit: Visit, script: Script) -> None:
-    """Responses §13: the client repeats what failed, after the time it was told, and a backend sees each try."""
-    async with visit([script, None], max_retries=1) as (site, caller):
-        assert (await create(caller)).output_text == SAID
-        assert sorted(site.visits) == [1, 2]
-        assert [sent.fields["x-stainless-retry-count"] for sent in site.sent] == ["0", "1"]
-        check_passed_on(site, PATH, JSON)
-        assert {got.body for got in site.received} == {site.last.body}
-
-
-@pytest.mark.parametrize("script", [Script(delay_head_ms=60_000), Script(stall_at=20)])
-async def test_client_that_waits_too_long(visit: Visit, script: Script) -> None:
-    """The client's own time-out is a time-out to it, and the backend is let go."""
-    async with visit(script, timeout=0.2) as (site, caller):
-        with pytest.raises(openai.APITimeoutError):
-            await create(caller)
-        await until(lambda: site.front.in_flight == [0] * len(LANES))
-        assert sum(site.visits) == 1
-        assert site.counts("responses") == [(0, 0), (0, 0)]
-
-
-@pytest.mark.parametrize("script", [Script(cut_at=4000), Script(reset_at=4000), Script(cut_at=4000, split=99)])
-async def test_stream_that_is_cut(visit: Visit, script: Script) -> None:
-    """Reliability §9: a stream that breaks off fails to the client, behind the events that came before."""
-    async with visit(script) as (site, caller):
-        events: list[Any] = []
-        with pytest.raises(BROKEN):
-            await stream(caller, events)
-        assert [event.type for event in events[:2]] == ["response.created", "response.in_progress"]
-        assert SAID.startswith(text_of(events))
-        assert "response.completed" not in [event.type for event in events]
-        assert site.visits == (1, 0)
-        assert site.counts("responses") == [(0, 1), (0, 0)]
-
-
-async def test_failure_inside_a_stream(visit: Visit) -> None:
-    """Responses §12: an answer that fails half-way ends with its own event, and its words are the backend's."""
-    async with visit(Script(fail_after=5, status=429, error="Enough.")) as (_, caller):
-        events = await stream(caller)
-        assert [event.sequence_number for event in events] == list(range(6))
-        assert events[-1].type == "response.failed"
-        failed = events[-1].response
-        assert (failed.status, failed.error.code, failed.error.message) == ("failed", "rate_limit_exceeded", "Enough.")
-        assert failed.id == events[0].response.id
-
-
 async def test_ids_of_answers(visit: Visit) -> None:
     """Reliability §8: an answer has the backend's id, a refusal of our own a new one each time."""
     async with visit() as (_, caller):
@@ -551,3 +458,12 @@ async def test_ids_of_answers(visit: Visit) -> None:
         assert raw.headers["content-type"] == "text/event-stream; charset=utf-8"
         ids = {(await refused(caller, openai.NotFoundError, model="gpt-none")).request_id for _ in range(8)}
         assert len(ids) == 8
+
+
+@in_both_ways
+async def test_nothing_of_the_client_goes_along(visit: Visit, *, streamed: bool) -> None:
+    """Responses §1: organisation, project, agent and header fields of other vendors neither mislead nor travel."""
+    others = {"x-api-key": "sk-no", "x-goog-api-key": "no", "anthropic-version": "2023-06-01", "OpenAI-Beta": "a=v2"}
+    async with visit(organization="org-1", project="proj_1", default_headers=others) as (site, caller):
+        assert await text_of(caller, streamed=streamed) == SAID
+        check_passed_on(site, PATH, EVENTS if streamed else JSON)
