@@ -106,7 +106,7 @@ async def test_client_does_not_try_again(
 @pytest.mark.parametrize("script", [NEVER, Script(stall_at=20)], ids=["no head", "no body"])
 async def test_client_that_waits_too_long(visit: Visit, script: Script, *, streamed: bool) -> None:
     """Responses §13: the client's own time-out is its own exception, and the backend is let go."""
-    async with visit(script, timeout=0.2) as (site, caller):
+    async with visit(script, timeout=0.4) as (site, caller):
         with pytest.raises(openai.APITimeoutError, match=r"^Request timed out\.$"):
             await text_of(caller, streamed=streamed)
         await until(lambda: site.front.in_flight == [0] * len(LANES))
@@ -117,7 +117,7 @@ async def test_client_that_waits_too_long(visit: Visit, script: Script, *, strea
 @in_both_ways
 async def test_client_that_timed_out_tries_again(visit: Visit, *, streamed: bool) -> None:
     """Responses §13: after a time-out of its own the client repeats the request, which the other lane answers."""
-    async with visit(NEVER, None, timeout=0.5, max_retries=1) as (site, caller):
+    async with visit(NEVER, None, timeout=1.0, max_retries=1) as (site, caller):
         assert await text_of(caller, streamed=streamed) == SAID
         assert (len(site.sent), site.visits) == (2, (1, 1))
         assert site.counts("responses") == [(0, 0), (1, 0)]
@@ -125,7 +125,7 @@ async def test_client_that_timed_out_tries_again(visit: Visit, *, streamed: bool
 
 async def test_stream_that_stalls(visit: Visit) -> None:
     """Responses §13: a stream that falls silent gives what it has, then the client's time-out, and is let go."""
-    async with visit(Script(stall_at=4000), timeout=0.2) as (site, caller):
+    async with visit(Script(stall_at=4000), timeout=0.4) as (site, caller):
         events: list[Any] = []
         with pytest.raises(openai.APITimeoutError):
             await stream(caller, events)
@@ -136,7 +136,7 @@ async def test_stream_that_stalls(visit: Visit) -> None:
 @in_both_ways
 async def test_silent_lane_is_passed_by(visit: Visit, *, streamed: bool) -> None:
     """Reliability §6: a backend that says nothing in time is left for one that does."""
-    async with visit(NEVER, None, wait_s=0.2) as (site, caller):
+    async with visit(NEVER, None, wait_s=0.5) as (site, caller):
         assert await text_of(caller, streamed=streamed) == SAID
         assert site.visits == (1, 1)
         assert site.counts("responses") == [(0, 1), (1, 0)]
@@ -156,7 +156,7 @@ async def test_nobody_says_anything(visit: Visit, *, streamed: bool) -> None:
 @pytest.mark.parametrize("script", [Script(stall_at=4000), Script(stall_at=4000, split=99)])
 async def test_backend_that_stalls_in_a_stream(visit: Visit, script: Script) -> None:
     """Reliability §9: a stream whose backend falls silent breaks off behind what came, and never looks whole."""
-    async with visit(script, wait_s=0.2) as (site, caller):
+    async with visit(script, wait_s=0.5) as (site, caller):
         events: list[Any] = []
         with pytest.raises(BROKEN):
             await stream(caller, events)
@@ -204,13 +204,42 @@ async def test_stream_that_is_cut(visit: Visit, script: Script) -> None:
         assert site.counts("responses") == [(0, 1), (0, 0)]
 
 
-@pytest.mark.parametrize("script", [Script(cut_at=100), Script(reset_at=100), Script(cut_at=100, late_length=True)])
+BROKEN_DOCUMENTS = [
+    Script(cut_at=100),
+    Script(reset_at=100),
+    Script(cut_at=100, late_length=True),
+    Script(cut_at=300, split=50),
+]
+
+
+@pytest.mark.parametrize("script", BROKEN_DOCUMENTS, ids=["cut", "reset", "no length", "pieces"])
 async def test_whole_answer_that_is_cut(visit: Visit, script: Script) -> None:
-    """Reliability §9: a document that breaks off never parses as an answer."""
+    """Reliability §6: a document that breaks off is made up for by the next lane, and is nobody's answer if none is."""
+    async with visit(script, None) as (site, caller):
+        assert (await create(caller)).output_text == SAID
+        assert site.visits == (1, 1)
+        assert site.counts("responses") == [(0, 1), (1, 0)]
     async with visit(script) as (site, caller):
+        error = await refused(caller, openai.InternalServerError)
+        check_openai_refusal(error, 503, "server_error")
+        assert error.response.headers["retry-after"] == "1"
+        assert site.visits == (1, 1)
+
+
+async def test_whole_answer_that_stalls(visit: Visit) -> None:
+    """Reliability §6: a document whose rest does not come in time is made up for by the next lane."""
+    async with visit(Script(stall_at=100), None, wait_s=0.5) as (site, caller):
+        assert (await create(caller)).output_text == SAID
+        assert site.counts("responses") == [(0, 1), (1, 0)]
+
+
+async def test_large_answer_that_is_cut(visit: Visit) -> None:
+    """Reliability §9: a document too large to be held breaks off at the client, and never parses as an answer."""
+    async with visit(Script(deltas=9000, cut_at=100_000)) as (site, caller):
         with pytest.raises(openai.APIConnectionError):
             await create(caller)
         assert site.visits == (1, 0)
+        assert site.counts("responses") == [(0, 1), (0, 0)]
 
 
 @pytest.mark.parametrize(
