@@ -364,7 +364,7 @@ async def test_sixty_four_streams_at_once(serve: Serve, parser_kind: str) -> Non
 
 
 async def test_list_of_models(visit: Visit) -> None:
-    """Cohere §1: the vendor's client gets the vendor's list, and no backend is asked."""
+    """Cohere case 66: the vendor's client gets the vendor's list, and no backend is asked."""
     async with visit() as (site, caller):
         got = await caller.ask(lambda client: client.models.list())
         assert [model.name for model in got.models] == [POOL, *sorted(LANES)]

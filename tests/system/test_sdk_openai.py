@@ -123,7 +123,7 @@ async def test_finish_reasons(visit: Visit, stop: Stop, word: str) -> None:
 
 
 async def test_refusal_by_the_model(visit: Visit) -> None:
-    """OpenAI §7: a refusal stands in its own member, whole and streamed."""
+    """OpenAI case 30, same dialect: a refusal stands in its own member, whole and streamed."""
     async with visit(Script(stop=Stop.REFUSAL, text="I will not.")) as (_, caller):
         message = (await create(caller)).choices[0].message
         assert (message.content, message.refusal) == (None, "I will not.")
@@ -400,7 +400,7 @@ async def test_stream_is_the_backends_to_the_byte(visit: Visit, script: Script) 
 
 
 async def test_reasoning(visit: Visit) -> None:
-    """OpenAI §5, same dialect: the effort goes to the backend, its thoughts and their number come back."""
+    """OpenAI cases 24 and 25, same dialect: the effort goes to the backend, its thoughts and their number come back."""
     async with visit(Script(thinking=True, usage_out=50)) as (site, caller):
         got = await create(caller, reasoning_effort="high")
         extra = got.choices[0].message.model_extra
@@ -447,7 +447,7 @@ async def test_sixty_four_streams_at_once(serve: Serve, parser_kind: str) -> Non
 
 
 async def test_list_of_models(visit: Visit) -> None:
-    """OpenAI §13: pools and models are listed, one can be looked at, and no backend is asked."""
+    """OpenAI case 67: pools and models are listed in order, one can be looked at, and no backend is asked."""
     async with visit() as (site, caller):
         page = await caller.ask(lambda client: client.models.list())
         assert [model.id for model in page.data] == [POOL, *sorted(LANES)]
@@ -470,7 +470,7 @@ async def test_model_of_its_own_name(visit: Visit) -> None:
 
 
 async def test_base_url_without_version(visit: Visit) -> None:
-    """OpenAI §1: a base URL that lacks `/v1` works as well."""
+    """OpenAI case 62: a base URL that lacks `/v1` works as well."""
     async with visit() as (site, caller):
         caller.client.base_url = site.origin
         assert (await create(caller)).choices[0].message.content == SAID
