@@ -209,6 +209,7 @@ class Observability(Record):
     metrics_token: Secret = NONE
     accept_traceparent: bool = True
     request_log_detail: bool = False
+    token_metrics: bool = False
     log_format: str = ""  # empty: the environment decides
 
 

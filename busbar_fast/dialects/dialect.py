@@ -5,14 +5,15 @@ neither sockets nor other dialects, and nobody asks for its name to decide somet
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import getrandbits  # ids must differ, not be secret
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.wire.heads import Fields, select_fields
-from busbar_fast.wire.json_scan import Span
+from busbar_fast.wire.json_scan import Edit, Span
+from busbar_fast.wire.viewing import Editor
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
@@ -36,8 +37,34 @@ class Usage(NamedTuple):
     output_tokens: int
 
 
-class UsageTap(ABC):
-    """Watches the bytes of one answer go by and finds its usage; never changes or holds back a byte."""
+class StreamFault(NamedTuple):
+    """An error that an upstream reports inside its answer; the name is that of the event, where events have names."""
+
+    name: str
+    payload: bytes
+
+
+class Watch(ABC):
+    """Looks at one answer as its bytes go by; never changes or holds back a byte, and never raises.
+
+    Where an answer passes in chunks, those that hold something whole and not the sign are shown late, and of many such
+    in a row only the last few. So whatever counts must come with the sign, and what else is asked for here must be
+    near the end of an answer, which is where vendors put it.
+    """
+
+    # Stands in each event that counts tokens; what an event ends with. Without ends everything is shown.
+    sign = b""
+    ends: tuple[bytes, ...] = ()
+
+    @staticmethod
+    def unit_head(size: int) -> bytes:  # noqa: ARG004  most events do not tell their size
+        """Return what an event of this size begins with, where events tell their size."""
+        return b""
+
+    @property
+    def is_between(self) -> bool:
+        """Whether the next byte begins an event."""
+        return False
 
     @abstractmethod
     def feed(self, piece: bytes) -> None:
@@ -45,7 +72,17 @@ class UsageTap(ABC):
 
     @abstractmethod
     def maybe_usage(self) -> Usage | None:
-        """Return what was found so far."""
+        """Return what was counted so far."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether an answer that stops here is all there was to say; documents leave that to their framing."""
+        return True
+
+    @property
+    def fault(self) -> StreamFault | None:
+        """The error that a stream reported, if it did."""
+        return None
 
 
 class Reframer(Protocol):
@@ -95,6 +132,8 @@ class Dialect(ABC):
     needs_model_in_body = True
     # What stands before the name of a model there.
     before_model = ""
+    # The member of a request in which a client says whether a stream should tell its usage; empty where all streams do.
+    usage_member = b""
     # Whose signatures a request carries when the key is a pair; empty where keys are shown as they are.
     aws_service = b""
 
@@ -154,8 +193,23 @@ class Dialect(ABC):
         """Return one entry of that list."""
 
     @abstractmethod
-    def new_tap(self, content_type: bytes) -> UsageTap:
-        """Return a tap for an answer of this type."""
+    def new_watch(self, content_type: bytes) -> Watch:
+        """Return what looks at an answer of this type."""
+
+    def ask_for_usage(self, body: bytes, spans: Sequence[Span]) -> Sequence[Edit] | None:  # noqa: ARG002  see below
+        """Return the edits by which a request for a stream asks for its usage; None if it is told anyway.
+
+        `spans` are the values of `usage_member`. Who would be asked on a client's behalf gets `new_stripper` too.
+        """
+        return None
+
+    def can_ask_for_usage(self, options: Mapping[str, str | bool]) -> bool:  # noqa: ARG002  most are never asked
+        """Say whether a provider with these options takes such edits."""
+        return True
+
+    def new_stripper(self) -> Editor | None:
+        """Return what takes the usage out of a stream whose client did not ask for it."""
+        return None
 
     @abstractmethod
     def new_ending(self, ask: Ask) -> Ending:

@@ -1,31 +1,22 @@
-"""What the two dialects of OpenAI truly share: keys, errors, lists of models, and how usage is found.
+"""What the two dialects of OpenAI truly share: keys, errors, lists of models, and how usage reads.
 
 It must not know the routes of either, nor which members of its answers count what; both tell it. `OpenAIDialect` is
-the base of the two, `encode_refusal` words what we refuse, `DocumentTap` and `StreamTap` watch answers.
-
-Theory of the taps. Nothing of an answer is kept but the value of `usage`, up to 64 KiB of it. One scanner per level
-follows the document and hands the value of one member down as it arrives, so an event of any size is read in bounded
-memory: the last event of a long answer repeats the whole of it. Whole events in which no usage can be are skipped.
+the base of the two, `encode_refusal` words what we refuse, `read_usage` reads a usage value.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from enum import IntEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from busbar_fast.dialects.asks import Ask
-from busbar_fast.dialects.dialect import JSON, Dialect, Refusal, Usage, UsageTap
+from busbar_fast.dialects.dialect import JSON, Dialect, Refusal, Usage
 from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.errors import NotJson, TooDeep
-from busbar_fast.wire.json_scan import MemberScanner, Span, find_members, is_object
+from busbar_fast.wire.json_scan import Span, find_members, is_object
 
-USAGE_CAP_BYTES: Final = 64 * 1024
 MAX_COUNT: Final = 2**64 - 1
 SYSTEM_ROLES: Final = ("system", "developer")
 
 _DIGITS: Final = 19  # any number of so many digits is below MAX_COUNT
-_PREFIX: Final = b"data:"
-_EVENT_STREAM: Final = b"text/event-stream"
 _CREDENTIALS: Final = {
     "": b"Authorization: Bearer %b\r\n",
     "bearer": b"Authorization: Bearer %b\r\n",
@@ -36,13 +27,6 @@ _ACCEPT_JSON: Final = b"Accept: application/json\r\n"
 _ACCEPT_STREAM: Final = b"Accept: text/event-stream\r\n"
 _NO_RETRY: Final = b"x-should-retry: false\r\n"
 BROKEN: Final = "The server had an error while processing your request. Sorry about that!"
-
-_KEY_END: Final = b'usage"'
-_ESCAPE: Final = b"\\u00"
-# Where a usage that is no null may stand, also in a key written with escapes: the letters of all our names are \u006x
-# and \u007x.
-_find_usage = re.compile(rb'usage"(?! ?: ?null)|\\u00[67]').search
-_match_line = re.compile(rb"([^\r\n]*+)(\r\n?+|\n)?+").match
 
 
 class _Row(NamedTuple):
@@ -207,205 +191,3 @@ def _count(raw: bytes, found: Mapping[bytes, list[Span]], name: bytes) -> int | 
     if not digits.isdigit():
         return None
     return int(digits) if len(digits) <= _DIGITS else MAX_COUNT
-
-
-class _Sink(Protocol):
-    """Takes values that arrive in parts."""
-
-    def begin(self) -> None:
-        """Expect a new value."""
-
-    def feed(self, part: bytes) -> None:
-        """Take the next part of it."""
-
-    def end(self) -> None:
-        """The value is whole."""
-
-
-class _Counts:
-    """The end of a chain: keeps a usage value and reads it."""
-
-    __slots__ = ("_raw", "_words", "usage")
-
-    def __init__(self, words: Words) -> None:
-        self._words = words
-        self._raw = bytearray()
-        self.usage: Usage | None = None
-
-    def begin(self) -> None:
-        self._raw.clear()
-
-    def feed(self, part: bytes) -> None:
-        self._raw += part[: USAGE_CAP_BYTES + 1 - len(self._raw)]
-
-    def end(self) -> None:
-        if len(self._raw) <= USAGE_CAP_BYTES:
-            self.usage = read_usage(bytes(self._raw), self._words) or self.usage
-
-
-class _Member:
-    """One link of a chain: reads an object and hands the value of one member on. Raises NotJson and TooDeep."""
-
-    __slots__ = ("_base", "_name", "_scanner", "_sink")
-
-    def __init__(self, name: bytes, sink: _Sink) -> None:
-        self._name = name
-        self._sink = sink
-        self.begin()
-
-    def begin(self) -> None:
-        self._scanner = MemberScanner((self._name,))
-        self._base = 0  # the offset of the next part
-
-    def feed(self, part: bytes) -> None:
-        base = self._base
-        self._scanner.feed(part)
-        self._base = base + len(part)
-        # What has been handed on is forgotten, or a document of nothing but such members would fill the memory.
-        for start, end in self._scanner.found.pop(self._name, ()):
-            self._hand_on(part, start - base, end - base)
-            self._sink.end()
-        start_of_open = self._scanner.open_start
-        if start_of_open is not None:
-            self._hand_on(part, start_of_open - base, len(part))
-
-    def end(self) -> None:
-        self._scanner.finish()
-
-    def _hand_on(self, part: bytes, start: int, end: int) -> None:
-        if start >= 0:
-            self._sink.begin()
-        self._sink.feed(part[max(start, 0) : end])
-
-
-class DocumentTap(UsageTap):
-    """Finds the usage in one JSON document, where `path` says; a document that proves malformed has none."""
-
-    __slots__ = ("_counts", "_is_sound", "_root")
-
-    def __init__(self, path: tuple[bytes, ...], words: Words) -> None:
-        self._is_sound = True
-        self._counts = _Counts(words)
-        self._root: _Sink = self._counts
-        for name in reversed(path):
-            self._root = _Member(name, self._root)
-
-    def feed(self, piece: bytes) -> None:
-        if self._is_sound:
-            try:
-                self._root.feed(piece)
-            except (NotJson, TooDeep):
-                self._is_sound = False
-
-    def finish(self) -> None:
-        """Take the document for what has come; one that is not whole is malformed."""
-        if self._is_sound:
-            try:
-                self._root.end()
-            except NotJson:
-                self._is_sound = False
-
-    def maybe_usage(self) -> Usage | None:
-        return self._counts.usage if self._is_sound else None
-
-
-class _Line(IntEnum):
-    """What part of a line is being read."""
-
-    NAME = 0
-    PAYLOAD = 1
-    REST = 2  # of a line without payload
-
-
-class StreamTap(UsageTap):
-    """Finds the last usage that the events of a stream hold, each in a document of its own."""
-
-    __slots__ = ("_document", "_is_after_cr", "_line", "_name", "_path", "_usage", "_words")
-
-    def __init__(self, path: tuple[bytes, ...], words: Words) -> None:
-        self._path = path
-        self._words = words
-        self._usage: Usage | None = None
-        self._document: DocumentTap | None = None  # of the event that has not ended yet
-        self._line = _Line.NAME
-        self._name = b""  # the first bytes of the line; empty: nothing of it has come yet
-        self._is_after_cr = False  # so an LF belongs to the line before
-
-    def feed(self, piece: bytes) -> None:
-        at = 0
-        while at < len(piece):
-            if self._document is None and not self._name:
-                # 1.4 µs instead of 30 for an event of 280 bytes without usage, Python 3.11.
-                at = _dull_end(piece, at)
-            at = self._read_event(piece, at)
-
-    def maybe_usage(self) -> Usage | None:
-        return self._usage
-
-    def _read_event(self, piece: bytes, at: int) -> int:
-        """Read lines up to the end of an event or of the piece; return the offset behind them."""
-        if self._is_after_cr and piece[at : at + 1] == b"\n":
-            at += 1
-        self._is_after_cr = False
-        while at < len(piece):
-            match = _match_line(piece, at)
-            assert match is not None, "the pattern matches anything"
-            at = match.end()
-            self._read_line(match[1])
-            self._is_after_cr = match[2] == b"\r"
-            if match[2] is not None and self._end_line():
-                break
-        return at
-
-    def _read_line(self, text: bytes) -> None:
-        """Read the next part of a line."""
-        if self._line is _Line.NAME:
-            rest = text[len(_PREFIX) - len(self._name) :]
-            self._name += text[: len(_PREFIX) - len(self._name)]
-            if len(self._name) < len(_PREFIX):
-                return
-            text = rest
-            self._line = _Line.PAYLOAD if self._name == _PREFIX else _Line.REST
-            self._begin_payload()
-        if self._line is _Line.PAYLOAD and self._document is not None:
-            self._document.feed(text)
-
-    def _begin_payload(self) -> None:
-        if self._line is _Line.PAYLOAD:
-            if self._document is None:
-                self._document = DocumentTap(self._path, self._words)
-            else:
-                self._document.feed(b"\n")
-
-    def _end_line(self) -> bool:
-        """Be ready for the next line; return whether the event has ended with this one."""
-        is_empty = not self._name
-        self._name = b""
-        self._line = _Line.NAME
-        if is_empty and self._document is not None:
-            self._document.finish()
-            self._usage = self._document.maybe_usage() or self._usage
-            self._document = None
-        return is_empty
-
-
-def _dull_end(piece: bytes, at: int) -> int:
-    """Return the end of the whole events from here on that cannot hold a usage."""
-    end = len(piece)
-    # Two searches for fixed bytes cost a tenth of the pattern, which then has little left to read.
-    starts = [start for start in (piece.find(_KEY_END, at), piece.find(_ESCAPE, at)) if start >= 0]
-    if starts and (match := _find_usage(piece, min(starts))):
-        end = match.start()
-    # Searching backwards is slow where nothing is found, so not for a line end that does not occur.
-    long = piece.rfind(b"\n\r\n", at, end) if b"\r" in piece else -1
-    short = piece.rfind(b"\n\n", max(at, long), end)
-    return short + 2 if short >= 0 else long + 3 if long >= 0 else at
-
-
-def new_usage_tap(
-    content_type: bytes, words: Words, path: tuple[bytes, ...], path_in_stream: tuple[bytes, ...]
-) -> UsageTap:
-    """Return a tap for an answer of this type."""
-    if content_type.lower().startswith(_EVENT_STREAM):
-        return StreamTap(path_in_stream, words)
-    return DocumentTap(path, words)

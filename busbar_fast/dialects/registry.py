@@ -16,7 +16,6 @@ _LIST = (
         "openai",
         "/v1/chat/completions",
         options={"stream_usage": (True, no_complaint)},
-        later_options=frozenset({"stream_usage"}),
     ),
     Facts("gemini", "/v1beta/models/{model}:generateContent", takes_path_base=True),
     Facts(

@@ -5,25 +5,19 @@ An attempt that fails before the first byte of its body goes to the next lane; o
 
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.faults import Fault, Kind
-from busbar_fast.errors import BodyTooLarge, BusbarError, NotJson, Side, TooDeep, UpstreamGarbled
-from busbar_fast.gateway.lanes import Lane, LanePool, Member
-from busbar_fast.gateway.replies import JSON, id_line, refuse
+from busbar_fast.errors import BodyTooLarge, BusbarError, NotJson, Side, TooDeep
+from busbar_fast.gateway.answers import pass_on, relayed_fields, unpacked
+from busbar_fast.gateway.lanes import LanePool, Member
+from busbar_fast.gateway.replies import refuse
 from busbar_fast.gateway.status import Status
 from busbar_fast.gateway.visits import Visit
 from busbar_fast.reliability.selection import pick
-from busbar_fast.wire.coding import coding_of
-from busbar_fast.wire.decoded import Decoded
 from busbar_fast.wire.exchange import Exchange
-from busbar_fast.wire.heads import ResponseHead, end_to_end, select_fields
-from busbar_fast.wire.json_scan import Span, decode_string, find_members, is_true
-from busbar_fast.wire.relay import HELD_BYTES, relay, relay_parts, relay_whole
+from busbar_fast.wire.json_scan import Edit, Span, decode_string, find_members, is_true
 from busbar_fast.wire.states import AnswerPhase
-from busbar_fast.wire.upstream import Upstream
 
 _log = logging.getLogger("busbar_fast.gateway")
 
@@ -33,22 +27,27 @@ _KEY_REFUSED = frozenset((401, 403))
 _APART_BYTES = 65536  # a larger body is not copied behind its head
 _QUOTE = 0x22
 _SHOWN_CHARACTERS = 200  # of a name that a client chose
-_OK = 200
 _TIMED_OUT = 504
 _NOTHING_HEARD = "timeout"  # of the reasons for another attempt
-_EVENT_STREAM = b"text/event-stream"
 _NOT_OK = 300  # a fault or a redirect, of which no more is read than the limits say
-# When it makes sense to say when to come back, and the header fields that say so.
-_PASSING = frozenset((429, 503, 529))
-_WHEN_AGAIN = frozenset((b"retry-after", b"retry-after-ms"))
-_DOCUMENT = b"application/json"
-_MOST_BYTES = 32 * 1024 * 1024  # of a document that is put into another frame
 
 
 class Request:
     """One request: what its head and its body ask for. `pool` is set once its name is known."""
 
-    __slots__ = ("ask", "body", "exchange", "in_stream", "passes_on", "pool", "spans", "status", "visit")
+    __slots__ = (
+        "ask",
+        "body",
+        "exchange",
+        "in_stream",
+        "is_metered",
+        "passes_on",
+        "pool",
+        "spans",
+        "status",
+        "usage_edits",
+        "visit",
+    )
 
     def __init__(self, exchange: Exchange, visit: Visit, ask: Ask, status: Status, *, passes_on: bool) -> None:
         self.status = status
@@ -56,21 +55,26 @@ class Request:
         self.visit = visit
         self.ask = ask
         self.passes_on = passes_on  # the caller's own key goes upstream
+        self.is_metered = visit.topology.counts_tokens  # what its answer used is counted
         self.body = b""
         self.spans: list[Span] = []
         self.in_stream = False
+        self.usage_edits: Sequence[Edit] | None = None  # ask for usage that the client must not see
         self.pool: LanePool | None = None
 
     def read(self, body: bytes) -> str | None:
         """Take the body; return the name that is asked for, None if the body should say it and does not."""
         self.body = body
-        found = find_members(body, _MEMBERS)
+        dialect = self.visit.dialect
+        found = find_members(body, (*_MEMBERS, dialect.usage_member) if self.is_metered else _MEMBERS)
         ask = self.ask
         self.spans = found.get(b"model", [])
         if ask.operation is not Operation.CONVERSE:
             self.spans = [*ask.dialect.find_inner_models(body, ask), *self.spans]
         streams = found.get(b"stream")
         self.in_stream = is_true(body, streams[-1]) if ask.in_stream is None and streams else bool(ask.in_stream)
+        if self.is_metered and self.in_stream:
+            self.usage_edits = dialect.ask_for_usage(body, found.get(dialect.usage_member, []))
         return read_model(body, self.spans) if ask.name is None else ask.name
 
     def refuse(self, kind: Kind, message: str = "", **more: str | int | None) -> None:
@@ -111,7 +115,7 @@ async def forward(request: Request) -> None:
             if hop:
                 request.status.count_hop(pool.name, hop)
             member.attempts.value += 1
-            hop = await attempt(request, member.lane, is_last=is_last)
+            hop = await attempt(request, member, is_last=is_last)
             if not hop:
                 return
             is_silent = hop == _NOTHING_HEARD and (is_silent or len(tried) == 1)
@@ -156,13 +160,14 @@ def choose(members: Sequence[Member], tried: Sequence[Member]) -> Member | None:
     return pick(members, tried, needs_room=True) or pick(members, tried)
 
 
-async def attempt(request: Request, lane: Lane, *, is_last: bool) -> str:
+async def attempt(request: Request, member: Member, *, is_last: bool) -> str:
     """Try one lane; return why another one is needed, nothing if the client has its answer.
 
     Raise if the answer broke off in the middle.
     """
-    exchange, visit, life = request.exchange, request.visit, lane.life
-    body = lane.name_model(request.body, request.spans)
+    exchange, visit, lane = request.exchange, request.visit, member.lane
+    life = lane.life
+    body = lane.shape(request.body, request.spans, request.usage_edits)
     forwarded = lane.forwarded_fields(exchange.head.fields)
     key = visit.token if request.passes_on else None
     head = lane.encode_head(request.ask, forwarded, body, in_stream=request.in_stream, callers_key=key)
@@ -182,13 +187,12 @@ async def attempt(request: Request, lane: Lane, *, is_last: bool) -> str:
                     request.refuse(Kind.UNAUTHENTICATED)
                     return ""
             fields, coding = relayed_fields(answer, visit.dialect)
-            most_bytes = 0 if request.in_stream else _MOST_BYTES
-            source = Decoded(upstream, coding, most_bytes) if coding else upstream
+            source = unpacked(upstream, coding, in_stream=request.in_stream)
             if answer.status >= _NOT_OK:
                 fault, _ = await source.read_body(lane.origin.limits.max_error_body_bytes)
                 exchange.reply(answer.status, fields, fault)
-            elif (whole := None if request.in_stream else source.maybe_whole()) is None:
-                await pass_on(source, request, answer, fields)
+            elif (whole := None if request.in_stream or request.is_metered else source.maybe_whole()) is None:
+                await pass_on(source, request, member, answer, fields)
             else:
                 exchange.reply(answer.status, fields, whole)
     except BusbarError as error:
@@ -203,70 +207,3 @@ async def attempt(request: Request, lane: Lane, *, is_last: bool) -> str:
     life.answered += 1
     _log.debug("lane %s answered %d", lane.name, answer.status)
     return ""
-
-
-class _Relayed(NamedTuple):
-    """What of one head is passed on in one dialect; lanes of several may share an origin and its heads."""
-
-    dialect: Dialect
-    lines: bytes
-    has_id: bool
-    coding: bytes
-
-
-def relayed_fields(answer: ResponseHead, dialect: Dialect) -> tuple[bytes, bytes]:
-    """Return the header lines of an upstream's answer that the client gets, and how its body is coded, if it is.
-
-    An answer without an id gets one of ours.
-    Raise UpstreamGarbled if the body is coded in a way that nobody can undo, so that no client could read it.
-    """
-    memo = answer.memo
-    if not isinstance(memo, _Relayed) or memo.dialect is not dialect:
-        coding = coding_of(answer.fields)
-        fields = end_to_end(answer.fields)
-        relayed = [name for name in dialect.relayed if name not in _WHEN_AGAIN or answer.status in _PASSING]
-        lines = select_fields(fields, (*relayed, dialect.id_field))
-        memo = answer.memo = _Relayed(dialect, lines, dialect.id_field in fields, coding)
-    return memo.lines if memo.has_id else memo.lines + id_line(dialect), memo.coding
-
-
-async def pass_on(source: Upstream | Decoded, request: Request, answer: ResponseHead, fields: bytes) -> None:
-    """Give the client the upstream's answer as it comes: its bytes under a head of ours."""
-    dialect, exchange = request.visit.dialect, request.exchange
-    if request.in_stream and request.visit.time_limit_s:
-        exchange.deadlines = ()  # a stream that has started may last
-    reframer = dialect.new_reframer(request.ask) if request.in_stream and answer.status == _OK else None
-    if reframer is None:
-        is_document = not request.in_stream and answer.fields.get(b"content-type", b"").startswith(_DOCUMENT)
-        if is_document and answer.length <= HELD_BYTES:
-            await relay_whole(source, exchange, answer.status, fields)
-        elif isinstance(source, Upstream):
-            await relay(source, exchange, answer.status, fields)
-        else:
-            await relay_parts(source, exchange, answer.status, fields)
-        return
-    fields = JSON + id_line(dialect)
-    if not answer.fields.get(b"content-type", b"").startswith(_EVENT_STREAM):
-        document, is_whole = await source.read_body(_MOST_BYTES)
-        if not is_whole:
-            raise UpstreamGarbled("a document larger than any request may be")
-        exchange.reply(answer.status, fields, reframer.whole(document))
-        return
-    try:
-        while (part := await source.next_part()) is not None:
-            if not (shown := reframer.feed(part)):
-                continue
-            if exchange.phase is AnswerPhase.PENDING:  # not before there is something: another lane may still answer
-                exchange.start(answer.status, fields)
-            exchange.write(shown)
-            if exchange.is_congested:
-                await exchange.drained()
-    except BusbarError:
-        if exchange.has_begun:  # what the client has becomes valid, and says that it is not all
-            exchange.write(reframer.fail(Fault(Kind.UNREADABLE)))
-            exchange.finish()
-        raise
-    if exchange.phase is AnswerPhase.PENDING:
-        exchange.start(answer.status, fields)
-    exchange.write(reframer.finish())
-    exchange.finish()

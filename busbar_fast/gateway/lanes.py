@@ -5,14 +5,14 @@ takes its place after a reload goes on with.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Dialect
+from busbar_fast.dialects.dialect import Dialect, Usage
 from busbar_fast.wire.gate import Gate
 from busbar_fast.wire.heads import Fields
-from busbar_fast.wire.json_scan import Span, encode_string, insertion, splice
+from busbar_fast.wire.json_scan import Edit, Span, encode_string, insertion, splice
 from busbar_fast.wire.pool import Origin
 
 PATIENCE_S = 120.0  # how long a request waits for a lane that is full
@@ -48,7 +48,19 @@ class Access(NamedTuple):
 class Lane:
     """One way to an upstream: where it is, how it is addressed, and what became of it so far."""
 
-    __slots__ = ("_access", "_heads", "_own_key", "_path", "dialect", "life", "name", "origin", "provider", "raw_model")
+    __slots__ = (
+        "_access",
+        "_can_ask_for_usage",
+        "_heads",
+        "_own_key",
+        "_path",
+        "dialect",
+        "life",
+        "name",
+        "origin",
+        "provider",
+        "raw_model",
+    )
 
     def __init__(
         self,
@@ -71,6 +83,7 @@ class Lane:
         self.raw_model = None if model is None else encode_string(dialect.before_model + model)
         self._path = path
         self._access = access
+        self._can_ask_for_usage = dialect.can_ask_for_usage(access.options)
         self._own_key = self._credential(access.key, is_callers=False)
         self._heads: dict[tuple[Operation, bool], tuple[bytes, bytes]] = {}
 
@@ -105,18 +118,26 @@ class Lane:
             key = self._own_key
         return b"POST %b%b%b%bContent-Length: %d\r\n\r\n" % (target, fields, forwarded, key, len(body))
 
-    def name_model(self, body: bytes, spans: list[Span]) -> bytes:
-        """Return the body with the model as the upstream calls it, where this dialect has it in the body."""
-        raw_model, dialect = self.raw_model, self.dialect
-        if raw_model is None or not dialect.has_model_in_body:
-            return body
-        if not spans:
-            return splice(body, [insertion(body, b"model", raw_model)]) if dialect.needs_model_in_body else body
-        if len(spans) == 1:  # as good as always
+    def shape(self, body: bytes, spans: list[Span], usage_edits: Sequence[Edit] | None = None) -> bytes:
+        """Return the body as the upstream gets it: with the model as it calls it there, and asked for usage."""
+        if usage_edits and self._can_ask_for_usage:
+            return splice(body, [*usage_edits, *self._model_edits(body, spans)])
+        raw_model = self.raw_model
+        if raw_model is not None and len(spans) == 1 and self.dialect.has_model_in_body:  # as good as always
             ((start, end),) = spans
             named = body[start:end]
             return body if named == raw_model else b"".join((body[:start], raw_model, body[end:]))
-        return splice(body, [(span, raw_model) for span in spans])
+        edits = self._model_edits(body, spans)
+        return splice(body, edits) if edits else body
+
+    def _model_edits(self, body: bytes, spans: list[Span]) -> list[Edit]:
+        """Return what puts the model into the body, where this dialect has it there."""
+        raw_model, dialect = self.raw_model, self.dialect
+        if raw_model is None or not dialect.has_model_in_body:
+            return []
+        if not spans:
+            return [insertion(body, b"model", raw_model)] if dialect.needs_model_in_body else []
+        return [(span, raw_model) for span in spans]
 
     def _prepare(self, ask: Ask, *, in_stream: bool) -> tuple[bytes, bytes]:
         """Return target and header lines for what is asked."""
@@ -140,10 +161,25 @@ class Count:
         self.value = 0
 
 
+class Tokens:
+    """What answers used; shared by what takes each other's place."""
+
+    __slots__ = ("input", "output")
+
+    def __init__(self) -> None:
+        self.input = 0
+        self.output = 0
+
+    def add(self, usage: Usage) -> None:
+        """Count one answer."""
+        self.input += usage.input_tokens
+        self.output += usage.output_tokens
+
+
 class Member:
     """A lane's place in a pool. `credit` belongs to the selection."""
 
-    __slots__ = ("attempts", "credit", "gate", "lane", "weight")
+    __slots__ = ("attempts", "credit", "gate", "lane", "tokens", "weight")
 
     def __init__(self, lane: Lane, weight: int = 1) -> None:
         self.lane = lane
@@ -151,6 +187,7 @@ class Member:
         self.weight = weight
         self.credit = 0
         self.attempts = Count()
+        self.tokens = Tokens()
 
     @property
     def has_room(self) -> bool:
@@ -170,9 +207,10 @@ class LanePool:
 
     def count_on(self, old: "LanePool | None") -> None:
         """Go on counting where the pool of this name stopped that was there before."""
-        counts = {} if old is None else {member.lane.name: member.attempts for member in old.members}
+        before = {} if old is None else {member.lane.name: member for member in old.members}
         for member in self.members:
-            member.attempts = counts.get(member.lane.name, member.attempts)
+            same = before.get(member.lane.name, member)
+            member.attempts, member.tokens = same.attempts, same.tokens
 
     def serving(self, dialect: Dialect) -> tuple[Member, ...]:
         """Return the members that may get a request of this dialect: those that speak it and are not drained."""

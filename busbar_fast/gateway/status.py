@@ -81,6 +81,9 @@ class Status:
             for member in pool.members
         ]
         yield Family(COUNTER, "busbar_upstream_attempts", "Requests sent to a lane.", ("pool", "lane"), attempts)
+        yield Family(
+            COUNTER, "busbar_tokens", "Tokens that answers used.", ("pool", "lane", "direction"), tokens_of(topology)
+        )
         hops = [(pair, count) for pair, count in self._tallies.failovers.items() if self._tallies.is_shown(pair[0])]
         text = "Requests that moved on to another lane."
         yield Family(COUNTER, "busbar_failovers", text, ("pool", "reason"), hops)
@@ -94,6 +97,18 @@ class Status:
             yield Family(COUNTER, "busbar_http_errors", "Refusals of the HTTP layer.", ("status",), refused)
             yield Family(GAUGE, "busbar_connections", "Clients connected.", (), [((), len(service.connections))])
             yield Family(GAUGE, "busbar_requests_in_flight", "Requests in progress.", (), [((), service.in_flight)])
+
+
+def tokens_of(topology: Topology) -> list[tuple[tuple[str, str, str], int]]:
+    """Return what was counted of every lane in every pool; nothing where nothing is counted, for it would say zero."""
+    if not topology.counts_tokens:
+        return []
+    return [
+        ((pool.name, member.lane.name, direction), count)
+        for pool in topology.every_pool
+        for member in pool.members
+        for direction, count in (("input", member.tokens.input), ("output", member.tokens.output))
+    ]
 
 
 def encode_stats(topology: Topology) -> bytes:

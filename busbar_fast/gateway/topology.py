@@ -24,11 +24,22 @@ _DEFAULT_REGION = "us-east-1"
 
 
 class Topology:
-    """Lanes by model and pools by name. `wait_s` is how long an upstream may keep a request waiting."""
+    """Lanes by model and pools by name. `wait_s` is how long an upstream may keep a request waiting.
 
-    __slots__ = ("_singles", "lanes", "pools", "wait_s")
+    `counts_tokens` says that what answers use is counted whoever asks.
+    """
 
-    def __init__(self, lanes: Iterable[Lane], pools: Iterable[LanePool], wait_s: float = 300.0) -> None:
+    __slots__ = ("_singles", "counts_tokens", "lanes", "pools", "wait_s")
+
+    def __init__(
+        self,
+        lanes: Iterable[Lane],
+        pools: Iterable[LanePool],
+        wait_s: float = 300.0,
+        *,
+        counts_tokens: bool = False,
+    ) -> None:
+        self.counts_tokens = counts_tokens
         self.lanes = {lane.name: lane for lane in lanes}
         self.pools = {pool.name: pool for pool in pools}
         self.wait_s = wait_s
@@ -102,7 +113,12 @@ def build(
         life = _life_before(name, model, config.providers[model.provider], before) or Life(model.max_concurrent)
         lanes[name] = _new_lane(name, model, config, upstreams, inputs, life)
     pools = [_new_pool(name, pool, lanes, before) for name, pool in config.pools.items()]
-    made = Topology(lanes.values(), pools, config.limits.upstream_request_timeout_secs)
+    made = Topology(
+        lanes.values(),
+        pools,
+        config.limits.upstream_request_timeout_secs,
+        counts_tokens=config.observability.token_metrics,
+    )
     if before is not None:
         for name in lanes:
             single = made.find_lane(name)

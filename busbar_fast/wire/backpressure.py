@@ -8,11 +8,36 @@ bounded buffers only.
 """
 
 import asyncio
+from typing import Protocol
 
 # Reasons not to read; they add up.
 BUFFERED = 1  # enough received that nobody took
 PIPELINED = 2  # enough requests waiting for their turn
 UNTAKEN = 4  # enough answers written that the peer did not take
+
+
+class Receiver(Protocol):
+    """The connection that a body travels on to, once nothing but bytes is left to say."""
+
+    transport: asyncio.Transport
+    is_congested: bool
+
+
+class Sink(Protocol):
+    """Whoever a body is passed on to."""
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether it has more than it should."""
+
+    def write_framed(self, piece: bytes) -> None:
+        """Write bytes that carry their framing."""
+
+    def maybe_receiver(self) -> Receiver | None:
+        """Return the connection itself, if pieces may be written there directly from now on."""
+
+    async def drained(self) -> None:
+        """Wait for room."""
 
 
 class Reader:

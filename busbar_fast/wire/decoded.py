@@ -4,16 +4,20 @@ Parts are decoded when they are asked for, so whoever does not ask stops the rea
 """
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from busbar_fast.errors import UpstreamGarbled
 from busbar_fast.wire.coding import Decoder
 from busbar_fast.wire.upstream import Upstream
 
+if TYPE_CHECKING:
+    from busbar_fast.wire.viewing import View
+
 
 class Decoded:
     """See the module. `max_bytes` bounds what may come out of it in all; 0 does not."""
 
-    __slots__ = ("_decoder", "_given_bytes", "_has_all", "_max_bytes", "_ready", "_upstream")
+    __slots__ = ("_decoder", "_given_bytes", "_has_all", "_max_bytes", "_ready", "_upstream", "view")
 
     def __init__(self, upstream: Upstream, coding: bytes, max_bytes: int) -> None:
         self._upstream = upstream
@@ -22,6 +26,7 @@ class Decoded:
         self._given_bytes = 0
         self._has_all = False  # of what the upstream has to say
         self._ready: deque[bytes] = deque()
+        self.view: View | None = None  # as that of an `Upstream`; it sees what was decoded
 
     def maybe_whole(self) -> bytes | None:
         """Return the whole body if it came together with the head and is small; it is not given again."""
@@ -34,21 +39,26 @@ class Decoded:
         second = self._next_decoded() if first else b""
         if not second:
             self._decoder.finish()
-            return first
+            return first if self.view is None else self.view.show(first) + self.view.finish()
         self._ready.extend((first, second))
         return None
 
     async def next_part(self) -> bytes | None:
         """Return the next bytes of the body; None at the end. Raise UpstreamGarbled if they cannot be decoded."""
+        view = self.view
         while True:
             part = self._ready.popleft() if self._ready else self._next_decoded()
+            if part and view is not None:
+                part = view.show(part)
+                if not part:
+                    continue
             if part:
                 return part
             raw = None if self._has_all else await self._upstream.next_part()
             if raw is None:
                 self._has_all = True
                 self._decoder.finish()
-                return None
+                return None if view is None else view.finish() or None
             self._decoder.feed(raw)
 
     async def read_body(self, max_bytes: int) -> tuple[bytes, bool]:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.framing import read_length
-from busbar_fast.wire.heads import CHUNKED
+from busbar_fast.wire.heads import CHUNKED, UNTIL_CLOSE
 from busbar_fast.wire.upstream import Upstream
 
 HELD_BYTES = 65536  # a document up to this size is kept until its end
@@ -28,6 +28,8 @@ async def relay(upstream: Upstream, exchange: Exchange, status: int, fields: byt
     """
     assert upstream.head is not None
     length = upstream.head.length
+    if length >= 0 and upstream.view is not None and upstream.view.is_edited:
+        length = UNTIL_CLOSE  # what is announced need not be what comes out
     whole = upstream.maybe_whole()
     if whole is not None:
         exchange.reply(status, fields, whole)

@@ -39,6 +39,16 @@ class SseSplitter:
         self._held_bytes = 0
         self._is_started = False  # the byte order mark is behind us
 
+    @property
+    def is_between(self) -> bool:
+        """Whether nothing of an event is held and the next byte begins one."""
+        return self._is_started and not self._held_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """How much there is of an event that has not ended."""
+        return self._held_bytes
+
     def feed(self, piece: bytes) -> list[bytes]:
         """Return the events that end in this piece; a piece that is one event comes back as the same object."""
         # HOT: the usual piece costs a memchr or two and no copy, perf/micro/bench_sse.py, 3.11, 2026-11

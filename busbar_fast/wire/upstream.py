@@ -14,10 +14,10 @@ import asyncio
 import types
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import Protocol, Self, cast
+from typing import TYPE_CHECKING, Protocol, Self, cast
 
 from busbar_fast.errors import BusbarError, Refused, UpstreamGarbled, UpstreamGone, UpstreamTimeout
-from busbar_fast.wire.backpressure import BUFFERED, Reader
+from busbar_fast.wire.backpressure import BUFFERED, Reader, Receiver, Sink
 from busbar_fast.wire.buffers import HeadBuffer
 from busbar_fast.wire.framing import (
     MORE,
@@ -35,6 +35,9 @@ from busbar_fast.wire.parsers.status import check_head_start
 from busbar_fast.wire.states import ANSWER_ENDED, ANSWER_IN, BEGIN, RELEASE, UPSTREAM_GONE, UpstreamPhase
 from busbar_fast.wire.strand import Strand
 from busbar_fast.wire.wheel import Wheel
+
+if TYPE_CHECKING:
+    from busbar_fast.wire.viewing import View
 
 _IDLE, _AWAITING_HEAD, _BODY, _COMPLETE, _CLOSED = UpstreamPhase
 
@@ -55,30 +58,6 @@ class Owner(Protocol):
 
     def on_closed(self, upstream: "Upstream") -> None:
         """Forget a connection."""
-
-
-class Receiver(Protocol):
-    """The connection that a body travels on to, once nothing but bytes is left to say."""
-
-    transport: asyncio.Transport
-    is_congested: bool
-
-
-class Sink(Protocol):
-    """Whoever a body is passed on to."""
-
-    @property
-    def is_congested(self) -> bool:
-        """Whether it has more than it should."""
-
-    def write_framed(self, piece: bytes) -> None:
-        """Write bytes that carry their framing."""
-
-    def maybe_receiver(self) -> Receiver | None:
-        """Return the connection itself, if pieces may be written there directly from now on."""
-
-    async def drained(self) -> None:
-        """Wait for room."""
 
 
 class Upstream(asyncio.Protocol):
@@ -112,6 +91,7 @@ class Upstream(asyncio.Protocol):
         "is_reused",
         "phase",
         "transport",
+        "view",
     )
 
     transport: asyncio.Transport
@@ -140,6 +120,7 @@ class Upstream(asyncio.Protocol):
         self._has_interim = False
         self._is_spoilt = False  # whatever the head says, this connection must not serve again
         self.head: ResponseHead | None = None
+        self.view: View | None = None  # set by whoever wants the body looked at, before any of it is taken
         self._body: Body | None = None
         self._whole: bytes | None = None
         self._is_whole = False  # the answer has been read to its end, whatever became of the connection since
@@ -222,13 +203,8 @@ class Upstream(asyncio.Protocol):
         self._strand = strand
         self._method = method
         self._wait_s = wait_s
-        self.head = None
-        self._has_interim = False
-        self._has_sent_all = False
-        self._body = None
-        self._whole = None
-        self._is_whole = False
-        self._is_spoilt = False
+        self.head = self.view = self._body = self._whole = None
+        self._has_interim = self._has_sent_all = self._is_whole = self._is_spoilt = False
         self._timer.arm(wait_s)
 
     def write(self, piece: bytes, *, is_last: bool = False) -> None:
@@ -258,6 +234,8 @@ class Upstream(asyncio.Protocol):
     def maybe_whole(self) -> bytes | None:
         """Return the whole body, unframed, if it came together with the head; it is not given again."""
         whole, self._whole = self._whole, None
+        if whole is not None and self.view is not None:
+            return self.view.show(whole) + self.view.finish()
         return whole
 
     @types.coroutine
@@ -291,7 +269,7 @@ class Upstream(asyncio.Protocol):
         """Let pieces go straight from one transport to the other until the strand is needed again."""
         self._receiver = receiver
         self._pass_chunk = self._chunk_passer(receiver)
-        self._pass_on = self._pass_chunk if is_between_chunks(self._body) else self._pass_any
+        self._pass_on = self._pass_chunk if self._is_at_chunk() else self._pass_any
         try:
             self._await_news()
             yield
@@ -302,6 +280,10 @@ class Upstream(asyncio.Protocol):
         """Return what takes the next piece between chunks."""
         wheel = self._owner.wheel
         write = receiver.transport.write
+        view = self.view
+        if view is not None:
+            keep, show_chunk, start_of, ends = view.keep, view.show_chunk, view.start_of, view.ends
+            sign, other_sign, other_byte = view.sign, view.other_sign, view.other_sign[0] if view.other_sign else 0
 
         def pass_chunk(piece: bytes) -> None:
             # HOT: streams come one event, one chunk, one piece; such a piece does not wake the strand,
@@ -314,7 +296,22 @@ class Upstream(asyncio.Protocol):
             if receiver.is_congested:
                 self._tell()
 
-        return pass_chunk
+        def pass_viewed(piece: bytes) -> None:
+            # HOT: a piece without the sign is kept instead of shown, perf/micro/bench_exchange.py, 3.11, 2026-11
+            if not (piece.startswith(start_of(len(piece))) and piece.endswith(ends)):
+                self._pass_any(piece)
+                return
+            # Searching for one byte costs a quarter of searching for several.
+            if piece.rfind(sign) < 0 and not (other_sign and other_byte in piece and piece.rfind(other_sign) >= 0):
+                keep(piece)
+            else:
+                piece = show_chunk(piece)
+            write(piece)
+            self._heard_at = wheel.coarse
+            if receiver.is_congested:
+                self._tell()
+
+        return pass_chunk if view is None else pass_viewed
 
     def _pass_any(self, piece: bytes) -> None:
         """Take the next piece, wherever it begins."""
@@ -331,7 +328,12 @@ class Upstream(asyncio.Protocol):
         if self._is_whole or receiver.is_congested:
             self._tell()
         elif self._pass_on is not None:
-            self._pass_on = self._pass_chunk if is_between_chunks(self._body) else self._pass_any
+            self._pass_on = self._pass_chunk if self._is_at_chunk() else self._pass_any
+
+    def _is_at_chunk(self) -> bool:
+        """Whether the next piece may be taken as a chunk, by its look alone."""
+        view = self.view
+        return is_between_chunks(self._body) and (view is None or view.is_between)
 
     @types.coroutine
     def next_part(self) -> Generator[None, None, bytes | None]:
@@ -340,10 +342,14 @@ class Upstream(asyncio.Protocol):
             while self._pieces:
                 parts: list[bytes] = []
                 self._feed(self._take(), parts)
-                if parts:
-                    return parts[0] if len(parts) == 1 else b"".join(parts)
+                part = parts[0] if len(parts) == 1 else b"".join(parts)
+                if self.view is not None:
+                    part = self.view.show(part)
+                if part:
+                    return part
             if self._is_at_end():
-                return self.maybe_whole()
+                whole = self.maybe_whole()
+                return whole if self.view is None else whole or self.view.finish() or None
             self._await_news()
             yield
 
@@ -477,7 +483,13 @@ class Upstream(asyncio.Protocol):
 
     def _trim(self, piece: bytes) -> bytes:
         """Run a piece through the framing and return what of it may travel on: no trailer, nothing behind the end."""
-        end = self._feed(piece, None)
+        view = self.view
+        parts: list[bytes] | None = None if view is None else []
+        end = self._feed(piece, parts)
+        if view is not None and parts is not None:
+            payload = view.show(b"".join(parts))
+            if view.is_edited:
+                return view.reframe(payload, is_last=end != MORE)
         body = self._body
         if isinstance(body, ChunkedBody) and body.trailers_at < (len(piece) if end == MORE else end):
             return piece[: body.trailers_at] if end == MORE else piece[: body.trailers_at] + b"\r\n"

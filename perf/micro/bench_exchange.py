@@ -6,6 +6,7 @@ usage: python -m perf.micro.bench_exchange
 import asyncio
 import timeit
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from busbar_fast.dialects.registry import speak, speak_all
@@ -27,15 +28,33 @@ from perf.core import Core
 from perf.core import Lane as PerfLane
 
 BODY = b'{"model":"gpt-4o","messages":[{"role":"user","content":"Hello, how are you?"}]}'
-HEAD = (
+FIELDS = (
     b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Type: application/json\r\n"
-    b"Authorization: Bearer client-token\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+    b"Authorization: Bearer client-token\r\nContent-Length: %d\r\n\r\n"
 )
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 235\r\n\r\n" + b"x" * 235
+HEAD = FIELDS % len(BODY)
+# A client that asks for a stream: one that wants to know what it used, and one that does not.
+TELLING = BODY.replace(b"{", b'{"stream":true,"stream_options":{"include_usage":true},', 1)
+HIDING = BODY.replace(b"{", b'{"stream":true,', 1)
+DOCUMENT = b'{"id":"x","choices":[{"message":{"content":"%b"}}],"usage":{"prompt_tokens":9,"completion_tokens":65}}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 235\r\n\r\n%b" % (
+    DOCUMENT % (b"x" * (237 - len(DOCUMENT)))
+)
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 FRAME = b'data: {"id":"x","choices":[{"delta":{"content":"0123456789abcdef"}}]}\n\n'
 CHUNK = b"%x\r\n%b\r\n" % (len(FRAME), FRAME)
 CHUNKS = CHUNK * 8  # what one read finds when the upstream is faster than we are
+# How a stream that was asked for its usage goes, chunk by chunk, and how it ends.
+NULL_FRAME = FRAME.replace(b"}]}", b'}],"usage":null}')
+NULL_CHUNK = b"%x\r\n%b\r\n" % (len(NULL_FRAME), NULL_FRAME)
+ENDING = [
+    b"%x\r\n%b\r\n" % (len(frame), frame)
+    for frame in (
+        b'data: {"id":"x","choices":[{"delta":{},"finish_reason":"stop"}]}\n\n',
+        b'data: {"id":"x","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":65}}\n\n',
+        b"data: [DONE]\n\n",
+    )
+]
 COUNT = 2000
 REPEATS = 25
 
@@ -69,13 +88,13 @@ def new_core(origin: Origin) -> Responder:
     return Core([PerfLane(origin, 5), PerfLane(origin, 1), PerfLane(origin, 1)]).serve
 
 
-def new_gateway(origin: Origin) -> Responder:
+def new_gateway(origin: Origin, *, counts_tokens: bool = False) -> Responder:
     """Return the gateway with a token list and a pool of three lanes that know the model by another name."""
     dialect = speak("openai")
     access = Access(b"Host: upstream\r\nContent-Type: application/json\r\n", key="sk-x")
     lanes = [Lane(name, origin, "/v1/chat/completions", dialect, access, model=f"gpt-4o-{name}") for name in "abc"]
     members = tuple(Member(lane, weight) for lane, weight in zip(lanes, (5, 1, 1), strict=True))
-    topology = Topology(lanes, [LanePool("gpt-4o", members)])
+    topology = Topology(lanes, [LanePool("gpt-4o", members)], counts_tokens=counts_tokens)
     return Gateway(topology, Gate(0, 0.0), speak_all(), Admission("token", ["client-token"])).serve
 
 
@@ -121,11 +140,27 @@ def main() -> None:
     report("one leg, answered at once", lambda: alone.data_received(request), COUNT)
 
     for name, new_responder in (("core", new_core), ("gateway", new_gateway)):
-        report_pair(name, *new_pair(new_responder))
+        pair = new_pair(new_responder)
+        report_whole(name, *pair)
+        report_stream(f"{name}, both legs, 67 chunks", *pair, HEAD + BODY, CHUNK)
+        report_stream(f"{name}, both legs, 1067 chunks", *pair, HEAD + BODY, CHUNK, 1000)
+        report_burst(name, *pair)
+    metered = new_pair(partial(new_gateway, counts_tokens=True))
+    report_whole("metered", *metered)
+    rows = (
+        ("watched", TELLING, CHUNK),
+        ("told", TELLING, NULL_CHUNK),
+        ("hiding", HIDING, CHUNK),
+        ("stripped", HIDING, NULL_CHUNK),
+    )
+    for name, body, chunk in rows:
+        request = FIELDS % len(body) + body
+        report_stream(f"{name}, both legs, 67 chunks", *metered, request, chunk)
+        report_stream(f"{name}, both legs, 1067 chunks", *metered, request, chunk, 1000)
 
 
-def report_pair(name: str, downstream: Downstream, upstream: Upstream) -> None:
-    """Print what a whole answer and a stream cost through both legs."""
+def report_whole(name: str, downstream: Downstream, upstream: Upstream) -> None:
+    """Print what a whole answer costs through both legs."""
     request = HEAD + BODY
 
     def whole() -> None:
@@ -134,17 +169,28 @@ def report_pair(name: str, downstream: Downstream, upstream: Upstream) -> None:
 
     report(f"{name}, both legs, JSON", whole, COUNT)
 
+
+def report_stream(
+    what: str, downstream: Downstream, upstream: Upstream, request: bytes, chunk: bytes, more: int = 0
+) -> None:
+    """Print what a stream costs through both legs."""
+    chunks = [*[chunk] * (64 + more), *ENDING]
+
     def stream() -> None:
         downstream.data_received(request)
         upstream.data_received(STREAM_HEAD)
-        for _ in range(67):
-            upstream.data_received(CHUNK)
+        for piece in chunks:
+            upstream.data_received(piece)
         upstream.data_received(b"0\r\n\r\n")
 
-    report(f"{name}, both legs, 67 chunks", stream, COUNT // 50)
+    report(what, stream, COUNT // (500 if more else 50))
+
+
+def report_burst(name: str, downstream: Downstream, upstream: Upstream) -> None:
+    """Print what a stream costs whose chunks come eight at a time."""
 
     def burst() -> None:
-        downstream.data_received(request)
+        downstream.data_received(HEAD + BODY)
         upstream.data_received(STREAM_HEAD)
         for _ in range(8):
             upstream.data_received(CHUNKS)

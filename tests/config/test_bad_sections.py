@@ -148,7 +148,13 @@ SINKS = [
     ),
     *(
         Row(name, f"{BASE}observability: {{{name}: on}}\n", {f"observability.{name}": "on"})
-        for name in ("emit_server_timing", "emit_route_headers", "accept_traceparent", "request_log_detail")
+        for name in (
+            "emit_server_timing",
+            "emit_route_headers",
+            "accept_traceparent",
+            "request_log_detail",
+            "token_metrics",
+        )
     ),
     Row(
         "timing of another schema",

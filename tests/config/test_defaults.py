@@ -110,6 +110,7 @@ DEFAULTS: dict[str, object] = {
     "observability.metrics_token.source": "",
     "observability.accept_traceparent": True,
     "observability.request_log_detail": False,
+    "observability.token_metrics": False,
     "observability.log_format": "",
     "governance.enabled": False,
     "governance.admin_token.kind": "none",

@@ -95,7 +95,7 @@ def test_missing_features_are_kept_apart(tmp_path: Path) -> None:
     )
     loaded = read(tmp_path, text)
     assert loaded.config is not None
-    assert paths_of(loaded.complaints.unavailable) == ["providers.p.stream_usage", "models.m.attempt_timeout_ms"]
+    assert paths_of(loaded.complaints.unavailable) == ["models.m.attempt_timeout_ms"]
 
 
 def test_every_error_has_the_line_it_is_about(tmp_path: Path) -> None:

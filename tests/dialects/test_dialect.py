@@ -6,14 +6,14 @@ from typing import cast
 import pytest
 
 from busbar_fast.dialects.asks import Ask
-from busbar_fast.dialects.dialect import Dialect, UsageTap
+from busbar_fast.dialects.dialect import Dialect, Usage, Watch
 from busbar_fast.dialects.registry import speak_all
 from tests.dialects.bare import bare
 
 
 def test_nothing_is_left_unsaid() -> None:
     """A dialect that lacks a part cannot be made, so none answers with a guess of its base."""
-    bases: list[Callable[[], object]] = [Dialect, UsageTap]
+    bases: list[Callable[[], object]] = [Dialect, Watch]
     for base in bases:
         with pytest.raises(TypeError, match="abstract"):
             base()
@@ -28,6 +28,8 @@ def test_what_most_dialects_need_is_the_default() -> None:
     assert plain.new_reframer(cast("Ask", None)) is None
     assert plain.find_inner_models(b'{"x":{"model":"m"}}', cast("Ask", None)) == []
     assert plain.time_limit_field == b""
+    assert (plain.usage_member, plain.ask_for_usage(b"{}", []), plain.new_stripper()) == (b"", None, None)
+    assert plain.can_ask_for_usage({})
 
 
 def test_what_travels_on_is_listed() -> None:
@@ -37,6 +39,22 @@ def test_what_travels_on_is_listed() -> None:
     assert plain.forwarded_fields(fields, {}) == b""
     plain.forwarded = (b"x-b", b"x-c")
     assert plain.forwarded_fields(fields, {}) == b"x-b: 2\r\n"
+
+
+def test_watch_knows_what_it_is_told() -> None:
+    """A watch that says nothing about streams looks at documents: everything is shown, the framing tells the end."""
+
+    class Silent(Watch):
+        def feed(self, piece: bytes) -> None: ...
+
+        def maybe_usage(self) -> Usage | None:
+            return None
+
+    watch = Silent()
+    watch.feed(b"x")
+    assert (watch.maybe_usage(), watch.has_ended, watch.fault) == (None, True, None)
+    assert (watch.is_between, watch.sign, watch.ends) == (False, b"", ())
+    assert watch.unit_head(7) == b""
 
 
 def test_ids_differ() -> None:

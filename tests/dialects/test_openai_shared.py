@@ -1,49 +1,26 @@
-"""What the two dialects of OpenAI share: keys, errors, lists, taps."""
+"""What the two dialects of OpenAI share: keys, errors, lists, usage."""
 
-import json
 import re
-from collections.abc import Iterable
-from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Usage, UsageTap
+from busbar_fast.dialects.dialect import Usage
 from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.dialects.openai_shared import (
     MAX_COUNT,
-    USAGE_CAP_BYTES,
-    DocumentTap,
     OpenAIDialect,
-    StreamTap,
     Words,
     encode_error,
     encode_refusal,
-    new_usage_tap,
     read_usage,
 )
 from tests.dialects.bare import bare
-from tests.wire.twins import cut_at, events_by_the_book, every_cut
-
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=200)
 
 DIALECT = bare(OpenAIDialect)
 ASK = Ask(DIALECT, Operation.CONVERSE)
 WORDS = Words(b"taken", b"given", b"details", (b"hit", b"cached"))
-FLAT = (b"usage",)
-NESTED = (b"response", b"usage")
-USAGE = b'{"taken":31,"given":18}'
-FOUND = Usage(31, 18)
-
-
-def fed(tap: UsageTap, pieces: Iterable[bytes]) -> Usage | None:
-    """Return what a tap has found once the pieces went by."""
-    for piece in pieces:
-        tap.feed(piece)
-    return tap.maybe_usage()
 
 
 # Keys and header fields.
@@ -241,194 +218,3 @@ def test_message_of_the_gateway_comes_before_the_usual_words() -> None:
 def test_usage_is_read(raw: bytes, usage: Usage | None) -> None:
     """OpenAI case 49 and Responses case 58: nothing underflows, overflows or raises, and an absent part counts zero."""
     assert read_usage(raw, WORDS) == usage
-
-
-# Documents.
-
-
-@pytest.mark.parametrize(
-    ("path", "document", "usage"),
-    [
-        (FLAT, b'{"a":"\xc3\xa9\\"usage\\":{","usage":%b}' % USAGE, FOUND),
-        (FLAT, b'{"us\\u0061ge":%b,"a":[{"usage":{"taken":1}}]}\r\n' % USAGE, FOUND),
-        (FLAT, b'{"usage":{"taken":1},"usage":%b}' % USAGE, FOUND),
-        (FLAT, b'{"usage":%b,"usage":null}' % USAGE, FOUND),
-        (FLAT, b'{"usage":null}', None),
-        (FLAT, b'{"usage":12}', None),
-        (FLAT, b'{"response":{"usage":%b}}' % USAGE, None),
-        (FLAT, b"[%b]" % USAGE, None),
-        (FLAT, b"<html>usage</html>", None),
-        (FLAT, b"", None),
-        (FLAT, b"}{", None),
-        (FLAT, b'{"usage":%b}}' % USAGE, None),
-        (FLAT, b'{"usage":%b,"a":%b1%b}' % (USAGE, b"[" * 200, b"]" * 200), None),
-        (FLAT, b'{"usage":%b' % USAGE, FOUND),
-        (FLAT, b'{"usage":{"taken":31,"given":18', None),
-        (NESTED, b'{"type":"x","response":{"usage":%b,"b":1},"c":2}' % USAGE, FOUND),
-        (NESTED, b'{"r\\u0065sponse":{"a":[],"usage":%b}}' % USAGE, FOUND),
-        (NESTED, b'{"usage":%b}' % USAGE, None),
-        (NESTED, b'{"response":"usage"}', None),
-        (NESTED, b'{"response":null}', None),
-        (NESTED, b'{"response":{"usage":{"taken":1}},"response":{"usage":%b}}' % USAGE, FOUND),
-    ],
-)
-def test_document_cut_anywhere_counts_the_same(path: tuple[bytes, ...], document: bytes, usage: Usage | None) -> None:
-    """The value is found on its path and nowhere else, whatever surrounds it and however it arrives."""
-    for pieces in every_cut(document):
-        assert fed(DocumentTap(path, WORDS), pieces) == usage
-
-
-@pytest.mark.parametrize("piece_bytes", [1_000, 50_000, 200_000])
-def test_huge_usage_is_not_kept(piece_bytes: int) -> None:
-    """A value beyond the cap counts nothing, and one behind it is found."""
-    padding = b" " * USAGE_CAP_BYTES
-    document = b'{"usage":{%b"taken":1},"x":1,"usage":%b}' % (padding, USAGE)
-    places = list(range(0, len(document), piece_bytes))
-    assert fed(DocumentTap(FLAT, WORDS), cut_at(document, places)) == FOUND
-    assert fed(DocumentTap(FLAT, WORDS), cut_at(document[: len(padding) + 30] + b"}", places)) is None
-    fitting = b'{"usage":%b}' % USAGE.replace(b"}", padding[: -len(USAGE)] + b"}")
-    assert fed(DocumentTap(FLAT, WORDS), cut_at(fitting, places)) == FOUND
-
-
-def test_many_usages_do_not_pile_up() -> None:
-    """What was read is forgotten, also when a document consists of nothing else."""
-    tap = DocumentTap(FLAT, WORDS)
-    tap.feed(b"{" + b'"usage":{"taken":1},' * 1_000)
-    root: Any = tap._root
-    assert root._scanner.found == {}
-    assert fed(tap, [b'"usage":%b}' % USAGE]) == FOUND
-
-
-def test_type_decides_between_document_and_stream() -> None:
-    """An event stream has events, anything else is one document."""
-    for content_type in (b"text/event-stream", b"TEXT/Event-Stream;charset=utf-8"):
-        assert (
-            fed(new_usage_tap(content_type, WORDS, FLAT, NESTED), [b'data: {"response":{"usage":%b}}\n\n' % USAGE])
-            == FOUND
-        )
-    for content_type in (b"application/json", b"", b"text/plain"):
-        assert fed(new_usage_tap(content_type, WORDS, FLAT, NESTED), [b'{"usage":%b}' % USAGE]) == FOUND
-
-
-# Streams.
-
-
-@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
-@pytest.mark.parametrize(
-    ("stream", "usage"),
-    [
-        (b'data: {"usage":%b}\n\n' % USAGE, FOUND),
-        (b'data:{"usage":%b}\n\ndata: {"usage":null}\n\ndata: {"usage" : null}\n\ndata: [DONE]\n\n' % USAGE, FOUND),
-        (b'data: {"usage":{"taken":1}}\n\ndata: {"usage":%b}\n\ndata: {"usage":{}}\n\n' % USAGE, FOUND),
-        (b': hello\n\nevent: x\nid: 7\ndata: {"usage":%b}\n: usage"\n\n' % USAGE, FOUND),
-        (b'data: {\ndata: "usage":\ndata:  %b\ndata\ndata:\ndata: }\n\n' % USAGE, FOUND),
-        (b'\n\n\ndata: {"us\\u0061ge":%b}\n\n\n\n' % USAGE, FOUND),
-        (b'data: {"a":"\\u0061 usage\\": {"}\n\ndata: {"usage":%b}\n\n' % USAGE, FOUND),
-        (b'data: {"usage":%b}}\n\ndata: {"x":"usage"}\n\n' % USAGE, None),
-        (b'data: {"usage":%b}' % USAGE, None),
-        (b'data: {"usage":%b,"x\n\n' % USAGE, None),
-        (b'data: {"usage":%b}\n' % USAGE, None),
-        (b'dat: {"usage":%b}\n\nd\n\nevent\n\nDATA: {"usage":%b}\n\n' % (USAGE, USAGE), None),
-        (b'{"usage":%b}\n\n' % USAGE, None),
-        (b'data: usage"\n\ndata: {"usage":\n\ndata: {}\n\n', None),
-        (b"", None),
-    ],
-)
-def test_stream_cut_anywhere_counts_the_same(stream: bytes, usage: Usage | None, end: bytes) -> None:
-    """OpenAI case 47: line ends of every kind, payloads of several lines and cuts anywhere give the same count."""
-    stream = stream.replace(b"\n", end)
-    for pieces in every_cut(stream):
-        assert fed(StreamTap(FLAT, WORDS), pieces) == usage
-
-
-def test_empty_pieces_mean_nothing() -> None:
-    """A piece without bytes is no line end."""
-    assert fed(StreamTap(FLAT, WORDS), [b"", b'data: {"usage":%b}\r' % USAGE, b"", b"\n", b"", b"\r", b""]) == FOUND
-
-
-def test_event_of_any_size_is_read() -> None:
-    """Responses §10: the last event repeats a whole answer, and the usage behind it counts."""
-    stream = b'data: {"text":"%b","usage":%b}\n\n' % (b"tide \\u00e9 " * 100_000, USAGE)
-    assert fed(StreamTap(FLAT, WORDS), cut_at(stream, list(range(0, len(stream), 65_536)))) == FOUND
-
-
-NAMES = st.sampled_from(["usage", "response", "x", 'us\u0061ge"', "\u00e9"])
-COUNTS = st.one_of(st.integers(-2, 50), st.none(), st.just("7"))
-USAGES = st.dictionaries(st.sampled_from(["taken", "given", "hit", "total"]), COUNTS, max_size=4)
-LEAVES = st.one_of(
-    st.none(), st.just("usage"), st.just('"usage":{"taken":9}'), st.just("\u0061\u00e9\U0001f642"), USAGES
-)
-ANSWERS = st.dictionaries(NAMES, st.one_of(LEAVES, st.dictionaries(NAMES, LEAVES, max_size=3)), max_size=4)
-SPELLINGS = st.sampled_from([(",", ":"), (", ", ": "), (" ,  ", "  :\t")])
-
-
-@st.composite
-def payloads(draw: st.DrawFn) -> bytes:
-    """Return a payload, as one line or as several."""
-    indent = draw(st.sampled_from([None, 1]))
-    answer = draw(ANSWERS)
-    text = json.dumps(answer, separators=draw(SPELLINGS), indent=indent, ensure_ascii=draw(st.booleans()))
-    return draw(st.sampled_from([text.encode(), text.encode(), b"[DONE]", text.encode()[: len(text) // 2]]))
-
-
-@st.composite
-def streams(draw: st.DrawFn) -> bytes:
-    """Return a stream of some events with line ends of all kinds."""
-    parts = []
-    for payload in draw(st.lists(payloads(), max_size=5)):
-        lines = [b"data: " + line for line in payload.split(b"\n")]
-        lines = draw(st.sampled_from([[], [b"event: e"], [b": usage"], [b"id: 7", b""]])) + lines
-        end = draw(st.sampled_from([b"\n", b"\r\n", b"\r"]))
-        parts.append(b"".join(line + end for line in [*lines, b""]))
-    return b"".join(parts)
-
-
-def twin(stream: bytes, path: tuple[bytes, ...]) -> Usage | None:
-    """Return the usage of a stream, found with the standard's own algorithm and a parser."""
-    found = None
-    for event in events_by_the_book(stream)[0]:
-        try:
-            value = json.loads(event.payload or b"")
-        except ValueError:
-            continue
-        for name in path:
-            value = value.get(name.decode()) if isinstance(value, dict) else None
-        if isinstance(value, dict):
-            counts = [value.get(name) for name in ("taken", "given", "hit")]
-            taken, given, hit = (count if isinstance(count, int) and count >= 0 else None for count in counts)
-            if taken is not None or given is not None:
-                found = Usage(max(taken or 0, hit or 0), given or 0)
-    return found
-
-
-@PROPERTY
-@given(stream=streams(), places=st.lists(st.integers(0, 400), max_size=6), path=st.sampled_from([FLAT, NESTED]))
-def test_stream_agrees_with_the_twin(stream: bytes, places: list[int], path: tuple[bytes, ...]) -> None:
-    """Whatever the events hold, the tap counts what a parser would."""
-    usage = twin(stream, path)
-    for pieces in ([stream], cut_at(stream, places), [bytes((byte,)) for byte in stream]):
-        assert fed(StreamTap(path, WORDS), pieces) == usage
-
-
-@PROPERTY
-@given(answer=ANSWERS, spelling=SPELLINGS, places=st.lists(st.integers(0, 300), max_size=6))
-def test_document_agrees_with_the_twin(answer: dict[str, Any], spelling: tuple[str, str], places: list[int]) -> None:
-    """A whole body counts as an event that holds it does."""
-    document = json.dumps(answer, separators=spelling).encode()
-    usage = twin(b"data: %b\n\n" % document, FLAT)
-    for pieces in ([document], cut_at(document, places), [bytes((byte,)) for byte in document]):
-        assert fed(DocumentTap(FLAT, WORDS), pieces) == usage
-
-
-@PROPERTY
-@given(
-    noise=st.lists(
-        st.sampled_from([b'data: {"usage":', b"data:", b"{", b"}", b'"', b"\\", b"\n", b"\r", b"1", b"\xff"])
-    )
-)
-def test_no_bytes_make_a_tap_fail(noise: list[bytes]) -> None:
-    """Malformed bytes are ignored, and cutting them elsewhere changes nothing."""
-    stream = b"".join(noise)
-    for path in (FLAT, NESTED):
-        assert fed(StreamTap(path, WORDS), noise) == fed(StreamTap(path, WORDS), [stream])
-        assert fed(DocumentTap(path, WORDS), noise) == fed(DocumentTap(path, WORDS), [stream])

@@ -2,11 +2,12 @@
 
 import pytest
 
+from busbar_fast.dialects.dialect import Usage
 from busbar_fast.dialects.registry import speak
 from busbar_fast.gateway.forward import choose, read_model
-from busbar_fast.gateway.lanes import Lane, LanePool, Life, Member
+from busbar_fast.gateway.lanes import Access, Lane, LanePool, Life, Member
 from busbar_fast.wire.gate import Gate
-from busbar_fast.wire.json_scan import find_members
+from busbar_fast.wire.json_scan import find_members, insertion
 from tests.fakes import FakeLoop, ProbeStrand
 
 SPOKEN = speak("openai")
@@ -104,5 +105,35 @@ def test_model_is_read_and_named_wherever_it_stands(body: bytes, name: str | Non
     """Config §14 X5: of several the last counts, every one is replaced, whatever it held; a missing one is added."""
     spans = find_members(body, (b"model",)).get(b"model", [])
     assert read_model(body, spans) == name
-    assert Lane("a", None, "/", SPOKEN, model="up").name_model(body, spans) == named  # type: ignore[arg-type]
-    assert Lane("a", None, "/", SPOKEN).name_model(body, spans) is body  # type: ignore[arg-type]
+    assert Lane("a", None, "/", SPOKEN, model="up").shape(body, spans) == named  # type: ignore[arg-type]
+    assert Lane("a", None, "/", SPOKEN).shape(body, spans) is body  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("body", "shaped"),
+    [
+        (b'{"model":"a"}', b'{"u":1,"model":"up"}'),
+        (b'{"x":1,"model":"a","model":"b"}', b'{"u":1,"x":1,"model":"up","model":"up"}'),
+        (b'{"stream":true}', b'{"u":1,"model":"up","stream":true}'),
+    ],
+)
+def test_model_is_named_and_usage_asked_for_in_one_go(body: bytes, shaped: bytes) -> None:
+    """OpenAI §9.4: both edits go into the client's own bytes; a lane that cannot be asked gets the model only."""
+    spans = find_members(body, (b"model",)).get(b"model", [])
+    edits = [insertion(body, b"u", b"1")]
+    lane = Lane("a", None, "/", SPOKEN, model="up")  # type: ignore[arg-type]
+    spared = Lane("a", None, "/", SPOKEN, Access(options={"stream_usage": False}), model="up")  # type: ignore[arg-type]
+    assert lane.shape(body, spans, edits) == shaped
+    assert lane.shape(body, spans, []) == lane.shape(body, spans) == shaped.replace(b'"u":1,', b"")
+    assert spared.shape(body, spans, edits) == lane.shape(body, spans)
+    unnamed = Lane("a", None, "/", SPOKEN)  # type: ignore[arg-type]
+    assert unnamed.shape(body, spans, edits) == body.replace(b"{", b'{"u":1,')
+
+
+def test_tokens_go_on_where_the_pool_stopped_that_was_there_before() -> None:
+    """Operations §7: counters survive a reload, for the lanes that are still there."""
+    old, new = LanePool("p", (member("a"), member("b"))), LanePool("p", (member("b"), member("c")))
+    old.members[1].tokens.add(Usage(31, 18))
+    new.count_on(old)
+    new.members[0].tokens.add(Usage(1, 2))
+    assert [(one.tokens.input, one.tokens.output) for one in new.members] == [(32, 20), (0, 0)]

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from busbar_fast.clock import DateLine
-from busbar_fast.errors import UpstreamGone
+from busbar_fast.errors import UpstreamGarbled, UpstreamGone
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.heads import HeadWriter, RequestHead
 from busbar_fast.wire.limits import UpstreamLimits
@@ -16,6 +16,7 @@ from busbar_fast.wire.pool import Origin, OriginKey
 from busbar_fast.wire.relay import HELD_BYTES, relay, relay_whole
 from busbar_fast.wire.strand import Strand
 from busbar_fast.wire.upstream import Upstream
+from busbar_fast.wire.viewing import TAIL_CHUNKS, View
 from tests.fakes import FakeLoop, FakeTransport
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -51,8 +52,17 @@ class FakeClient:
 class Bench:
     """One exchange whose responder relays one upstream's answer."""
 
-    def __init__(self, parser_kind: str, method: bytes = b"GET", *, minor: int = 1, is_document: bool = False) -> None:
+    def __init__(
+        self,
+        parser_kind: str,
+        method: bytes = b"GET",
+        *,
+        minor: int = 1,
+        is_document: bool = False,
+        view: View | None = None,
+    ) -> None:
         self._is_document = is_document
+        self.view = view
         wheel = FakeLoop().new_wheel()
         key = OriginKey(is_tls=False, host="upstream", port=80)
         self.origin = Origin(key, self._dial, wheel, choose_parser(parser_kind), UpstreamLimits())
@@ -74,6 +84,7 @@ class Bench:
         upstream = await self.origin.call(self.exchange, self.exchange.head.method, b"request", 5.0)
         with upstream:
             assert upstream.head is not None
+            upstream.view = self.view
             is_held = self._is_document and upstream.head.length <= HELD_BYTES
             await (relay_whole if is_held else relay)(upstream, self.exchange, 200, b"X-Ours: 1\r\n")
 
@@ -251,3 +262,179 @@ def test_slow_client_holds_the_upstream_of_a_large_document(parser_kind: str) ->
     bench.feed(b"0\r\n\r\n")
     assert bench.client.fake.written.count(bytes(16384)) == 13
     assert bench.exchange.is_over
+
+
+class Reader:
+    """Looks at units that end with a full stop; those with a `!` in them must be shown."""
+
+    sign = b"!"
+    ends: tuple[bytes, ...] = (b".",)
+
+    @staticmethod
+    def unit_head(size: int) -> bytes:  # noqa: ARG004  units are told by their ends
+        return b""
+
+    def __init__(self) -> None:
+        self.seen = b""
+
+    @property
+    def is_between(self) -> bool:
+        return self.seen.endswith((b".", b"|")) or not self.seen
+
+    def feed(self, piece: bytes) -> None:
+        self.seen += piece
+
+
+class Editor:
+    """Writes units with a `!` or a `?` in capitals, and drops those with a `-`, which have a `!` too."""
+
+    signs = (b"!", b"?")
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    @property
+    def is_between(self) -> bool:
+        return not self._held
+
+    def feed(self, piece: bytes) -> bytes:
+        *units, self._held = (self._held + piece).split(b".")
+        return b"".join(edited(unit + b".") for unit in units)
+
+    def finish(self) -> bytes:
+        held, self._held = self._held, b""
+        return edited(held)
+
+
+def edited(unit: bytes) -> bytes:
+    """Return what the editor makes of one unit."""
+    if b"!" in unit or b"?" in unit:
+        return b"" if b"-" in unit else unit.upper()
+    return unit
+
+
+UNITS = [b"one.", b"two!.", b"gone-!.", b"three?.", b"four."]
+TEXT = b"".join(UNITS)
+SHOWN = b"one.TWO!.THREE?.four."
+
+
+def in_chunks(*payloads: bytes) -> bytes:
+    """Return payloads as the chunks of a whole body."""
+    return b"".join(b"%x\r\n%b\r\n" % (len(payload), payload) for payload in payloads) + b"0\r\n\r\n"
+
+
+def dechunked(raw: bytes) -> bytes:
+    """Return the payload of a chunked body that is whole."""
+    parts: list[bytes] = []
+    while True:
+        size, _, raw = raw.partition(b"\r\n")
+        length = int(size, 16)
+        assert raw[length : length + 2] == b"\r\n"
+        if not length:
+            assert raw == b"\r\n"
+            return b"".join(parts)
+        parts.append(raw[:length])
+        raw = raw[length + 2 :]
+
+
+@pytest.mark.parametrize("payloads", [UNITS, [TEXT], [TEXT[at : at + 3] for at in range(0, len(TEXT), 3)]])
+@pytest.mark.parametrize("minor", [0, 1])
+def test_onlooker_sees_chunks_however_they_come(parser_kind: str, payloads: list[bytes], minor: int) -> None:
+    """Reliability §8: whoever looks sees the payload as it came, and the client gets the bytes it would have got."""
+    raw = in_chunks(*payloads)
+    pieces = [raw[at : at + 1] for at in range(len(raw))]
+    cuts = [[raw], pieces, *([raw[:at], raw[at:]] for at in range(1, len(raw)))]
+    for cut in cuts:
+        reader = Reader()
+        view = View(reader)
+        bench = Bench(parser_kind, minor=minor, view=view)
+        bench.feed(CHUNKED, *cut)
+        view.settle()
+        assert reader.seen == TEXT
+        assert bench.answer()[1] == (raw if minor else TEXT)
+        assert bench.exchange.is_over
+
+
+@pytest.mark.parametrize("payloads", [UNITS, [TEXT], [TEXT[at : at + 3] for at in range(0, len(TEXT), 3)]])
+@pytest.mark.parametrize("minor", [0, 1])
+def test_editor_edits_chunks_however_they_come(parser_kind: str, payloads: list[bytes], minor: int) -> None:
+    """OpenAI §9.4: what is edited is the same for every cut, the framing is valid, the onlooker sees the original."""
+    raw = in_chunks(*payloads)
+    pieces = [raw[at : at + 1] for at in range(len(raw))]
+    for cut in [[raw], pieces, *([raw[:at], raw[at:]] for at in range(1, len(raw)))]:
+        reader = Reader()
+        view = View(reader, Editor())
+        bench = Bench(parser_kind, minor=minor, view=view)
+        bench.feed(CHUNKED, *cut)
+        view.settle()
+        assert reader.seen == TEXT
+        body = bench.answer()[1]
+        assert (dechunked(body) if minor else body) == SHOWN
+        assert bench.exchange.is_over
+        assert bench.origin.idle == 1
+
+
+@pytest.mark.parametrize("head", [HEAD + b"Content-Length: %d\r\n\r\n" % len(TEXT), UNTIL_CLOSE])
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_view_of_other_framings(parser_kind: str, head: bytes, *, is_edited: bool) -> None:
+    """A body of known length, together with its head or not, and one until the close are shown and edited as well."""
+    text = TEXT[:-1] + b"|"  # held back to the end
+    for pieces in ([head + text], [head, *(text[at : at + 1] for at in range(len(text)))], [head + text[:9], text[9:]]):
+        reader = Reader()
+        bench = Bench(parser_kind, view=View(reader, Editor() if is_edited else None))
+        bench.feed(*pieces)
+        if head is UNTIL_CLOSE:
+            bench.upstream.eof_received()
+        fields, body = bench.answer()
+        assert reader.seen == text
+        body = dechunked(body) if b"Transfer-Encoding: chunked" in fields else body
+        assert body == (SHOWN[:-1] + b"|" if is_edited else text)
+        assert bench.exchange.is_over
+
+
+def test_chunks_that_need_no_look_run_through(parser_kind: str) -> None:
+    """Chunks without the sign go from transport to transport; of many in a row the last few are shown in the end."""
+    reader = Reader()
+    view = View(reader)
+    bench = Bench(parser_kind, view=view)
+    payloads = [b"%d." % number for number in range(100, 120)]
+    chunks = [b"%x\r\n%b\r\n" % (len(payload), payload) for payload in payloads]
+    bench.feed(CHUNKED, *chunks)
+    assert reader.seen == payloads[0], "the first piece is shown at once"
+    assert bench.client.fake.writes[1:] == chunks[1:]
+    view.settle()
+    assert reader.seen == b"".join([payloads[0], *payloads[-TAIL_CHUNKS:]])
+    bench.feed(b"3\r\n!!.\r\n", b"0\r\n\r\n")
+    assert reader.seen.endswith(payloads[-1] + b"!!.")
+
+
+def test_slow_client_holds_a_body_that_is_looked_at(parser_kind: str) -> None:
+    """While the client is full nothing more is written, and nothing is shown twice or lost."""
+    reader = Reader()
+    view = View(reader)
+    bench = Bench(parser_kind, view=view)
+    bench.feed(CHUNKED, b"2\r\na.\r\n", b"2\r\nb.\r\n")
+    bench.client.is_congested = True
+    bench.feed(b"2\r\nc.\r\n", b"2\r\nd.\r\n")
+    assert not bench.client.fake.written.endswith(b"d.\r\n")
+    bench.client.is_congested = False
+    bench.exchange.wake(bench.client)
+    bench.feed(b"2\r\ne.\r\n", b"0\r\n\r\n")
+    view.settle()
+    assert reader.seen == b"a.b.c.d.e."
+    assert bench.answer()[1] == in_chunks(b"a.", b"b.", b"c.", b"d.", b"e.")
+
+
+def test_editor_that_gives_up_ends_the_answer(parser_kind: str) -> None:
+    """OpenAI §9: an event without an end is refused while pieces run through as well, and the connection learns why."""
+
+    class Short(Editor):
+        def feed(self, piece: bytes) -> bytes:
+            if len(piece) > 9:
+                raise UpstreamGarbled("too much")
+            return super().feed(piece)
+
+    bench = Bench(parser_kind, view=View(Reader(), Short()))
+    bench.feed(CHUNKED, b"2\r\na.\r\n", b"2\r\nb.\r\n", b"b\r\nelevenbytes\r\n")
+    assert isinstance(bench.client.error, UpstreamGarbled)
+    assert bench.origin.open == 0

@@ -211,3 +211,14 @@ def test_written_event_reads_back(payload: bytes, name: bytes | None, line_end: 
     (raw,) = started().feed(encode_event(payload, name, line_end))
     lines = payload.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     assert fields(parse_event(raw)) == Fields(name, lines, None, None)
+
+
+def test_splitter_says_whether_an_event_is_open() -> None:
+    """Between events nothing is held; before the first byte there may be a byte order mark."""
+    splitter = SseSplitter()
+    assert (splitter.is_between, splitter.held_bytes) == (False, 0)
+    for piece, held_bytes in ((b"\xef\xbb\xbf: x\n\n", 0), (b"data", 4), (b": 1\n", 8), (b"\n", 0), (b"a\n\nb", 1)):
+        splitter.feed(piece)
+        assert (splitter.is_between, splitter.held_bytes) == (held_bytes == 0, held_bytes)
+    assert splitter.take_rest() == b"b"
+    assert splitter.is_between

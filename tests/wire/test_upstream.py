@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from busbar_fast.errors import BusbarError, UpstreamGarbled, UpstreamGone, UpstreamTimeout
+from busbar_fast.wire.backpressure import Receiver
 from busbar_fast.wire.heads import CHUNKED, ResponseHead
 from busbar_fast.wire.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES, UpstreamLimits
 from busbar_fast.wire.parsers import HeadParser, choose_parser
 from busbar_fast.wire.states import UpstreamPhase
-from busbar_fast.wire.upstream import Receiver, Upstream
+from busbar_fast.wire.upstream import Upstream
 from busbar_fast.wire.wheel import Wheel
 from tests.fakes import FakeLoop, FakeTransport, ProbeStrand, expire_after, late
 

@@ -8,9 +8,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from busbar_fast.dialects.anthropic.usage import new_tap
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, UsageTap
+from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, Watch
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.paths import claim_models, decode_segment, with_query, without_key
 from busbar_fast.dialects.registry import DIALECTS
@@ -151,8 +150,10 @@ class Anthropic(Dialect):
 
         return models.encode_model(name, created_s)
 
-    def new_tap(self, content_type: bytes) -> UsageTap:
-        return new_tap(content_type)
+    def new_watch(self, content_type: bytes) -> Watch:
+        from busbar_fast.dialects.anthropic.watch import new_watch  # noqa: PLC0415  nothing to count before an answer
+
+        return new_watch(content_type)
 
     def new_ending(self, ask: Ask) -> Ending:  # noqa: ARG002  one frame only
         from busbar_fast.dialects.anthropic import endings  # noqa: PLC0415  its JSON writer is slow to import

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, UsageTap
+from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, Watch
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.paths import decode_segment
 from busbar_fast.wire.heads import Fields
@@ -104,11 +104,11 @@ class _Bedrock(Dialect):
 
         return encode_model(name)
 
-    def new_tap(self, content_type: bytes) -> UsageTap:
+    def new_watch(self, content_type: bytes) -> Watch:
         """Return a tap for frames or for one document."""
-        from busbar_fast.dialects.bedrock.usage import new_tap  # noqa: PLC0415  nothing to count before an answer
+        from busbar_fast.dialects.bedrock.watch import new_watch  # noqa: PLC0415  nothing to count before an answer
 
-        return new_tap(content_type)
+        return new_watch(content_type)
 
     def new_ending(self, ask: Ask) -> Ending:  # noqa: ARG002  one frame only
         from busbar_fast.dialects.bedrock import endings  # noqa: PLC0415  its JSON writer is slow to import

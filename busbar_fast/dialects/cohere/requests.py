@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.cohere.usage import new_tap
-from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, UsageTap
+from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, Watch
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.paths import claim_models, with_query, without_key
 from busbar_fast.wire.heads import Fields
@@ -105,8 +104,10 @@ class Cohere(Dialect):
 
         return models.encode_model(name)
 
-    def new_tap(self, content_type: bytes) -> UsageTap:
-        return new_tap(content_type)
+    def new_watch(self, content_type: bytes) -> Watch:
+        from busbar_fast.dialects.cohere.watch import new_watch  # noqa: PLC0415  nothing to count before an answer
+
+        return new_watch(content_type)
 
     def new_ending(self, ask: Ask) -> Ending:  # noqa: ARG002  one frame only
         from busbar_fast.dialects.cohere import endings  # noqa: PLC0415  its JSON writer is slow to import

@@ -4,16 +4,19 @@ Has to be asked last: `/v1/models` and what lies below is claimed here without a
 dialects have the first say there. Knows neither bodies nor answers.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Ending, Refusal, UsageTap
+from busbar_fast.dialects.dialect import Ending, Refusal, Watch
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.openai_chat.faults import refuse
-from busbar_fast.dialects.openai_chat.usage import new_tap
 from busbar_fast.dialects.openai_shared import OpenAIDialect
 from busbar_fast.dialects.paths import decode_segment
+from busbar_fast.errors import NotJson
 from busbar_fast.wire.heads import Fields
+from busbar_fast.wire.json_scan import Edit, Span
+from busbar_fast.wire.viewing import Editor
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
@@ -24,6 +27,8 @@ _BELOW_MODELS = (b"/v1/models/", b"/models/")
 
 class OpenAIChat(OpenAIDialect):
     """Chat completions. The SDK appends `/chat/completions` to a base URL that may or may not end in `/v1`."""
+
+    usage_member = b"stream_options"
 
     def __init__(self) -> None:
         converse = Ask(self, Operation.CONVERSE)
@@ -62,8 +67,26 @@ class OpenAIChat(OpenAIDialect):
 
         return errors.read_error(status, fields, body, epoch_s)
 
-    def new_tap(self, content_type: bytes) -> UsageTap:
-        return new_tap(content_type)
+    def new_watch(self, content_type: bytes) -> Watch:
+        from busbar_fast.dialects.openai_chat.watch import new_watch  # noqa: PLC0415  nothing to count before an answer
+
+        return new_watch(content_type)
+
+    def ask_for_usage(self, body: bytes, spans: Sequence[Span]) -> Sequence[Edit] | None:
+        from busbar_fast.dialects.openai_chat.stream import is_usage_wanted, usage_edits  # noqa: PLC0415  as above
+
+        try:
+            return None if is_usage_wanted(body, spans) else usage_edits(body, spans)
+        except NotJson:
+            return None  # options that nobody can read are for the back end to refuse
+
+    def can_ask_for_usage(self, options: Mapping[str, str | bool]) -> bool:
+        return options.get("stream_usage", True) is True
+
+    def new_stripper(self) -> Editor:
+        from busbar_fast.dialects.openai_chat.stream import UsageStripper  # noqa: PLC0415  as above
+
+        return UsageStripper()
 
     def new_ending(self, ask: Ask) -> Ending:  # noqa: ARG002  one frame only
         from busbar_fast.dialects.openai_chat import endings  # noqa: PLC0415  its JSON writer is slow to import

@@ -70,11 +70,18 @@ class UsageStripper:
 
     __slots__ = ("_ends_in_cr", "_is_shown", "_splitter")
 
+    signs = (_KEY_END, _ESCAPE)
+
     def __init__(self, cap_bytes: int = EVENT_CAP_BYTES) -> None:
         self._splitter = SseSplitter(cap_bytes)
         # Of the event before: an LF that follows a CR is still part of it and shares its fate.
         self._ends_in_cr = False
         self._is_shown = False
+
+    @property
+    def is_between(self) -> bool:
+        """Whether nothing is held back and the next byte begins an event."""
+        return self._splitter.is_between and not self._ends_in_cr
 
     def feed(self, piece: bytes) -> bytes:
         """Return what the client gets for the next piece; often nothing, since an event leaves when it is whole."""

@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Ending, Refusal, UsageTap
+from busbar_fast.dialects.dialect import Ending, Refusal, Watch
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.openai_responses.faults import refuse
-from busbar_fast.dialects.openai_responses.usage import new_tap
 from busbar_fast.dialects.openai_shared import OpenAIDialect
 from busbar_fast.wire.heads import Fields
 
@@ -44,8 +43,10 @@ class OpenAIResponses(OpenAIDialect):
 
         return errors.read_error(status, fields, body, epoch_s)
 
-    def new_tap(self, content_type: bytes) -> UsageTap:
-        return new_tap(content_type)
+    def new_watch(self, content_type: bytes) -> Watch:
+        from busbar_fast.dialects.openai_responses.watch import new_watch  # noqa: PLC0415  nothing to count before an answer
+
+        return new_watch(content_type)
 
     def new_ending(self, ask: Ask) -> Ending:  # noqa: ARG002  one frame only
         from busbar_fast.dialects.openai_responses import endings  # noqa: PLC0415  its JSON writer is slow to import

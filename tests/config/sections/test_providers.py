@@ -247,7 +247,7 @@ def test_a_catalog_of_ours_may_ask_for_more_than_there_is() -> None:
         section = section_of(f"p: {{{fields}}}")
         read_catalog(section, VOCABULARY, HEALTH, used, is_ours=is_ours)
         found.append(sorted(paths_of(section.complaints.unavailable)))
-    assert found == [["p.error_map", "p.health", "p.stream_usage"], [], []]
+    assert found == [["p.error_map", "p.health"], [], []]
 
 
 def test_the_words_of_error_map_are_the_classes() -> None:

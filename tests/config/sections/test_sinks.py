@@ -29,7 +29,7 @@ def test_observability_is_read() -> None:
     """Config §6.4: sinks are templates, and each switch has its default."""
     section = section_of(
         "observability: {otlp_endpoint: 'http://localhost:4318', request_log_webhook_url: 'https://x', "
-        "metrics_token: t, emit_route_headers: false, log_format: json}"
+        "metrics_token: t, emit_route_headers: false, log_format: json, token_metrics: true}"
     )
     assert read_observability(section, Security()) == Observability(
         otlp_endpoint=Secret(kind="text", source="http://localhost:4318"),
@@ -37,6 +37,7 @@ def test_observability_is_read() -> None:
         metrics_token=Secret(kind="text", source="t"),
         emit_route_headers=False,
         log_format="json",
+        token_metrics=True,
     )
     assert read_observability(section_of("{}"), Security()) == Observability()
 

@@ -10,10 +10,11 @@ import pytest
 from anthropic import Anthropic
 
 from busbar_fast.dialects.anthropic import DIALECT
-from busbar_fast.dialects.anthropic.usage import BodyTap, StreamTap
+from busbar_fast.dialects.anthropic.watch import StreamWatch
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.dialects.registry import DIALECTS
+from busbar_fast.dialects.watching import DocumentWatch
 
 OPTIONS: dict[str, str | bool] = {"anthropic_version": "2023-06-01"}
 
@@ -286,8 +287,8 @@ def test_the_slow_parts_are_reached_through_the_dialect() -> None:
 
 def test_the_content_type_chooses_the_tap() -> None:
     """A stream and a document are watched differently."""
-    assert isinstance(DIALECT.new_tap(b"text/event-stream"), StreamTap)
-    assert isinstance(DIALECT.new_tap(b"application/json"), BodyTap)
+    assert isinstance(DIALECT.new_watch(b"text/event-stream"), StreamWatch)
+    assert isinstance(DIALECT.new_watch(b"application/json"), DocumentWatch)
 
 
 def test_importing_the_dialect_leaves_the_json_writer_alone() -> None:

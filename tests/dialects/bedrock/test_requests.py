@@ -220,7 +220,7 @@ def test_the_rest_is_spoken_by_its_modules() -> None:
     assert DIALECT.encode_fault(Fault(Kind.INTERNAL), None, b"id").status == 500
     assert DIALECT.encode_models([], 0) == b'{"modelSummaries":[]}'
     assert DIALECT.encode_model("m", 0).startswith(b'{"modelDetails":{"modelId":"m"')
-    assert DIALECT.new_tap(b"application/json").maybe_usage() is None
+    assert DIALECT.new_watch(b"application/json").maybe_usage() is None
 
 
 def test_the_encoder_is_not_imported_with_the_dialect() -> None:

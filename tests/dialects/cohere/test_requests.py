@@ -10,8 +10,9 @@ from cohere import ClientV2
 
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.cohere import DIALECT
-from busbar_fast.dialects.cohere.usage import BodyTap, StreamTap
+from busbar_fast.dialects.cohere.watch import StreamWatch
 from busbar_fast.dialects.faults import Fault, Kind
+from busbar_fast.dialects.watching import DocumentWatch
 from busbar_fast.wire.heads import Fields
 
 SDK = {b"x-fern-sdk-name": b"cohere"}
@@ -196,8 +197,8 @@ def test_the_slow_parts_are_reached_through_the_dialect() -> None:
 
 def test_the_content_type_chooses_the_tap() -> None:
     """A stream and a document are watched differently."""
-    assert isinstance(DIALECT.new_tap(b"text/event-stream"), StreamTap)
-    assert isinstance(DIALECT.new_tap(b"application/json"), BodyTap)
+    assert isinstance(DIALECT.new_watch(b"text/event-stream"), StreamWatch)
+    assert isinstance(DIALECT.new_watch(b"application/json"), DocumentWatch)
 
 
 def test_importing_the_dialect_leaves_the_json_writer_alone() -> None:

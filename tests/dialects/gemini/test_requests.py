@@ -363,7 +363,7 @@ def test_the_rest_is_spoken_by_its_modules() -> None:
     assert DIALECT.encode_fault(Fault(Kind.INTERNAL), None, b"id").status == 500
     assert DIALECT.encode_models([], 0) == b'{"models":[]}'
     assert DIALECT.encode_model("m", 0).startswith(b'{"name":"models/m"')
-    assert DIALECT.new_tap(b"text/event-stream").maybe_usage() is None
+    assert DIALECT.new_watch(b"text/event-stream").maybe_usage() is None
 
 
 def test_only_arrays_are_reframed() -> None:

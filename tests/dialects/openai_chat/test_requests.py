@@ -9,6 +9,7 @@ from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import JSON, Refusal, Usage
 from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.dialects.openai_chat import DIALECT
+from busbar_fast.wire.json_scan import find_members, splice
 from tests.dialects.openai_chat.official import Wire
 
 ANSWER = Refusal(
@@ -132,12 +133,47 @@ def test_client_shows_one_model(base_url: str, name: str) -> None:
     assert (asked.operation, asked.name) == (Operation.SHOW_MODEL, name)
 
 
-def test_refusals_and_taps_are_those_of_chat() -> None:
+def test_refusals_and_watches_are_those_of_chat() -> None:
     """The dialect hands on to its modules."""
     assert DIALECT.encode_fault(Fault(Kind.INTERNAL), None, b"req_1").status == 500
-    tap = DIALECT.new_tap(b"application/json")
-    tap.feed(b'{"usage":{"prompt_tokens":1,"completion_tokens":2}}')
-    assert tap.maybe_usage() == Usage(1, 2)
+    watch = DIALECT.new_watch(b"application/json")
+    watch.feed(b'{"usage":{"prompt_tokens":1,"completion_tokens":2}}')
+    assert watch.maybe_usage() == Usage(1, 2)
+
+
+ASKED = b'{"stream_options":{"include_usage":true},"stream":true}'
+
+
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        (b'{"stream":true}', ASKED),
+        (ASKED, None),
+        (b'{"stream_options":{"include_usage":false},"stream":true}', ASKED),
+        (b'{"stream_options":"x","stream":true}', b'{"stream_options":"x","stream":true}'),
+        (b'{"stream_options":{"a" 1},"stream":true}', None),
+    ],
+)
+def test_usage_is_asked_for_unless_the_client_does(body: bytes, sent: bytes | None) -> None:
+    """OpenAI §9.4: nothing is edited for who asks already, nor where the back end will refuse the options anyway."""
+    spans = find_members(body, (DIALECT.usage_member,)).get(DIALECT.usage_member, [])
+    edits = DIALECT.ask_for_usage(body, spans)
+    assert (None if edits is None else splice(body, edits)) == sent
+
+
+@pytest.mark.parametrize(
+    ("options", "can"), [({}, True), ({"stream_usage": True}, True), ({"stream_usage": False}, False)]
+)
+def test_provider_may_refuse_to_be_asked(options: dict[str, str | bool], can: bool) -> None:
+    """OpenAI §9.4: `stream_usage: false` is for back ends that reject the question."""
+    assert DIALECT.can_ask_for_usage(options) is can
+
+
+def test_stripper_is_that_of_chat() -> None:
+    """The dialect hands on to its module, a new one for each stream."""
+    stripper = DIALECT.new_stripper()
+    assert stripper.feed(b'data: {"choices":[],"usage":{}}\n\ndata: 1\n\n') == b"data: 1\n\n"
+    assert DIALECT.new_stripper() is not stripper
 
 
 def test_loading_the_dialect_loads_no_encoder() -> None:

@@ -242,6 +242,15 @@ def test_untouched_event_is_not_copied() -> None:
     assert stripper.feed(piece) is piece
 
 
+def test_events_are_whole_where_nothing_is_held_back() -> None:
+    """Whole chunks may pass by the stripper only between events, not at a CR whose LF may still come."""
+    stripper = UsageStripper()
+    assert not stripper.is_between, "there may be a byte order mark"
+    for piece, is_between in ((b"data: 1\n\n", True), (b"da", False), (b"ta: 2\r\r", False), (b": x\n\n", True)):
+        stripper.feed(piece)
+        assert stripper.is_between is is_between
+
+
 def test_event_without_end_is_refused_at_the_cap() -> None:
     """OpenAI case 48: what never ends is not kept for ever."""
     stripper = UsageStripper(cap_bytes=8)

@@ -82,9 +82,9 @@ def test_wrong_method_names_the_right_one() -> None:
 
 def test_taps_are_those_of_the_dialect() -> None:
     """The dialect hands on to its modules."""
-    tap = DIALECT.new_tap(b"application/json")
-    tap.feed(b'{"usage":{"input_tokens":1,"output_tokens":2}}')
-    assert tap.maybe_usage() == Usage(1, 2)
+    watch = DIALECT.new_watch(b"application/json")
+    watch.feed(b'{"usage":{"input_tokens":1,"output_tokens":2}}')
+    assert watch.maybe_usage() == Usage(1, 2)
 
 
 def test_loading_the_dialect_loads_no_encoder() -> None:

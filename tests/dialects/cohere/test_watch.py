@@ -1,17 +1,18 @@
-"""The taps of the v2 chat dialect, fed whole and cut anywhere, against a slow obvious twin."""
+"""What the v2 chat dialect counts and how its streams end, whole and cut anywhere, against a slow obvious twin."""
 
 import json
 import re
-from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar_fast.dialects.cohere.usage import CAP_BYTES, BodyTap, StreamTap, new_tap
-from busbar_fast.dialects.dialect import Usage, UsageTap
+from busbar_fast.dialects.cohere.watch import StreamWatch, new_watch
+from busbar_fast.dialects.dialect import StreamFault, Usage
+from busbar_fast.dialects.watching import CAP_BYTES, DocumentWatch
+from tests.dialects.watches import DOCUMENT, EVENTS, Said, counted, documents_of, event, fed
+from tests.wire.twins import cut_at, every_cut
 
 BODY = (
     b'{"id":"5f1c0b9e-7a44-4d0e-9c1b-2f6a1d8e3b70","finish_reason":"COMPLETE","message":{"role":"assistant","content":'
@@ -35,25 +36,6 @@ DONE = b"data: [DONE]\n\n"
 PING = b": ping\n\n"
 STREAM = START + PING + TEXT + END + DONE
 FOUND = Usage(540, 22)
-
-
-def fed(tap: UsageTap, pieces: Iterable[bytes]) -> Usage | None:
-    """Return what a tap has found once the pieces went by."""
-    for piece in pieces:
-        tap.feed(piece)
-    return tap.maybe_usage()
-
-
-def cut(raw: bytes, places: Iterable[int]) -> list[bytes]:
-    """Return the pieces between these places."""
-    edges = [0, *sorted(min(place, len(raw)) for place in places), len(raw)]
-    return [raw[start:end] for start, end in pairwise(edges)]
-
-
-def event(document: object, name: bytes = b"") -> bytes:
-    """Return an event that holds a document."""
-    head = b"event: %b\n" % name if name else b""
-    return head + b"data: " + json.dumps(document).encode() + b"\n\n"
 
 
 def count(value: object) -> int | None:
@@ -85,57 +67,47 @@ def body_twin(raw: bytes) -> Usage | None:
     return twin(json.loads(raw).get("usage"))
 
 
-def stream_twin(raw: bytes) -> Usage | None:
-    """Return the usage of a stream by way of its documents."""
-    found: Usage | None = None
-    for block in raw.decode().replace("\r\n", "\n").split("\n\n"):
-        lines = [line.removeprefix("data: ") for line in block.split("\n") if line.startswith("data: ")]
-        try:
-            document = json.loads("\n".join(lines))
-        except ValueError:
-            continue
+def stream_twin(raw: bytes) -> Said:
+    """Return what a stream says by way of its documents."""
+    said = Said()
+    for fields, document in documents_of(raw):
+        kind = (fields.name or b"").decode() or (document.get("type") if isinstance(document, dict) else None)
+        is_end = fields.payload == b"[DONE]" or (kind == "message-end" and isinstance(document, dict))
         delta = document.get("delta") if isinstance(document, dict) else None
-        if isinstance(delta, dict):
-            found = twin(delta.get("usage")) or found
-    return found
+        delta = delta if isinstance(delta, dict) else {}
+        error = delta.get("error")
+        is_failure = delta.get("finish_reason") in ("ERROR", "TIMEOUT") or (isinstance(error, str) and error != "")
+        if kind == "message-end" and is_failure and said.fault is None:
+            said = said._replace(fault=StreamFault("message-end", fields.payload or b""))
+        said = said._replace(usage=twin(delta.get("usage")) or said.usage, has_ended=said.has_ended or is_end)
+    return said
 
 
-@pytest.mark.parametrize(
-    ("content_type", "kind"),
-    [
-        (b"text/event-stream", StreamTap),
-        (b"Text/Event-Stream; charset=utf-8", StreamTap),
-        (b" text/event-stream", StreamTap),
-        (b"application/json", BodyTap),
-        (b"", BodyTap),
-    ],
-)
-def test_type_chooses_the_tap(content_type: bytes, kind: type[UsageTap]) -> None:
+def test_type_chooses_the_watch() -> None:
     """An event stream is told by its type, everything else is read as one document."""
-    assert type(new_tap(content_type)) is kind
+    assert type(new_watch(EVENTS)) is StreamWatch
+    assert type(new_watch(DOCUMENT)) is DocumentWatch
 
 
-def test_every_split_of_a_body_gives_the_same() -> None:
+def test_body_cut_anywhere_counts_the_same() -> None:
     """Cohere cases 43 and 70: cut in two anywhere, or into bytes, the usage of the top level is found."""
     assert body_twin(BODY) == FOUND
-    for place in range(len(BODY) + 1):
-        assert fed(BodyTap(), cut(BODY, [place])) == FOUND
-    assert fed(BodyTap(), cut(BODY, range(len(BODY)))) == FOUND
+    for pieces in every_cut(BODY):
+        assert counted(new_watch(DOCUMENT), pieces) == FOUND
 
 
-def test_a_large_body_is_read_in_full() -> None:
+def test_large_body_is_counted() -> None:
     """Cohere case 70: the usage behind a mebibyte of text is found."""
     raw = b'{"content":[{"text":"%b"}],"usage":{"tokens":{"input_tokens":1,"output_tokens":2}}}' % (b"a\\n" * 400_000)
-    assert fed(BodyTap(), cut(raw, range(0, len(raw), 65_536))) == Usage(1, 2)
+    assert counted(new_watch(DOCUMENT), cut_at(raw, list(range(0, len(raw), 65_536)))) == Usage(1, 2)
 
 
-def test_every_split_of_a_stream_gives_the_same() -> None:
+def test_stream_cut_anywhere_says_the_same() -> None:
     """Cohere case 59: with either line end, cut in two anywhere or into bytes, the usage of the last event is found."""
     for stream in (STREAM, STREAM.replace(b"\n", b"\r\n")):
-        assert stream_twin(stream) == FOUND
-        for place in range(len(stream) + 1):
-            assert fed(StreamTap(), cut(stream, [place])) == FOUND
-        assert fed(StreamTap(), cut(stream, range(len(stream)))) == FOUND
+        assert stream_twin(stream) == (FOUND, True, None)
+        for pieces in every_cut(stream):
+            assert fed(new_watch(EVENTS), pieces) == (FOUND, True, None)
 
 
 @pytest.mark.parametrize(
@@ -171,15 +143,15 @@ def test_every_split_of_a_stream_gives_the_same() -> None:
         (b"", None),
         (b"<html>", None),
         (b'{"usage":{"tokens":{"input_tokens" 1}}}', None),
-        (b'{"usage":{"cached_tokens":1}} trailing', Usage(1, 0)),
+        (b'{"usage":{"cached_tokens":1}} trailing', None),
         (b'{"usage":{"cached_tokens":1', None),
         (b'{"a":' + b"[" * 200, None),
     ],
 )
 def test_what_a_body_says_is_taken_at_its_word(raw: bytes, found: Usage | None) -> None:
     """Cohere cases 42 and 43: any form of a whole number counts, tokens go before billed units, the rest is nothing."""
-    assert fed(BodyTap(), [raw]) == found
-    assert fed(BodyTap(), cut(raw, range(len(raw)))) == found
+    assert counted(new_watch(DOCUMENT), [raw]) == found
+    assert counted(new_watch(DOCUMENT), [bytes((byte,)) for byte in raw]) == found
 
 
 @pytest.mark.parametrize(
@@ -201,55 +173,55 @@ def test_what_a_body_says_is_taken_at_its_word(raw: bytes, found: Usage | None) 
         (b'data: {"usage":' + b"[" * 200 + b"\n\n" + END, FOUND),
         (b'data: {"delta":{"usage":\ndata: {"cached_tokens":1}}}\n\n', Usage(1, 0)),
         (b"\xef\xbb\xbf" + END, FOUND),
-        (END[:-1], None),
+        (END[:-1], FOUND),
+        (END[:-9], None),
     ],
 )
 def test_what_a_stream_says_is_taken_at_its_word(frames: bytes, found: Usage | None) -> None:
     """Cohere case 59: names of events are not needed, the last usage counts, bad events are nothing."""
-    assert fed(StreamTap(), [frames]) == found
-    assert fed(StreamTap(), cut(frames, range(len(frames)))) == found
+    assert fed(new_watch(EVENTS), [frames]).usage == found
+    assert fed(new_watch(EVENTS), [bytes((byte,)) for byte in frames]).usage == found
 
 
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
-@pytest.mark.parametrize(("first", "last"), [(END, DONE), (START, END)])
-@pytest.mark.parametrize("size", [CAP_BYTES, 2 * CAP_BYTES, 5 * CAP_BYTES + 17])
-def test_an_event_that_is_too_large_is_ignored(first: bytes, size: int, last: bytes, line_end: bytes) -> None:
-    """Cohere case 62: a huge event says nothing, keeps nothing and hides nothing, wherever its end is cut."""
-    large = b'data: {"delta":{"usage":{"cached_tokens":700},"a":"%b"}}\n\n' % (b"x" * size)
-    stream = (first + large + last).replace(b"\n", line_end)
-    end = stream.index(b'"}}' + line_end + line_end)
-    for place in range(end, end + 9):
-        assert fed(StreamTap(), [stream[:place], stream[place:]]) == FOUND
-        assert fed(StreamTap(), cut(stream, [*range(1000, place, 30_011), place])) == FOUND
-    for step in (CAP_BYTES - 1, CAP_BYTES, CAP_BYTES + 1):
-        assert fed(StreamTap(), cut(stream, range(0, len(stream), step))) == FOUND
+def end_of(**delta: object) -> dict[str, object]:
+    """Return the event that ends a message."""
+    return {"type": "message-end", "delta": delta}
 
 
-def test_the_last_line_of_a_large_event_is_no_event() -> None:
-    """What is left of an event once it is too large is skipped, even if it looks like one of its own."""
-    stream = END + b'data: ["%b",\ndata: {"delta":{"usage":{"cached_tokens":700}}}\n\n' % (b"x" * 2 * CAP_BYTES) + PING
-    assert fed(StreamTap(), cut(stream, range(0, len(stream), 10_007))) == FOUND
-    assert fed(StreamTap(), [stream]) == FOUND
+@pytest.mark.parametrize(
+    ("document", "name", "has_ended", "is_fault"),
+    [
+        (end_of(finish_reason="COMPLETE"), b"message-end", True, False),
+        (end_of(finish_reason="COMPLETE"), b"", True, False),
+        (end_of(finish_reason="ERROR_TOXIC", error=""), b"", True, False),
+        (end_of(finish_reason="COMPLETE", error=None), b"", True, False),
+        (end_of(finish_reason="ERROR"), b"message-end", True, True),
+        (end_of(finish_reason="TIMEOUT", usage={"tokens": {"input_tokens": 1}}), b"", True, True),
+        (end_of(finish_reason="COMPLETE", error="x"), b"", True, True),
+        ({"type": "message-end"}, b"", True, False),
+        ({"type": "message-end", "delta": 1}, b"message-end", True, False),
+        ({"type": "content-delta", "delta": {"finish_reason": "ERROR", "error": "x"}}, b"", False, False),
+        ({"delta": {"text": '"type":"message-end"'}}, b"", False, False),
+        (["message-end"], b"message-end", False, False),
+    ],
+)
+def test_ends_and_errors_are_seen(document: object, name: bytes, has_ended: bool, is_fault: bool) -> None:
+    """Cohere case 61 and reliability §9: the last event ends a stream, and says itself that it failed."""
+    fault = ("message-end", json.dumps(document).encode()) if is_fault else None
+    for last in (b"", DONE):
+        stream = START + TEXT + event(document, name) + last
+        for pieces in every_cut(stream):
+            said = fed(new_watch(EVENTS), pieces)
+            assert (said.has_ended, said.fault) == (has_ended or last != b"", fault)
 
 
-def test_a_stream_without_any_end_is_not_kept() -> None:
-    """Cohere case 62: what never ends is forgotten as it comes."""
-    tap = StreamTap()
-    assert fed(tap, [b"data: " + b"x" * 50_000] * 100) is None
-    assert len(tap._splitter.take_rest()) <= CAP_BYTES
-
-
-def test_a_usage_that_is_too_large_is_ignored() -> None:
-    """Of a usage that grows without end no more is kept than could be one."""
-    raw = b'{"usage":{"cached_tokens":7,"a":"%b"},"usage":{"tokens":{"output_tokens":2}}}' % (b"x" * 3 * CAP_BYTES)
-    for pieces in ([raw], cut(raw, range(0, len(raw), 10_007)), cut(raw, [12]), cut(raw, [12, 90_000, 150_000])):
-        tap = BodyTap()
-        kept = 0
-        for piece in pieces:
-            tap.feed(piece)
-            kept = max(kept, sum(map(len, tap._kept)))
-        assert tap.maybe_usage() == Usage(0, 2)
-        assert kept <= 2 * (CAP_BYTES + 1)
+def test_large_event_is_counted() -> None:
+    """Cohere case 62: of a huge event nothing is kept but its usage, and it hides nothing."""
+    large = b'data: {"delta":{"a":"%b","usage":{"cached_tokens":700}}}\n\n' % (b"x" * 5 * CAP_BYTES)
+    for step in (10_007, CAP_BYTES, 10**7):
+        for stream, usage in ((START + large + DONE, Usage(700, 0)), (START + large + END, FOUND)):
+            pieces = cut_at(stream, list(range(0, len(stream), step)))
+            assert fed(new_watch(EVENTS), pieces) == (usage, True, None)
 
 
 COUNTS = st.one_of(
@@ -289,33 +261,42 @@ PLACES = st.lists(st.integers(0, 300), max_size=6)
 def test_any_body_agrees_with_the_twin(
     document: dict[str, Any], usage: object, is_plain: bool, places: list[int]
 ) -> None:
-    """Whatever else an answer holds and however it is cut, the tap finds what a parser finds."""
+    """Whatever else an answer holds and however it is cut, the watch counts what a parser finds."""
     raw = json.dumps({**document, "usage": usage, "z": 1}, ensure_ascii=is_plain).encode()
-    assert fed(BodyTap(), cut(raw, places)) == body_twin(raw)
+    assert counted(new_watch(DOCUMENT), cut_at(raw, places)) == body_twin(raw)
 
 
 @given(
-    documents=st.lists(
-        st.one_of(
-            PARTS,
-            USAGES.map(lambda usage: {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": usage}}),
+    events=st.lists(
+        st.builds(
+            event,
+            st.one_of(
+                PARTS,
+                st.builds(
+                    end_of,
+                    finish_reason=st.sampled_from(["COMPLETE", "ERROR", "TIMEOUT", None]),
+                    error=st.sampled_from([None, "", "x"]),
+                    usage=USAGES,
+                ),
+            ),
+            st.sampled_from([b"", b"", b"message-end", b"debug"]),
         ),
         max_size=5,
     ),
     line_end=st.sampled_from([b"\n", b"\r\n"]),
     places=PLACES,
 )
-def test_any_stream_agrees_with_the_twin(documents: list[Any], line_end: bytes, places: list[int]) -> None:
-    """Whatever events come and however they are cut, the tap finds what a parser finds."""
-    raw = b"".join(event(document) for document in documents).replace(b"\n", line_end)
-    assert fed(StreamTap(), cut(raw, places)) == stream_twin(raw)
+def test_any_stream_agrees_with_the_twin(events: list[bytes], line_end: bytes, places: list[int]) -> None:
+    """Whatever events come and however they are cut, the watch finds what a parser finds."""
+    raw = b"".join(events).replace(b"\n", line_end)
+    assert fed(new_watch(EVENTS), cut_at(raw, places)) == stream_twin(raw)
 
 
 @given(noise=st.lists(st.binary(max_size=30), max_size=5), spoilt=st.integers(0, len(STREAM) - 1))
-def test_no_bytes_make_a_tap_fail(noise: list[bytes], spoilt: int) -> None:
+def test_no_bytes_make_a_watch_fail(noise: list[bytes], spoilt: int) -> None:
     """Noise, and a good answer with one byte put wrong, never raise."""
-    for good, tap in ((BODY, BodyTap()), (STREAM, StreamTap())):
+    for good, content_type in ((BODY, DOCUMENT), (STREAM, EVENTS)):
         raw = good[: spoilt % len(good)] + b"\xff" + good[spoilt % len(good) + 1 :]
         for pieces in (noise, [raw], [*noise, raw]):
-            found = fed(tap, pieces)
-            assert found is None or isinstance(found, Usage)
+            usage = fed(new_watch(content_type), pieces).usage
+            assert usage is None or isinstance(usage, Usage)

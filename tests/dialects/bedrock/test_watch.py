@@ -1,4 +1,4 @@
-"""Counts found in answers that go by."""
+"""What answers of this dialect count, and how its streams of binary frames end."""
 
 import json
 from typing import Any
@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from busbar_fast.aws.eventstream import FrameGarbled, FrameReader, Kind, encode_error, encode_event, encode_exception
-from busbar_fast.dialects.bedrock.usage import CAP_BYTES, DocumentTap, FramesTap, new_tap
-from busbar_fast.dialects.dialect import Usage
+from busbar_fast.dialects.bedrock.watch import FrameWatch, new_watch
+from busbar_fast.dialects.dialect import StreamFault, Usage
+from busbar_fast.dialects.watching import CAP_BYTES, DocumentWatch
+from tests.dialects.watches import Said, fed
 from tests.wire.twins import cut_at, every_cut
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=150)
@@ -56,11 +58,8 @@ def delta(text: str) -> bytes:
 
 
 def usage_of(content_type: bytes, *pieces: bytes) -> Usage | None:
-    """Return what a tap finds in these pieces."""
-    tap = new_tap(content_type)
-    for piece in pieces:
-        tap.feed(piece)
-    return tap.maybe_usage()
+    """Return what a watch counts in these pieces."""
+    return fed(new_watch(content_type), pieces).usage
 
 
 def usage_by_the_book(found: object) -> Usage | None:
@@ -69,7 +68,7 @@ def usage_by_the_book(found: object) -> Usage | None:
     if not isinstance(counts, dict):
         return None
     sane = {
-        name: counts[name] for name in NAMES if type(counts.get(name)) is int and 0 <= counts.get(name, -1) < 10**15
+        name: counts[name] for name in NAMES if type(counts.get(name)) is int and 0 <= counts.get(name, -1) < 10**18
     }
     if not sane:
         return None
@@ -78,18 +77,24 @@ def usage_by_the_book(found: object) -> Usage | None:
     return Usage(sane.get("inputTokens", 0) + read + write, sane.get("outputTokens", 0))
 
 
-def frames_by_the_book(stream: bytes) -> Usage | None:
-    """Return the usage that the whole frames of a stream tell, up to the first broken one."""
+def frames_by_the_book(stream: bytes) -> Said:
+    """Return what the whole frames of a stream say, up to the first broken one."""
     reader = FrameReader()
     reader.feed(stream)
-    usage = None
+    said = Said()
     try:
         while (frame := reader.maybe_next()) is not None:
-            if frame.kind is Kind.EVENT and frame.event_type == "metadata":
-                usage = usage_by_the_book(json.loads(frame.payload)) or usage
+            if frame.kind is not Kind.EVENT:
+                name = frame.exception_name or frame.text(":error-code")
+                said = said._replace(fault=said.fault or StreamFault(name, frame.payload))
+            elif frame.event_type == "metadata":
+                usage = usage_by_the_book(json.loads(frame.payload)) or said.usage
+                said = said._replace(usage=usage, has_ended=True)
+            elif frame.event_type == "messageStop":
+                said = said._replace(has_ended=True)
     except FrameGarbled:
-        return usage
-    return usage
+        return said
+    return said
 
 
 @pytest.mark.parametrize(
@@ -110,7 +115,7 @@ def frames_by_the_book(stream: bytes) -> Usage | None:
         ({"inputTokens": -1, "outputTokens": 2}, Usage(0, 2)),
         ({"inputTokens": "5", "outputTokens": 2}, Usage(0, 2)),
         ({"inputTokens": 5.0, "outputTokens": 2}, Usage(0, 2)),
-        ({"inputTokens": 10**15, "outputTokens": 2}, Usage(0, 2)),
+        ({"inputTokens": 10**18, "outputTokens": 2}, Usage(0, 2)),
     ],
 )
 def test_counts_are_read_as_the_chapter_says(usage: object, expected: Usage | None) -> None:
@@ -120,16 +125,16 @@ def test_counts_are_read_as_the_chapter_says(usage: object, expected: Usage | No
     assert usage_by_the_book(json.loads(document(usage))) == expected
 
 
-@pytest.mark.parametrize("content_type", [FRAMES, b"Application/Vnd.Amazon.EventStream; x=y"])
+@pytest.mark.parametrize("content_type", [FRAMES, b" Application/Vnd.Amazon.EventStream; x=y"])
 def test_streams_are_told_by_their_type(content_type: bytes) -> None:
     """A parameter or another case does not hide a stream."""
-    assert isinstance(new_tap(content_type), FramesTap)
+    assert isinstance(new_watch(content_type), FrameWatch)
 
 
 @pytest.mark.parametrize("content_type", [DOCUMENT, b"application/json; charset=UTF-8", b"", b"text/event-stream"])
 def test_everything_else_is_a_document(content_type: bytes) -> None:
     """What is no stream is read as one document."""
-    assert isinstance(new_tap(content_type), DocumentTap)
+    assert isinstance(new_watch(content_type), DocumentWatch)
 
 
 def test_a_document_may_be_cut_anywhere() -> None:
@@ -143,7 +148,7 @@ def test_a_stream_may_be_cut_anywhere() -> None:
     stop = encode_event("messageStop", b'{"stopReason":"end_turn"}')
     stream = delta("\U0001f642") + stop + encode_event("metadata", METADATA)
     for pieces in every_cut(stream):
-        assert usage_of(FRAMES, *pieces) == Usage(92, 31)
+        assert fed(new_watch(FRAMES), pieces) == (Usage(92, 31), True, None)
 
 
 def test_only_the_metadata_event_tells_the_usage() -> None:
@@ -156,6 +161,59 @@ def test_only_the_metadata_event_tells_the_usage() -> None:
     )
     assert usage_of(FRAMES, noise) is None
     assert usage_of(FRAMES, noise + metadata(FULL) + noise) == Usage(92, 31)
+
+
+@pytest.mark.parametrize(
+    ("frame", "has_ended", "fault"),
+    [
+        (encode_event("messageStart", b"{}"), False, None),
+        (encode_event("contentBlockStop", b'{"p":"messageStop"}'), False, None),
+        (delta(":event-type messageStop throttlingException"), False, None),
+        (encode_event("messageStop", b'{"stopReason":"end_turn"}'), True, None),
+        (encode_event("metadata", b"{}"), True, None),
+        (
+            encode_exception("throttlingException", b'{"message":"slow"}'),
+            False,
+            ("throttlingException", b'{"message":"slow"}'),
+        ),
+        (encode_exception("contentBlockDelta", b"x"), False, ("contentBlockDelta", b"x")),
+        (encode_error("InternalError", "gone"), False, ("InternalError", b"")),
+    ],
+)
+def test_ends_and_errors_are_seen(frame: bytes, has_ended: bool, fault: tuple[str, bytes] | None) -> None:
+    """Bedrock case 51 and reliability §9: a stop ends a stream, exceptions and errors spoil it, texts do neither."""
+    for stream in (frame, delta("tide") + frame + delta("tide"), frame + encode_exception("later", b"")):
+        wanted = fault or (("later", b"") if stream.endswith(encode_exception("later", b"")) else None)
+        for pieces in every_cut(stream):
+            assert fed(new_watch(FRAMES), pieces) == (None, has_ended, wanted)
+
+
+def test_frames_that_only_carry_text_are_passed_over() -> None:
+    """Most of a stream is text, and is not even checked; what stands between is read wherever the pieces end."""
+    stream = delta("high") + metadata({"inputTokens": 2}) + delta("water")
+    watch = new_watch(FRAMES)
+    last = delta("tide")
+    for piece, is_between in ((b"", True), (stream, True), (last[:-1], False), (last[-1:] + b"\x00", False)):
+        watch.feed(piece)
+        assert watch.is_between is is_between
+    assert watch.maybe_usage() == Usage(2, 0)
+
+
+def test_frames_are_told_by_their_heads() -> None:
+    """Whoever passes frames on knows a whole one by its length, and one that counts tokens by its sign."""
+    frame = metadata(FULL)
+    watch = new_watch(FRAMES)
+    assert frame.startswith(watch.unit_head(len(frame)))
+    assert watch.sign in frame
+    assert watch.sign not in delta("tide")
+    assert watch.ends == (b"",)
+
+
+def test_broken_text_does_not_end_the_reading() -> None:
+    """A frame of text with a bad checksum is the client's to judge."""
+    broken = bytearray(delta("tide"))
+    broken[-1] ^= 1
+    assert usage_of(FRAMES, bytes(broken) + metadata(FULL)) == Usage(92, 31)
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b"nonsense", b'{"usage":', b'{"usage":{"inputTokens" 1}}'])
@@ -184,7 +242,7 @@ def test_nothing_behind_a_broken_frame_is_read(spoiled_at: int) -> None:
 
 @pytest.mark.parametrize("length", [0, 3, 15])
 def test_a_frame_shorter_than_a_frame_ends_the_reading(length: int) -> None:
-    """No length makes the tap stand still."""
+    """No length makes the watch stand still."""
     assert usage_of(FRAMES, length.to_bytes(4, "big"), metadata(FULL)) is None
 
 
@@ -241,18 +299,10 @@ def test_a_large_document_is_read() -> None:
         assert usage_of(DOCUMENT, *pieces) == Usage(92, 31)
 
 
-def test_counts_of_great_size_are_ignored() -> None:
-    """An object that is too large to be kept counts nothing, and one behind it is read."""
-    raw = b'{"usage":{"x":"' + b"y" * (3 * CAP_BYTES) + b'","inputTokens":1},"a":1'
-    pieces = [raw[at : at + 1000] for at in range(0, len(raw), 1000)]
-    assert usage_of(DOCUMENT, *pieces, b"}") is None
-    assert usage_of(DOCUMENT, *pieces, b',"usage":{"inputTokens":4}}') == Usage(4, 0)
-
-
 COUNTS = st.dictionaries(
     st.sampled_from((*NAMES, "totalTokens", "other")),
     st.one_of(
-        st.integers(-5, 10**16), st.none(), st.booleans(), st.text(max_size=3), st.floats(allow_nan=False), st.just([1])
+        st.integers(-5, 10**19), st.none(), st.booleans(), st.text(max_size=3), st.floats(allow_nan=False), st.just([1])
     ),
     max_size=6,
 )
@@ -270,7 +320,7 @@ CUTS = st.lists(st.integers(0, 900), max_size=6)
 @given(DOCUMENTS, CUTS)
 @PROPERTY
 def test_documents_agree_with_the_book(raw: bytes, cuts: list[int]) -> None:
-    """A tap finds what a parser finds, however the document is cut."""
+    """A watch finds what a parser finds, however the document is cut."""
     assert usage_of(DOCUMENT, *cut_at(raw, cuts)) == usage_by_the_book(json.loads(raw))
 
 
@@ -279,6 +329,9 @@ def test_documents_agree_with_the_book(raw: bytes, cuts: list[int]) -> None:
         st.one_of(
             DOCUMENTS.map(lambda raw: encode_event("metadata", raw)),
             DOCUMENTS.map(lambda raw: encode_event("messageStop", raw)),
+            st.text(max_size=9).map(delta),
+            st.sampled_from([b"", b'{"message":"x"}']).map(lambda raw: encode_exception("throttlingException", raw)),
+            st.just(encode_error("InternalError", "x")),
             st.binary(max_size=20),
         ),
         max_size=5,
@@ -287,12 +340,12 @@ def test_documents_agree_with_the_book(raw: bytes, cuts: list[int]) -> None:
 )
 @PROPERTY
 def test_streams_agree_with_the_book(stream: bytes, cuts: list[int]) -> None:
-    """A tap finds in a stream what a reader finds in its frames, however the stream is cut."""
-    assert usage_of(FRAMES, *cut_at(stream, cuts)) == frames_by_the_book(stream)
+    """A watch finds in a stream what a reader finds in its frames, however the stream is cut."""
+    assert fed(new_watch(FRAMES), cut_at(stream, cuts)) == frames_by_the_book(stream)
 
 
 @given(st.lists(st.binary(max_size=40), max_size=6), st.sampled_from([DOCUMENT, FRAMES]))
 @PROPERTY
 def test_no_bytes_raise(pieces: list[bytes], content_type: bytes) -> None:
-    """Whatever an upstream sends, a tap only looks."""
+    """Whatever an upstream sends, a watch only looks."""
     assert usage_of(content_type, b"\x00\x00\x00", *pieces) is None

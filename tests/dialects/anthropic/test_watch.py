@@ -1,16 +1,18 @@
-"""The taps of the Messages dialect, fed whole and cut anywhere, against a slow obvious twin."""
+"""What the Messages dialect counts and how its streams end, whole and cut anywhere, against a slow obvious twin."""
 
 import json
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar_fast.dialects.anthropic.usage import CAP_BYTES, BodyTap, StreamTap, new_tap
-from busbar_fast.dialects.dialect import Usage, UsageTap
+from busbar_fast.dialects.anthropic.watch import StreamWatch, new_watch
+from busbar_fast.dialects.dialect import StreamFault, Usage
+from busbar_fast.dialects.watching import CAP_BYTES, DocumentWatch
+from tests.dialects.watches import DOCUMENT, EVENTS, Said, counted, documents_of, event, fed
+from tests.wire.twins import cut_at, every_cut
 
 BODY = (
     b'{"id":"msg_01Rk7TqW2nVhYc5uDzLpXb8G","type":"message","role":"assistant","model":"kiln-large","content":'
@@ -37,25 +39,6 @@ STREAM = START + PING + TEXT + END
 FOUND = Usage(53, 38)
 
 
-def fed(tap: UsageTap, pieces: Iterable[bytes]) -> Usage | None:
-    """Return what a tap has found once the pieces went by."""
-    for piece in pieces:
-        tap.feed(piece)
-    return tap.maybe_usage()
-
-
-def cut(raw: bytes, places: Iterable[int]) -> list[bytes]:
-    """Return the pieces between these places."""
-    edges = [0, *sorted(min(place, len(raw)) for place in places), len(raw)]
-    return [raw[start:end] for start, end in pairwise(edges)]
-
-
-def event(document: object, name: bytes = b"") -> bytes:
-    """Return an event that holds a document."""
-    head = b"event: %b\n" % name if name else b""
-    return head + b"data: " + json.dumps(document).encode() + b"\n\n"
-
-
 def twin(usages: Iterable[object]) -> Usage | None:
     """Return what a decoded series of `usage` values comes to."""
     counts: dict[str, int] = {}
@@ -74,58 +57,52 @@ def body_twin(raw: bytes) -> Usage | None:
     return twin([json.loads(raw).get("usage")])
 
 
-def stream_twin(raw: bytes) -> Usage | None:
-    """Return the usage of a stream by way of its documents."""
+def stream_twin(raw: bytes) -> Said:
+    """Return what a stream says by way of its documents."""
     usages: list[object] = []
-    for block in raw.decode().replace("\r\n", "\n").split("\n\n"):
-        lines = [line.removeprefix("data: ") for line in block.split("\n") if line.startswith("data: ")]
-        try:
-            document = json.loads("\n".join(lines))
-        except ValueError:
+    said = Said()
+    for fields, document in documents_of(raw):
+        if not isinstance(document, dict):
             continue
-        if isinstance(document, dict):
-            message = document.get("message")
-            usages += [message.get("usage") if isinstance(message, dict) else None, document.get("usage")]
-    return twin(usages)
+        parts = {name: document.get(name) for name in ("message", "delta")}
+        inner = {name: part if isinstance(part, dict) else {} for name, part in parts.items()}
+        usages += [inner["message"].get("usage"), document.get("usage")]
+        kind = (fields.name or b"").decode() or document.get("type")
+        is_end = kind == "message_stop" or bool(
+            isinstance(inner["delta"].get("stop_reason"), str) and inner["delta"]["stop_reason"]
+        )
+        if kind == "error" and said.fault is None:
+            said = said._replace(fault=StreamFault("error", fields.payload or b""))
+        said = said._replace(has_ended=said.has_ended or is_end)
+    return said._replace(usage=twin(usages))
 
 
-@pytest.mark.parametrize(
-    ("content_type", "kind"),
-    [
-        (b"text/event-stream", StreamTap),
-        (b"Text/Event-Stream; charset=utf-8", StreamTap),
-        (b" text/event-stream", StreamTap),
-        (b"application/json", BodyTap),
-        (b"", BodyTap),
-    ],
-)
-def test_type_chooses_the_tap(content_type: bytes, kind: type[UsageTap]) -> None:
+def test_type_chooses_the_watch() -> None:
     """An event stream is told by its type, everything else is read as one document."""
-    assert type(new_tap(content_type)) is kind
+    assert type(new_watch(EVENTS)) is StreamWatch
+    assert type(new_watch(DOCUMENT)) is DocumentWatch
 
 
-def test_every_split_of_a_body_gives_the_same() -> None:
+def test_body_cut_anywhere_counts_the_same() -> None:
     """Anthropic case 66: cut in two anywhere, or into bytes, the usage of the top level is found, parts of it added."""
     expected = Usage(146, 38)
     assert body_twin(BODY) == expected
-    for place in range(len(BODY) + 1):
-        assert fed(BodyTap(), cut(BODY, [place])) == expected
-    assert fed(BodyTap(), cut(BODY, range(len(BODY)))) == expected
+    for pieces in every_cut(BODY):
+        assert counted(new_watch(DOCUMENT), pieces) == expected
 
 
-def test_a_large_body_is_read_in_full() -> None:
+def test_large_body_is_counted() -> None:
     """Anthropic case 66: the usage behind a mebibyte of text is found."""
     raw = b'{"content":[{"text":"%b"}],"usage":{"input_tokens":1,"output_tokens":2}}' % (b"a\\n" * 400_000)
-    assert fed(BodyTap(), cut(raw, range(0, len(raw), 65_536))) == Usage(1, 2)
+    assert counted(new_watch(DOCUMENT), cut_at(raw, list(range(0, len(raw), 65_536)))) == Usage(1, 2)
 
 
-def test_every_split_of_a_stream_gives_the_same() -> None:
+def test_stream_cut_anywhere_says_the_same() -> None:
     """Anthropic case 51: with either line end, cut in two anywhere or into bytes, start and end are put together."""
     for stream in (STREAM, STREAM.replace(b"\n", b"\r\n")):
-        assert stream_twin(stream) == FOUND
-        for place in range(len(stream) + 1):
-            assert fed(StreamTap(), cut(stream, [place])) == FOUND
-        assert fed(StreamTap(), cut(stream, range(len(stream)))) == FOUND
+        assert stream_twin(stream) == (FOUND, True, None)
+        for pieces in every_cut(stream):
+            assert fed(new_watch(EVENTS), pieces) == (FOUND, True, None)
 
 
 @pytest.mark.parametrize(
@@ -150,15 +127,15 @@ def test_every_split_of_a_stream_gives_the_same() -> None:
         (b"", None),
         (b"<html>", None),
         (b'{"usage":{"input_tokens" 1}}', None),
-        (b'{"usage":{"input_tokens":1}} trailing', Usage(1, 0)),
+        (b'{"usage":{"input_tokens":1}} trailing', None),
         (b'{"usage":{"input_tokens":1', None),
         (b'{"a":' + b"[" * 200, None),
     ],
 )
 def test_what_a_body_says_is_taken_at_its_word(raw: bytes, found: Usage | None) -> None:
     """Anthropic case 39: counts that are absent or are none are not invented, and bad bytes find nothing."""
-    assert fed(BodyTap(), [raw]) == found
-    assert fed(BodyTap(), cut(raw, range(len(raw)))) == found
+    assert counted(new_watch(DOCUMENT), [raw]) == found
+    assert counted(new_watch(DOCUMENT), [bytes((byte,)) for byte in raw]) == found
 
 
 @pytest.mark.parametrize(
@@ -179,57 +156,61 @@ def test_what_a_body_says_is_taken_at_its_word(raw: bytes, found: Usage | None) 
         (b': a comment, "usage"\n\n', None),
         (b'data: {"usage":\n\n', None),
         (b'data: {"usage":{"input_tokens" 1}}\n\n' + START, Usage(53, 1)),
+        (START[:-9], None),
         (b'data: {"usage":' + b"[" * 200 + b"\n\n" + START, Usage(53, 1)),
         (b'data: {"usage":{"input_tokens":1,\ndata: "output_tokens":2}}\n\n', Usage(1, 2)),
         (b"\xef\xbb\xbf" + START, Usage(53, 1)),
-        (START[:-1], None),
+        (START[:-1], Usage(53, 1)),
     ],
 )
 def test_what_a_stream_says_is_taken_at_its_word(frames: bytes, found: Usage | None) -> None:
     """Anthropic case 50: names of events are not needed, later counts replace earlier ones, bad events are nothing."""
-    assert fed(StreamTap(), [frames]) == found
-    assert fed(StreamTap(), cut(frames, range(len(frames)))) == found
+    assert fed(new_watch(EVENTS), [frames]).usage == found
+    assert fed(new_watch(EVENTS), [bytes((byte,)) for byte in frames]).usage == found
 
 
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
-@pytest.mark.parametrize("size", [CAP_BYTES, 2 * CAP_BYTES, 5 * CAP_BYTES + 17])
-def test_an_event_that_is_too_large_is_ignored(size: int, line_end: bytes) -> None:
-    """Anthropic case 52: a huge event says nothing, keeps nothing and hides nothing, wherever its end is cut."""
-    large = b'data: {"usage":{"input_tokens":7},"a":"%b"}\n\n' % (b"x" * size)
-    stream = (START + large + END).replace(b"\n", line_end)
-    end = stream.index(b'"}' + line_end + line_end)
-    for place in range(end, end + 8):
-        assert fed(StreamTap(), [stream[:place], stream[place:]]) == FOUND
-        assert fed(StreamTap(), cut(stream, [*range(1000, place, 30_011), place])) == FOUND
-    for step in (CAP_BYTES - 1, CAP_BYTES, CAP_BYTES + 1):
-        assert fed(StreamTap(), cut(stream, range(0, len(stream), step))) == FOUND
+ERROR = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
 
 
-def test_the_last_line_of_a_large_event_is_no_event() -> None:
-    """What is left of an event once it is too large is skipped, even if it looks like one of its own."""
-    stream = START + END + b'data: ["%b",\ndata: {"usage":{"input_tokens":7}}\n\n' % (b"x" * 2 * CAP_BYTES) + PING
-    assert fed(StreamTap(), cut(stream, range(0, len(stream), 10_007))) == FOUND
-    assert fed(StreamTap(), [stream]) == FOUND
+@pytest.mark.parametrize(
+    ("frames", "has_ended", "fault"),
+    [
+        (START + TEXT, False, None),
+        (START + TEXT + PING, False, None),
+        (event({"type": "message_stop"}, b"message_stop"), True, None),
+        (event({"type": "message_stop"}), True, None),
+        (event({"x": 1}, b"message_stop"), True, None),
+        (event({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {}}), True, None),
+        (event({"type": "message_delta", "delta": {"stop_reason": None}}), False, None),
+        (event({"type": "message_delta", "delta": "stop_reason"}), False, None),
+        (
+            event({"type": "content_block_delta", "delta": {"text": '"stop_reason":"x" message_stop error'}}),
+            False,
+            None,
+        ),
+        (b"event: error\ndata: %b\n\n" % ERROR, False, ERROR),
+        (START + TEXT + b"data: %b\n\n" % ERROR, False, ERROR),
+        (b"event: error\ndata: %b\n\n" % ERROR + event({"type": "error", "error": 2}, b"error"), False, ERROR),
+        (b"event: error\ndata: %b\n\n" % ERROR + END, True, ERROR),
+        (b"event: error\n\n", False, None),
+        (b"event: message_stop\ndata: {]\n\n", False, None),
+    ],
+)
+def test_ends_and_errors_are_seen(frames: bytes, has_ended: bool, fault: bytes | None) -> None:
+    """Anthropic case 54 and reliability §9: a stop reason or the last event ends a stream, an error event spoils it."""
+    for stream in (frames, frames.replace(b"\n", b"\r\n")):
+        for pieces in every_cut(stream):
+            said = fed(new_watch(EVENTS), pieces)
+            assert said.has_ended is has_ended
+            assert said.fault == (None if fault is None else ("error", fault))
 
 
-def test_a_stream_without_any_end_is_not_kept() -> None:
-    """Anthropic case 53: what never ends is forgotten as it comes."""
-    tap = StreamTap()
-    assert fed(tap, [b"data: " + b"x" * 50_000] * 100) is None
-    assert len(tap._splitter.take_rest()) <= CAP_BYTES
-
-
-def test_a_usage_that_is_too_large_is_ignored() -> None:
-    """Of a usage that grows without end no more is kept than could be one."""
-    raw = b'{"usage":{"input_tokens":7,"a":"%b"},"usage":{"output_tokens":2}}' % (b"x" * 3 * CAP_BYTES)
-    for pieces in ([raw], cut(raw, range(0, len(raw), 10_007)), cut(raw, [12]), cut(raw, [12, 90_000, 150_000])):
-        tap = BodyTap()
-        kept = 0
-        for piece in pieces:
-            tap.feed(piece)
-            kept = max(kept, sum(map(len, tap._kept)))
-        assert tap.maybe_usage() == Usage(0, 2)
-        assert kept <= 2 * (CAP_BYTES + 1)
+def test_large_event_says_nothing() -> None:
+    """Anthropic case 52: a huge event says nothing, keeps nothing and hides nothing."""
+    large = b'data: {"usage":{"input_tokens":7},"a":"%b"}\n\n' % (b"x" * 5 * CAP_BYTES)
+    for step in (10_007, CAP_BYTES, 10**7):
+        stream = START + large + END
+        assert fed(new_watch(EVENTS), cut_at(stream, list(range(0, len(stream), step)))) == (FOUND, True, None)
 
 
 COUNTS = st.one_of(st.integers(-1, 5), st.just(10**18), st.none(), st.just("3"), st.just(1.5), st.just({}))
@@ -262,34 +243,40 @@ PLACES = st.lists(st.integers(0, 300), max_size=6)
 def test_any_body_agrees_with_the_twin(
     document: dict[str, Any], usage: object, is_plain: bool, places: list[int]
 ) -> None:
-    """Whatever else an answer holds and however it is cut, the tap finds what a parser finds."""
+    """Whatever else an answer holds and however it is cut, the watch counts what a parser finds."""
     raw = json.dumps({**document, "usage": usage, "z": 1}, ensure_ascii=is_plain).encode()
-    assert fed(BodyTap(), cut(raw, places)) == body_twin(raw)
+    assert counted(new_watch(DOCUMENT), cut_at(raw, places)) == body_twin(raw)
 
 
 @given(
-    documents=st.lists(
-        st.one_of(
-            PARTS,
-            USAGES.map(lambda usage: {"type": "message_delta", "usage": usage}),
-            USAGES.map(lambda usage: {"type": "message_start", "message": {"usage": usage, "content": []}}),
+    events=st.lists(
+        st.builds(
+            event,
+            st.one_of(
+                PARTS,
+                USAGES.map(lambda usage: {"type": "message_delta", "usage": usage}),
+                USAGES.map(lambda usage: {"type": "message_start", "message": {"usage": usage, "content": []}}),
+                st.sampled_from([None, "", "end_turn", 5]).map(lambda reason: {"delta": {"stop_reason": reason}}),
+                st.sampled_from([{"type": "message_stop"}, {"type": "error", "error": {"message": "x"}}]),
+            ),
+            st.sampled_from([b"", b"", b"error", b"ping"]),
         ),
         max_size=5,
     ),
     line_end=st.sampled_from([b"\n", b"\r\n"]),
     places=PLACES,
 )
-def test_any_stream_agrees_with_the_twin(documents: list[Any], line_end: bytes, places: list[int]) -> None:
-    """Whatever events come and however they are cut, the tap finds what a parser finds."""
-    raw = b"".join(event(document) for document in documents).replace(b"\n", line_end)
-    assert fed(StreamTap(), cut(raw, places)) == stream_twin(raw)
+def test_any_stream_agrees_with_the_twin(events: list[bytes], line_end: bytes, places: list[int]) -> None:
+    """Whatever events come and however they are cut, the watch finds what a parser finds."""
+    raw = b"".join(events).replace(b"\n", line_end)
+    assert fed(new_watch(EVENTS), cut_at(raw, places)) == stream_twin(raw)
 
 
 @given(noise=st.lists(st.binary(max_size=30), max_size=5), spoilt=st.integers(0, len(STREAM) - 1))
-def test_no_bytes_make_a_tap_fail(noise: list[bytes], spoilt: int) -> None:
+def test_no_bytes_make_a_watch_fail(noise: list[bytes], spoilt: int) -> None:
     """Noise, and a good answer with one byte put wrong, never raise."""
-    for good, tap in ((BODY, BodyTap()), (STREAM, StreamTap())):
+    for good, content_type in ((BODY, DOCUMENT), (STREAM, EVENTS)):
         raw = good[: spoilt % len(good)] + b"\xff" + good[spoilt % len(good) + 1 :]
         for pieces in (noise, [raw], [*noise, raw]):
-            found = fed(tap, pieces)
-            assert found is None or isinstance(found, Usage)
+            usage = fed(new_watch(content_type), pieces).usage
+            assert usage is None or isinstance(usage, Usage)

@@ -1,0 +1,125 @@
+"""What somebody sees of a body that passes through, and may change in it, without holding it up.
+
+It must not know what bodies mean: an onlooker says which bytes (`sign`) stand in whatever it has to look at, and how
+payload begins (`unit_head`) and ends (`ends`) when what follows begins something new. A whole chunk that is like that
+and lacks the sign need not be shown when it comes; the last few of them are shown in the end, which is where bodies say
+how they ended. Hot: perf/micro/bench_exchange.py, together with `Upstream`.
+
+Theory of operation. The tail holds whole chunks as they came, and only while everybody is between two things, so it may
+be shown late: before anything that is not whole, or when somebody settles. Memory is bounded by TAIL_CHUNKS and by the
+size of a chunk that may be kept.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final, Protocol
+
+from busbar_fast.wire.framing import LAST_CHUNK, encode_chunk, one_chunk_start
+
+TAIL_CHUNKS: Final = 8
+_UNIT_BYTES: Final = 4096  # of a chunk that may be kept
+_NEVER: Final = bytes(1024 * 1024)
+
+
+class Onlooker(Protocol):
+    """Looks at payload."""
+
+    sign: bytes
+    ends: tuple[bytes, ...]
+
+    @staticmethod
+    def unit_head(size: int) -> bytes:
+        """Return what payload of this size begins with if it is one unit; nothing if that cannot be told."""
+
+    @property
+    def is_between(self) -> bool:
+        """Whether the next byte begins something new."""
+
+    def feed(self, piece: bytes) -> None:
+        """Look at the next payload, cut anywhere."""
+
+
+class Editor(Protocol):
+    """Changes payload. What is whole and lacks both signs stays as it is; an onlooker's sign never stands alone."""
+
+    signs: tuple[bytes, bytes]
+
+    @property
+    def is_between(self) -> bool:
+        """Whether nothing is held back."""
+
+    def feed(self, piece: bytes) -> bytes:
+        """Return what becomes of the next payload, cut anywhere."""
+
+    def finish(self) -> bytes:
+        """Return what was held back, at the end."""
+
+
+class View:
+    """One body as one onlooker sees it, and as an editor changes it."""
+
+    __slots__ = ("_editor", "_onlooker", "_tail", "ends", "keep", "other_sign", "sign", "start_of")
+
+    def __init__(self, onlooker: Onlooker, editor: Editor | None = None) -> None:
+        self._onlooker = onlooker
+        self._editor = editor
+        self._tail: deque[bytes] = deque(maxlen=TAIL_CHUNKS)
+        self.keep = self._tail.append  # takes a chunk that `start_of` and `ends` admit and that has no sign
+        self.start_of = _starts(onlooker.unit_head)  # a chunk of this many bytes that may be kept
+        self.sign, self.other_sign = (onlooker.sign, b"") if editor is None else editor.signs
+        self.ends = tuple(end + b"\r\n" for end in onlooker.ends)  # of a chunk
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether the payload may change."""
+        return self._editor is not None
+
+    @property
+    def is_between(self) -> bool:
+        """Whether whole chunks may be kept."""
+        return self._onlooker.is_between and (self._editor is None or self._editor.is_between)
+
+    def show(self, payload: bytes) -> bytes:
+        """Show payload; return what of it goes on."""
+        self.settle()
+        self._onlooker.feed(payload)
+        return payload if self._editor is None else self._editor.feed(payload)
+
+    def show_chunk(self, chunk: bytes) -> bytes:
+        """Show a whole chunk that `start_of` and `ends` admit; return what goes on, framed."""
+        payload = _payload_of(chunk)
+        self._onlooker.feed(payload)
+        return chunk if self._editor is None else encode_chunk(self._editor.feed(payload))
+
+    def reframe(self, payload: bytes, *, is_last: bool) -> bytes:
+        """Return edited payload as chunks."""
+        return encode_chunk(payload) + (encode_chunk(self.finish()) + LAST_CHUNK if is_last else b"")
+
+    def finish(self) -> bytes:
+        """Return what an editor held back, now that the body has ended."""
+        return b"" if self._editor is None else self._editor.finish()
+
+    def settle(self) -> None:
+        """Show what was kept."""
+        tail = self._tail
+        while tail:
+            self._onlooker.feed(_payload_of(tail.popleft()))
+
+
+@lru_cache(maxsize=16)
+def _starts(unit_head: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """Return what tells how a piece of so many bytes starts if it is one plain chunk of one unit that may be kept."""
+
+    @lru_cache(maxsize=4096)
+    def start_of(size: int) -> bytes:
+        if size > _UNIT_BYTES:
+            return _NEVER if size < len(_NEVER) else bytes(size + 1)
+        line = one_chunk_start(size)
+        return line + unit_head(max(size - len(line) - 2, 0))
+
+    return start_of
+
+
+def _payload_of(chunk: bytes) -> bytes:
+    return chunk[len(one_chunk_start(len(chunk))) : -2]
