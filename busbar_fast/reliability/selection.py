@@ -1,11 +1,21 @@
-"""Smooth weighted round robin: each member gets its share of the picks, spread as evenly as whole picks allow.
+"""Whose turn it is: of those who may serve now the sticky one, else the best ranked, else the next in the rotation.
 
-Every pick adds each candidate's weight to its credit, takes the candidate with the most credit, and charges it the sum
-of the weights. Who is excluded neither earns nor pays.
+The rotation is smooth weighted round robin: each member gets its share of the picks, spread as evenly as whole picks
+allow. Every pick adds each candidate's weight to its credit, takes the candidate with the most credit, and charges it
+the sum of the weights. Who is no candidate neither earns nor pays.
+
+Nothing here changes a cell but for that credit: who only looks must not use up a trial. Hot: `select` and `rotate`;
+perf/micro/bench_reliability.py.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from math import inf
 from typing import Protocol, TypeVar
+
+from busbar_fast.reliability.lanes import LaneState
+from busbar_fast.reliability.pools import Pool, PoolMember
+
+Barred = Callable[[LaneState], bool]
 
 
 class Weighted(Protocol):
@@ -36,3 +46,54 @@ def pick(members: Iterable[M], excluded: Collection[M] = (), *, needs_room: bool
     if best is not None:
         best.credit -= total
     return best
+
+
+def select(
+    pool: Pool,
+    now_s: float,
+    is_barred: Barred | None = None,
+    ranked: Sequence[PoolMember] = (),
+    sticky: PoolMember | None = None,
+) -> PoolMember | None:
+    """Return the member that serves next, None if nobody can at once. Who is barred serves this request no more."""
+    able = [m for m in pool.serving if m.lane.is_available and m.cell.ready_at_s <= now_s]
+    if is_barred is not None:
+        able = [m for m in able if not is_barred(m.lane)]
+    if not able:  # a rest that is only soft makes way for having nobody at all
+        able = [m for m in pool.serving if m.lane.is_available and m.cell.is_soft(now_s)]
+        able = able if is_barred is None else [m for m in able if not is_barred(m.lane)]
+        if not able:
+            return None
+    elif sticky is not None and sticky in able:
+        return sticky
+    for member in ranked:
+        if member in able:
+            return member
+    return rotate(able)
+
+
+def rotate(members: Sequence[PoolMember]) -> PoolMember:
+    """Return the member whose turn it is among these, at least one; of equals the first."""
+    best = members[0]
+    if len(members) == 1:  # it would earn its weight and pay it
+        return best
+    total, most = 0, -inf
+    for member in members:
+        weight, cell = member.weight, member.cell
+        total += weight
+        credit = cell.current_weight = cell.current_weight + weight
+        if credit > most:
+            best, most = member, credit
+    best.cell.current_weight -= total
+    return best
+
+
+def awaited(pool: Pool, now_s: float, is_barred: Barred) -> list[PoolMember]:
+    """Return the members that lack nothing but a permit."""
+    return [m for m in pool.serving if m.lane.is_full and may_serve(m, now_s) and not is_barred(m.lane)]
+
+
+def may_serve(member: PoolMember, now_s: float) -> bool:
+    """Whether a member could serve if it has a permit."""
+    lane, cell = member.lane, member.cell
+    return not lane.is_dead and lane.has_budget and (cell.is_ready(now_s) or cell.is_soft(now_s))
