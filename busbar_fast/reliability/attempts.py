@@ -277,7 +277,6 @@ class Attempts:
         self.pool = following
         self.visited = (*self.visited, following)
         self._left = following.settings.max_hops + 1
-        self._ranked, self._sticky = (), None
         self._has_waited = False
         return True
 

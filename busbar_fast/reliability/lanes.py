@@ -186,9 +186,9 @@ class LaneState:
     # What waiters call.
 
     def line_up(self, waiter: "Waiter") -> None:
-        """Put a waiter last in line."""
+        """Put a waiter last in line. The lane is full, or nobody would have to wait."""
+        assert self.is_full
         self._line[waiter] = None
-        self.is_available = False
 
     def leave(self, waiter: "Waiter") -> None:
         """Take a waiter out of the line."""

@@ -58,7 +58,7 @@ def main() -> None:
     pools = [new_pool(size) for size in SIZES]
     columns = [f"{size} members" for size in SIZES]
     several = pools[1:]
-    rows: "list[tuple[str, list[Callable[[], object]]]]" = [
+    rows: list[tuple[str, list[Callable[[], object]]]] = [
         ("select", [partial(select, pool, 1000.0) for pool in pools]),
         ("request: select to close", [partial(request, pool) for pool in pools]),
         ("same, with permits", [partial(request, new_pool(size, max_concurrent=8)) for size in SIZES]),
@@ -66,7 +66,7 @@ def main() -> None:
     print_table("ns per call", columns, rows)
     print_table("ns per call", columns[1:], [("one hop, then success", [partial(hop, pool) for pool in several])])
     cell = Cell(BreakerSettings(threshold=1.0), random)
-    single: "list[tuple[str, list[Callable[[], object]]]]" = [
+    single: list[tuple[str, list[Callable[[], object]]]] = [
         ("cell: a failure and a success", [partial(failures, cell)]),
         ("sticky member of a session", [partial(sticky_index, SESSION, 5)]),
     ]

@@ -140,7 +140,7 @@ def test_settings_of_a_pool_are_in_force() -> None:
 
 
 def test_one_failure_is_a_soft_rest() -> None:
-    """Reliability case 86: after one failure a closed cell serves as a last resort at once, and fully after its rest."""
+    """Reliability case 86: a closed cell that failed once is a last resort at once, and ready after its rest."""
     cell = new_cell()
     cell.fail(0.0)
     assert (cell.state, cell.is_ready(0.0), cell.is_soft(0.0), cell.cooldown_left_s(0.0)) == (
@@ -198,6 +198,14 @@ def test_plain_error_never_shortens_a_rest() -> None:
     cell.fail(1.0)
     assert cell.cooldown_until_s == 300.0
     assert not cell.is_soft(299.0)
+
+
+def test_shorter_request_to_wait_does_not_replace_a_longer_one() -> None:
+    """Reliability §5 D11: the upstream asked for 100 s and then for 5 s, and 100 s stay binding."""
+    cell = new_cell()
+    cell.fail(0.0, retry_after_s=100.0)
+    cell.fail(1.0, retry_after_s=5.0)
+    assert not cell.is_soft(99.0)
 
 
 def test_failed_trial_and_probe_honour_the_floor() -> None:

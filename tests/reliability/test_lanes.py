@@ -180,6 +180,28 @@ def test_waiter_that_is_done_at_once_does_not_let_others_overtake() -> None:
     assert (lane.inflight, lane.is_available) == (0, True)
 
 
+def test_permit_is_free_as_soon_as_the_last_in_line_is_gone() -> None:
+    """While one lets a permit pass the only other one leaves, and a newcomer that comes right then may have it."""
+    lane = new_lane(most=1)
+    lane.take()
+    seen: list[bool] = []
+
+    def watch() -> None:
+        other.waiter.leave()
+        seen.append(lane.is_available)
+
+    Waiting(lane, takes=False, on_turn=watch)
+    other = Waiting(lane)
+    lane.give_back()
+    assert (seen, other.turns) == ([True], [])
+
+
+def test_nobody_waits_for_a_lane_that_is_free() -> None:
+    """Standing in line for nothing is a bug."""
+    with pytest.raises(AssertionError):
+        Waiting(new_lane(most=1))
+
+
 def test_more_permits_serve_the_line() -> None:
     """A reload that allows more at once calls those who wait."""
     lane = new_lane(most=1)

@@ -8,7 +8,7 @@ from tests.reliability.builders import names, new_lane, new_pool
 
 
 def test_drained_and_excluded_members_do_not_serve() -> None:
-    """Reliability cases 11 and 70: weight 0 and exclusion by model keep a member from serving, and it is still listed."""
+    """Reliability cases 11 and 70: weight 0 and exclusion by model keep a member from serving, not from the list."""
     lanes = [new_lane(name) for name in "abc"]
     pool = new_pool(lanes, (0, 1, 1), PoolSettings(exclusions=("c",)))
     assert (names(pool.members), names(pool.serving)) == ("abc", "b")

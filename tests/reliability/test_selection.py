@@ -200,14 +200,12 @@ def test_session_goes_elsewhere_when_its_member_cannot(trouble: str) -> None:
     pool = new_pool(lanes_of("ab"), breaker=EAGER if trouble == "open" else DEFAULTS)
     sticky, other = pool.members
     lane = sticky.lane
-    {
-        "open": lambda: trip(sticky.cell),
-        "soft": lambda: sticky.cell.fail(0.0),
-        "full": lambda: (lane.limit(1), lane.take()),
-        "dead": lambda: lane.set_dead(True),
-        "spent": lambda: (lane.limit(None, 1), lane.take()),
-        "barred": lambda: None,
-    }[trouble]()
+    lane.limit(1 if trouble == "full" else None, 1 if trouble == "spent" else 99)
+    lane.set_dead(trouble == "dead")
+    if trouble in ("full", "spent"):
+        lane.take()
+    elif trouble in ("open", "soft"):
+        sticky.cell.fail(0.0)
     is_barred = (lambda candidate: candidate is lane) if trouble == "barred" else None
     assert select(pool, 0.0, is_barred, sticky=sticky) is other
 

@@ -45,6 +45,14 @@ def test_ring_goes_on_after_its_content_aged() -> None:
     assert window.count(100.0) == (2, 1)
 
 
+def test_full_ring_with_one_outcome_aged_forgets_no_other() -> None:
+    """The slot of the one outcome that no longer counts is the one that the next outcome takes."""
+    window = filled(10.0, (0.0, True), *[(5.0, True)] * (MOST - 1))
+    assert window.count(12.0) == (MOST - 1, MOST - 1)
+    window.add(12.0)
+    assert window.count(12.0) == (MOST, MOST - 1)
+
+
 def test_success_turns_into_failure_in_place() -> None:
     """Reliability §9 D22: the entry is flipped, so the total stays and the time is still that of the success."""
     window = Window(30.0)
