@@ -67,7 +67,7 @@ NEXT = {
     (Phase.COMMITTED, Step.DIE): Phase.JUDGED,
 }
 
-# HOT: reading a member off its class costs 60 ns, a name 5; perf/micro/bench_reliability.py, CPython 3.11.
+# HOT: names for members of an IntEnum save 0.4 µs a request, perf/micro/bench_reliability.py, CPython 3.11, 2026-11.
 _RUNNING, _OVER, _COMMIT, _CLOSED = Phase.RUNNING, Phase.OVER, Step.COMMIT, State.CLOSED
 _GOING_ON = Ending.NONE
 _NO_RECEIPT: Receipt = (0, 0, 0)

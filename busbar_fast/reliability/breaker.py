@@ -61,7 +61,7 @@ NEXT = {
 }
 
 
-# HOT: reading a member off its class costs 60 ns, a name 5; perf/micro/bench_reliability.py, CPython 3.11.
+# HOT: names for members of an IntEnum save 0.4 µs a request, perf/micro/bench_reliability.py, CPython 3.11, 2026-11.
 _CLOSED = State.CLOSED
 
 
