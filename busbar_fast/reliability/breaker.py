@@ -11,9 +11,9 @@ looks at, and `succeed` is what it calls; perf/micro/bench_reliability.py.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from math import inf
+from typing import NamedTuple
 
 from busbar_fast.errors import OutOfOrder
 from busbar_fast.reliability.backoff import cooldown_s, honoured_s
@@ -72,8 +72,7 @@ class Trip(IntEnum):
     CONSECUTIVE = 1
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerSettings:
+class BreakerSettings(NamedTuple):
     """How a pool's cells judge. The last two are the same for every pool."""
 
     trip: Trip = Trip.ERROR_RATE

@@ -5,8 +5,8 @@ A request that asks for a lane itself gets a pool of that one member, on the lan
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from busbar_fast.reliability.breaker import Cell
 from busbar_fast.reliability.lanes import LaneState
@@ -21,8 +21,7 @@ class Action(IntEnum):
     QUEUE = 3  # wait for a permit no longer than was set, then reject
 
 
-@dataclass(frozen=True, slots=True)
-class OnExhausted:
+class OnExhausted(NamedTuple):
     """An action with what it needs: the name of a pool to fall back to, how long to wait."""
 
     action: Action = Action.REJECT
@@ -30,21 +29,35 @@ class OnExhausted:
     max_wait_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class PoolMember:
-    """A lane's place in a pool. What follows the weight is for routing policies and for whoever sends."""
+    """A lane's place in a pool; never changes. What follows the weight is for policies and for whoever sends."""
 
-    lane: LaneState
-    cell: Cell
-    weight: int = 1
-    cost_per_mtok: float | None = None
-    tier: str = ""
-    tags: tuple[str, ...] = ()
-    attempt_timeout_s: float | None = None
+    __slots__ = ("attempt_timeout_s", "cell", "cost_per_mtok", "lane", "tags", "tier", "weight")
+
+    def __init__(
+        self,
+        lane: LaneState,
+        cell: Cell,
+        weight: int = 1,
+        *,
+        cost_per_mtok: float | None = None,
+        tier: str = "",
+        tags: tuple[str, ...] = (),
+        attempt_timeout_s: float | None = None,
+    ) -> None:
+        self.lane = lane
+        self.cell = cell
+        self.weight = weight
+        self.cost_per_mtok = cost_per_mtok
+        self.tier = tier
+        self.tags = tags
+        self.attempt_timeout_s = attempt_timeout_s
+
+    def __repr__(self) -> str:
+        return f"<PoolMember {self.lane.model} weight={self.weight} {self.cell}>"
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSettings:
+class PoolSettings(NamedTuple):
     """How a pool moves from lane to lane. `exclusions` are models."""
 
     timeout_s: float = 120.0

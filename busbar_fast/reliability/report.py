@@ -1,27 +1,17 @@
 """What an operator is shown of a lane. Looking changes nothing: a trial that is due stays due."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import IntEnum
 from math import ceil
+from typing import Literal, TypedDict
 
 from busbar_fast.reliability.breaker import Cell, State
 from busbar_fast.reliability.lanes import DEFAULT, LaneState
 
-
-class Availability(IntEnum):
-    """Why a lane takes no request now, the last reason first; names in lower case are what is shown."""
-
-    AVAILABLE = 0
-    AT_CAPACITY = 1
-    PROBE_IN_FLIGHT = 2
-    BREAKER_OPEN = 3
-    BUDGET_EXHAUSTED = 4
-    DEAD = 5
+# Why a lane takes no request now; the gravest reason is named.
+Availability = Literal["available", "at_capacity", "probe_in_flight", "breaker_open", "budget_exhausted", "dead"]
 
 
-@dataclass(frozen=True, slots=True)
-class CellReport:
+class CellReport(TypedDict):
     """One cell."""
 
     state: str
@@ -29,8 +19,7 @@ class CellReport:
     cooldown_remaining_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class LaneReport:
+class LaneReport(TypedDict):
     """One lane; the names are those of the statistics page. Seconds and milliseconds are rounded up."""
 
     model: str
@@ -47,7 +36,7 @@ class LaneReport:
     cooldown_remaining_s: int
     streak: int
     budget: int
-    availability: str
+    availability: Availability
     recovery_hint_ms: int | None
     breaker_state: str
     at_capacity: bool
@@ -67,13 +56,13 @@ def is_any_usable(lanes: Iterable[LaneState], now_s: float) -> bool:
 def availability(lane: LaneState, now_s: float) -> Availability:
     """Return whether a lane takes a request now, and why not."""
     if lane.is_dead:
-        return Availability.DEAD
+        return "dead"
     if not lane.has_budget:
-        return Availability.BUDGET_EXHAUSTED
+        return "budget_exhausted"
     if is_usable(lane, now_s):
-        return Availability.AT_CAPACITY if lane.is_full else Availability.AVAILABLE
+        return "at_capacity" if lane.is_full else "available"
     is_tried = any(cell.state is State.HALF_OPEN for cell in lane.routed_cells)
-    return Availability.PROBE_IN_FLIGHT if is_tried else Availability.BREAKER_OPEN
+    return "probe_in_flight" if is_tried else "breaker_open"
 
 
 def report(lane: LaneState, now_s: float, is_shown: Callable[[str], bool] = bool) -> LaneReport:
@@ -97,12 +86,14 @@ def report(lane: LaneState, now_s: float, is_shown: Callable[[str], bool] = bool
         cooldown_remaining_s=max(_left_s(cell, now_s) for cell in cells),
         streak=max(cell.streak for cell in cells),
         budget=lane.budget,
-        availability=why.name.lower(),
-        recovery_hint_ms=ceil((until_s - now_s) * 1000) if why is Availability.BREAKER_OPEN else None,
+        availability=why,
+        recovery_hint_ms=ceil((until_s - now_s) * 1000) if why == "breaker_open" else None,
         breaker_state=best.state.name.lower(),
         at_capacity=lane.is_full,
         cells={
-            pool: CellReport(cell.state.name.lower(), cell.streak, _left_s(cell, now_s))
+            pool: CellReport(
+                state=cell.state.name.lower(), streak=cell.streak, cooldown_remaining_s=_left_s(cell, now_s)
+            )
             for pool, cell in lane.cells.items()
             if pool == DEFAULT or is_shown(pool)
         },

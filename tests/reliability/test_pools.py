@@ -13,6 +13,7 @@ def test_drained_and_excluded_members_do_not_serve() -> None:
     pool = new_pool(lanes, (0, 1, 1), PoolSettings(exclusions=("c",)))
     assert (names(pool.members), names(pool.serving)) == ("abc", "b")
     assert repr(pool) == "<Pool pool serving 1 of 3>"
+    assert repr(pool.serving) == "(<PoolMember b weight=1 <Cell CLOSED streak=0 cooldown_until_s=0.000>>,)"
 
 
 def test_the_same_members_go_on_where_they_stood() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from busbar_fast.reliability.breaker import BreakerSettings, State
 from busbar_fast.reliability.lanes import LaneState
-from busbar_fast.reliability.report import Availability, CellReport, availability, is_any_usable, is_usable, report
+from busbar_fast.reliability.report import CellReport, availability, is_any_usable, is_usable, report
 from tests.reliability.builders import DEFAULTS, EAGER, new_lane, trip
 
 
@@ -14,6 +14,11 @@ def pooled(*settings: BreakerSettings, most: int | None = None) -> LaneState:
     for name, wanted in zip("abc", settings, strict=False):
         lane.cell(name, wanted)
     return lane
+
+
+def cell_report(state: str, streak: int, rest_s: int) -> CellReport:
+    """Return what is shown of a cell."""
+    return {"state": state, "streak": streak, "cooldown_remaining_s": rest_s}
 
 
 def test_lane_in_pools_is_judged_by_their_cells() -> None:
@@ -73,12 +78,12 @@ def test_availability_names_the_reason() -> None:
     lane.set_dead(True)
     seen.append(availability(lane, 0.0))
     assert seen == [
-        Availability.AVAILABLE,
-        Availability.AT_CAPACITY,
-        Availability.BREAKER_OPEN,
-        Availability.PROBE_IN_FLIGHT,
-        Availability.BUDGET_EXHAUSTED,
-        Availability.DEAD,
+        "available",
+        "at_capacity",
+        "breaker_open",
+        "probe_in_flight",
+        "budget_exhausted",
+        "dead",
     ]
 
 
@@ -93,28 +98,33 @@ def test_report_of_a_lane() -> None:
     lane.cells["a"].admit()
     lane.cells["a"].fail(0.5, 1)
     shown = report(lane, 1.2)
-    assert (shown.model, shown.provider, shown.max_concurrent, shown.inflight, shown.free_slots) == (
+    assert (shown["model"], shown["provider"], shown["max_concurrent"], shown["inflight"], shown["free_slots"]) == (
         "gpt",
         "acme",
         3,
         1,
         2,
     )
-    assert (shown.ok, shown.err, shown.client_fault, shown.budget) == (5, 2, 7, 8)
-    assert (shown.usable, shown.dead, shown.dead_reason, shown.availability) == (True, False, "", "available")
-    assert (shown.cooldown_remaining_s, shown.streak) == (60, 2)
-    assert (shown.recovery_hint_ms, shown.breaker_state, shown.at_capacity) == (None, "closed", False)
-    assert shown.cells == {
-        "": CellReport("closed", 0, 0),
-        "a": CellReport("open", 2, 60),
-        "b": CellReport("closed", 0, 0),
+    assert (shown["ok"], shown["err"], shown["client_fault"], shown["budget"]) == (5, 2, 7, 8)
+    assert (shown["usable"], shown["dead"], shown["dead_reason"], shown["availability"]) == (
+        True,
+        False,
+        "",
+        "available",
+    )
+    assert (shown["cooldown_remaining_s"], shown["streak"]) == (60, 2)
+    assert (shown["recovery_hint_ms"], shown["breaker_state"], shown["at_capacity"]) == (None, "closed", False)
+    assert shown["cells"] == {
+        "": cell_report("closed", 0, 0),
+        "a": cell_report("open", 2, 60),
+        "b": cell_report("closed", 0, 0),
     }
 
 
 def test_report_hides_pools() -> None:
     """Reliability case 84: the cells of pools that a key may not use are not named."""
     lane = pooled(DEFAULTS, DEFAULTS)
-    assert list(report(lane, 0.0, lambda pool: pool == "b").cells) == ["", "b"]
+    assert list(report(lane, 0.0, lambda pool: pool == "b")["cells"]) == ["", "b"]
 
 
 def test_recovery_hint_is_the_soonest_of_all_cells() -> None:
@@ -123,7 +133,7 @@ def test_recovery_hint_is_the_soonest_of_all_cells() -> None:
     for at_s, cell in zip((0.0, 10.0), lane.routed_cells, strict=True):
         trip(cell, at_s)
     shown = report(lane, 12.3456)
-    assert (shown.availability, shown.recovery_hint_ms, shown.breaker_state) == ("breaker_open", 17655, "open")
+    assert (shown["availability"], shown["recovery_hint_ms"], shown["breaker_state"]) == ("breaker_open", 17655, "open")
 
 
 def test_recovery_hint_of_a_closed_cell_is_what_the_upstream_asked_for() -> None:
@@ -131,7 +141,7 @@ def test_recovery_hint_of_a_closed_cell_is_what_the_upstream_asked_for() -> None
     lane = pooled(DEFAULTS)
     lane.cells["a"].fail(0.0, retry_after_s=4.0)
     shown = report(lane, 0.0)
-    assert (shown.usable, shown.recovery_hint_ms, shown.breaker_state, shown.cooldown_remaining_s) == (
+    assert (shown["usable"], shown["recovery_hint_ms"], shown["breaker_state"], shown["cooldown_remaining_s"]) == (
         False,
         4000,
         "closed",
@@ -148,6 +158,6 @@ def test_looking_uses_up_no_trial() -> None:
         report(lane, 30.0)
         is_any_usable([lane], 30.0)
     assert (cell.state, cell.is_ready(30.0)) == (State.OPEN, True)
-    assert report(lane, 30.0).breaker_state == "open"
+    assert report(lane, 30.0)["breaker_state"] == "open"
     cell.admit()
-    assert report(lane, 30.0).breaker_state == "half_open"
+    assert report(lane, 30.0)["breaker_state"] == "half_open"
