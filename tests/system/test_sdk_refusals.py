@@ -126,6 +126,14 @@ ROWS = [
     ),
     Row(Fault(Kind.UNREADABLE), 502, openai.InternalServerError, None, None, BROKEN),
     Row(Fault(Kind.INTERNAL), 500, openai.InternalServerError, None, None, BROKEN),
+    Row(
+        Fault(Kind.TOO_LONG),
+        400,
+        openai.BadRequestError,
+        "invalid_request_error",
+        "context_length_exceeded",
+        "Your input exceeds the context window of this model. Please adjust your input and try again.",
+    ),
 ]
 
 # The same for Cohere: status, class and words.
@@ -163,6 +171,12 @@ COHERE_ROWS: list[tuple[Fault, int, type[ApiError], str]] = [
     (Fault(Kind.TIMED_OUT), 504, cohere.GatewayTimeoutError, "request timed out"),
     (Fault(Kind.UNREADABLE), 502, ApiError, "internal server error"),
     (Fault(Kind.INTERNAL), 500, cohere.InternalServerError, "internal server error"),
+    (
+        Fault(Kind.TOO_LONG),
+        400,
+        cohere.BadRequestError,
+        "too many tokens: the request is longer than the model's context",
+    ),
 ]
 
 
