@@ -3,7 +3,7 @@
 It must not know what bodies mean: an onlooker says which bytes (`sign`) stand in whatever it has to look at, and how
 payload begins (`unit_head`) and ends (`ends`) when what follows begins something new. A whole chunk that is like that
 and lacks the sign need not be shown when it comes; the last few of them are shown in the end, which is where bodies say
-how they ended. Hot: perf/micro/bench_exchange.py, together with `Upstream`.
+how they ended (ADR 0009). Hot: perf/micro/bench_exchange.py, together with `Upstream`.
 
 Theory of operation. The tail holds whole chunks as they came, and only while everybody is between two things, so it may
 be shown late: before anything that is not whole, or when somebody settles. Memory is bounded by TAIL_CHUNKS and by the
