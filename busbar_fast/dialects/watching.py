@@ -23,6 +23,7 @@ from busbar_fast.wire.sse import Event, SseSplitter, parse_event
 
 CAP_BYTES: Final = 64 * 1024  # of one event, or of one usage
 TAIL_PIECES: Final = 8
+_ASIDE_BYTES: Final = 4096  # of a piece that is put aside without being split
 _EVENT_STREAM: Final = b"text/event-stream"
 _PREFIX: Final = b"data:"
 _SPACE: Final = b" \t\r\n"
@@ -250,7 +251,7 @@ class EventWatch(Watch):
         return self._fault
 
     def feed(self, piece: bytes) -> None:
-        if len(piece) <= CAP_BYTES and piece.rfind(self.sign) < 0 and piece.endswith(self.ends) and self.is_between:
+        if len(piece) <= _ASIDE_BYTES and piece.rfind(self.sign) < 0 and piece.endswith(self.ends) and self.is_between:
             self._tail.append(piece)
             return
         for at in range(0, len(piece), CAP_BYTES):

@@ -308,6 +308,14 @@ def test_whole_events_without_the_sign_are_put_aside(end: bytes) -> None:
     assert watch.fault == ("", b'{"error":1}')
 
 
+def test_large_pieces_are_split_before_they_are_put_aside() -> None:
+    """What is kept of many events that came together are the last ones, not all of them."""
+    watch = MadeUp()
+    watch.feed(b": x\n\n" + b'data: {"text":"tide"}\n\n' * 1_000 + DONE)
+    assert sum(map(len, watch._tail)) < 300
+    assert watch.has_ended
+
+
 def test_reading_stops_where_the_end_is_known() -> None:
     """What stands before the end of a stream needs no look, unless it may be a fault."""
     read: list[bytes] = []
