@@ -18,6 +18,7 @@ from busbar_fast.wire.parsers import choose_parser
 from busbar_fast.wire.pool import Origin, OriginKey, Pool
 from busbar_fast.wire.relay import relay
 from busbar_fast.wire.service import Service, new_wheel
+from busbar_fast.wire.trail import Trail
 
 TOKENS = frozenset({hashlib.sha256(b"client-token").digest()})
 TRUSTED = object()
@@ -64,10 +65,11 @@ def pick(lanes: list[Lane]) -> Lane:
 class Core:
     """The handler."""
 
-    __slots__ = ("_lanes",)
+    __slots__ = ("_keeps_trail", "_lanes")
 
-    def __init__(self, lanes: list[Lane]) -> None:
+    def __init__(self, lanes: list[Lane], *, keeps_trail: bool = False) -> None:
         self._lanes = lanes
+        self._keeps_trail = keeps_trail
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer one request."""
@@ -93,6 +95,8 @@ class Core:
             with upstream:
                 answer = upstream.head
                 assert answer is not None
+                if self._keeps_trail:
+                    upstream.trail = Trail()
                 await relay(upstream, exchange, answer.status, select_fields(answer.fields, RELAYED))
 
 

@@ -27,7 +27,7 @@ def coding_of(fields: Fields) -> bytes:
     Codings on top of each other count as unknown: no upstream is known to apply two.
     """
     coding = fields.get(b"content-encoding", _ACCEPTED).lower()
-    if coding == _ACCEPTED:
+    if not coding or coding == _ACCEPTED:  # a list may be empty, RFC 9110, 5.6.1
         return b""
     if coding not in _WBITS:
         raise UpstreamGarbled("a content coding that was not accepted")

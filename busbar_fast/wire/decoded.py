@@ -11,13 +11,14 @@ from busbar_fast.wire.coding import Decoder
 from busbar_fast.wire.upstream import Upstream
 
 if TYPE_CHECKING:
+    from busbar_fast.wire.trail import Trail
     from busbar_fast.wire.viewing import View
 
 
 class Decoded:
     """See the module. `max_bytes` bounds what may come out of it in all; 0 does not."""
 
-    __slots__ = ("_decoder", "_given_bytes", "_has_all", "_max_bytes", "_ready", "_upstream", "view")
+    __slots__ = ("_decoder", "_given_bytes", "_has_all", "_max_bytes", "_ready", "_upstream", "trail", "view")
 
     def __init__(self, upstream: Upstream, coding: bytes, max_bytes: int) -> None:
         self._upstream = upstream
@@ -26,7 +27,9 @@ class Decoded:
         self._given_bytes = 0
         self._has_all = False  # of what the upstream has to say
         self._ready: deque[bytes] = deque()
-        self.view: View | None = None  # as that of an `Upstream`; it sees what was decoded
+        # As those of an `Upstream`; they get what was decoded.
+        self.view: View | None = None
+        self.trail: Trail | None = None
 
     def maybe_whole(self) -> bytes | None:
         """Return the whole body if it came together with the head and is small; it is not given again."""
@@ -39,7 +42,7 @@ class Decoded:
         second = self._next_decoded() if first else b""
         if not second:
             self._decoder.finish()
-            return first if self.view is None else self.view.show(first) + self.view.finish()
+            return self._noted(first if self.view is None else self.view.show(first) + self.view.finish())
         self._ready.extend((first, second))
         return None
 
@@ -53,12 +56,12 @@ class Decoded:
                 if not part:
                     continue
             if part:
-                return part
+                return self._noted(part)
             raw = None if self._has_all else await self._upstream.next_part()
             if raw is None:
                 self._has_all = True
                 self._decoder.finish()
-                return None if view is None else view.finish() or None
+                return None if view is None else self._noted(view.finish()) or None
             self._decoder.feed(raw)
 
     async def read_body(self, max_bytes: int) -> tuple[bytes, bool]:
@@ -71,6 +74,11 @@ class Decoded:
             if size > max_bytes:
                 return b"".join(parts)[:max_bytes], False
         return b"".join(parts), True
+
+    def _noted(self, payload: bytes) -> bytes:
+        if self.trail is not None:
+            self.trail.note(payload)
+        return payload
 
     def _next_decoded(self) -> bytes:
         part = self._decoder.next_part()

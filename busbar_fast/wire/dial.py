@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from busbar_fast.clock import now
 from busbar_fast.errors import ConnectFailed, ConnectTimeout
 from busbar_fast.wire.pool import OriginKey
 from busbar_fast.wire.strand import Strand
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("busbar_fast.wire")
 
 _PATIENCE_S = 1.0  # with an address while another is left
+_WARN_EVERY_S = 60.0  # about the same host
 
 Connecting = asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]
 
@@ -34,7 +36,7 @@ class _NoAnswer(ConnectTimeout):
 class Dialer:
     """Connects strands to origins."""
 
-    __slots__ = ("_ca_file", "_loop", "_timeout_s", "_tls")
+    __slots__ = ("_ca_file", "_loop", "_timeout_s", "_tls", "_warn_at_s")
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class Dialer:
         self._timeout_s = timeout_s
         self._ca_file = ca_file
         self._tls: ssl.SSLContext | None = None
+        self._warn_at_s: dict[str, float] = {}  # by host; hosts are those of the configuration
 
     async def dial(self, strand: Strand, key: OriginKey, make: Callable[[], asyncio.Protocol]) -> asyncio.BaseTransport:
         """Return the transport of a new connection; its protocol is the last one made."""
@@ -67,9 +70,16 @@ class Dialer:
         policy = key.policy
         allowed = [address for address in addresses if policy is None or policy.is_allowed(key.host, address)]
         if not allowed:
-            _log.warning("every address of %s is blocked: %s", key.host, ", ".join(addresses))
+            self._warn_of_blocked(key.host, addresses)
             raise ConnectFailed(f"every address of {key.host} is blocked")
         return allowed
+
+    def _warn_of_blocked(self, host: str, addresses: list[str]) -> None:
+        """Tell the operator, but not with each request that would go there."""
+        now_s = now()
+        if now_s >= self._warn_at_s.get(host, now_s):
+            self._warn_at_s[host] = now_s + _WARN_EVERY_S
+            _log.warning("every address of %s is blocked: %s", host, ", ".join(addresses))
 
     async def _ask_resolver(self, key: OriginKey) -> list[str]:
         try:

@@ -224,7 +224,7 @@ class Downstream(asyncio.Protocol):
         self._service.in_flight -= 1
         if self.phase is _CLOSED:
             return
-        if error is not None or exchange.phase is not _DONE:
+        if error is not None or (exchange.phase is not _DONE and exchange.phase is not _CUT):
             self._mend(exchange, error)
         if exchange.phase is _CUT:
             self._exchange = None

@@ -54,7 +54,6 @@ class Exchange(Strand):
         "_held",
         "_heads",
         "_is_mute",
-        "_left",
         "_parts",
         "_taken_bytes",
         "body_bytes",
@@ -63,6 +62,7 @@ class Exchange(Strand):
         "has_body_ended",
         "has_continued",
         "head",
+        "owed",
         "phase",
         "status",
     )
@@ -88,7 +88,7 @@ class Exchange(Strand):
         self.status = 0  # of the answer, once there is one
         self.closes = False
         self._held = b""
-        self._left = 0  # payload bytes still owed, or CHUNKED, or UNTIL_CLOSE
+        self.owed = 0  # payload bytes, once the answer has been started, or CHUNKED, or UNTIL_CLOSE
         self._is_mute = False
 
     def __repr__(self) -> str:
@@ -170,7 +170,7 @@ class Exchange(Strand):
     @property
     def ends_by_close(self) -> bool:
         """Whether the client knows the end of the answer by the end of the connection."""
-        return self._left == UNTIL_CLOSE
+        return self.owed == UNTIL_CLOSE
 
     @property
     def takes_chunks(self) -> bool:
@@ -198,13 +198,13 @@ class Exchange(Strand):
         if not has_body(status):
             self._is_mute = True
         elif length is not None:
-            self._left = length
+            self.owed = length
             framing = b"Content-Length: %d\r\n" % length
         elif self.head.minor == 1:
-            self._left = CHUNKED
+            self.owed = CHUNKED
             framing = b"Transfer-Encoding: chunked\r\n"
         else:
-            self._left = UNTIL_CLOSE
+            self.owed = UNTIL_CLOSE
             close = True
         if self.head.method == b"HEAD":
             self._is_mute = True
@@ -215,13 +215,13 @@ class Exchange(Strand):
         """Write payload, framing it as announced."""
         if self._is_mute or not payload:
             return
-        if self._left == CHUNKED:
+        if self.owed == CHUNKED:
             payload = encode_chunk(payload)
-        elif self._left != UNTIL_CLOSE:
-            if len(payload) > self._left:
+        elif self.owed != UNTIL_CLOSE:
+            if len(payload) > self.owed:
                 self.cut()
                 raise LengthBroken("more body than announced")
-            self._left -= len(payload)
+            self.owed -= len(payload)
         self._write(payload)
 
     def write_framed(self, piece: bytes) -> None:
@@ -236,11 +236,11 @@ class Exchange(Strand):
     def finish(self, *, is_framed: bool = False) -> None:
         """End the answer. `is_framed` says that the body came framed, whole, from somebody who kept count."""
         if self._is_mute or is_framed:
-            self._left = 0
-        if self._left > 0:
+            self.owed = 0
+        if self.owed > 0:
             self.cut()
             raise LengthBroken("less body than announced")
-        last = LAST_CHUNK if self._left == CHUNKED else b""
+        last = LAST_CHUNK if self.owed == CHUNKED else b""
         if self.phase is _HELD:
             last = self._held + last
             self._held = b""
@@ -257,7 +257,7 @@ class Exchange(Strand):
         """Give the answer up so that the client sees it is incomplete; what was written still leaves unless aborted."""
         self.flush()
         # To a client that waits for the end of the connection an orderly close would look complete.
-        abort = abort or self._left == UNTIL_CLOSE
+        abort = abort or self.owed == UNTIL_CLOSE
         self.phase = CUT[self.phase]
         self.closes = True
         if abort:

@@ -20,6 +20,7 @@ _ZERO = 0x30
 _MAX_LENGTH_DIGITS = 18  # leading zeros count: below 2**63 whatever the digits are, and h11 reads no more than 20
 _MAX_SIZE_LINE_BYTES = 16 + MAX_CHUNK_EXTENSION_BYTES + 2
 _MAX_TRAILER_BYTES = 8192
+_MOST_FILLED_BYTES = 65536  # of a chunk that broke off
 _NO_CAP = 2**63
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(;[\t\x20-\x7e\x80-\xff]*)?\r\n")
@@ -85,6 +86,10 @@ class LengthBody:
     def __init__(self, length: int) -> None:
         self._left = length
 
+    def ends_within(self, size: int) -> bool:
+        """Whether that many bytes more, or fewer, are the rest of the body."""
+        return self._left <= size
+
     def feed(self, piece: bytes, parts: list[bytes] | None) -> int:
         """Consume from a piece; return the offset just past the body's end, or MORE."""
         left = self._left
@@ -127,11 +132,16 @@ class ChunkedBody:
     """A chunked body (RFC 9112, 7.1), strict: no signs, no blanks, no bare line ends.
 
     Extensions are ignored, up to a number of bytes a body that matters for requests; each line has a limit besides.
-    Trailers are checked and dropped: `trailers_at` says where in the piece fed last they begin (its length if they do
-    not), so that whoever passes pieces on as they came can stop there.
+    Trailers are checked and dropped.
+
+    Whoever passes pieces on as they came keeps back what ends the body, and every size line that is not whole: it could
+    be the last. `travels_to` says where in the piece fed last that begins (its length if it does not, and less than
+    nothing if an earlier piece holds the beginning); `withheld` goes on in front of the next piece. So what has been
+    passed on can always be ended in another way, see `completion`.
     """
 
     __slots__ = (
+        "_before",
         "_extension_bytes",
         "_extension_cap",
         "_held",
@@ -139,7 +149,7 @@ class ChunkedBody:
         "_reading",
         "_trailer_bytes",
         "_trailers",
-        "trailers_at",
+        "travels_to",
     )
 
     is_complete_at_eof = False
@@ -152,19 +162,21 @@ class ChunkedBody:
         self._extension_bytes = 0
         self._trailers = 0
         self._trailer_bytes = 0
-        self.trailers_at = 0
+        self._before = (_AT_SIZE, 0, b"")  # where we stood when the last piece came
+        self.travels_to = 0
 
     def feed(self, piece: bytes, parts: list[bytes] | None) -> int:
         """Consume from a piece; return the offset just past the body's end, or MORE. Raise Refused on nonsense."""
-        size = self.trailers_at = len(piece)
+        size = self.travels_to = len(piece)
+        self._before = self._reading, self._left, self._held
         if self.is_between_chunks:
             at = self._feed_whole_chunks(piece, parts)
             if at == size and self._reading is _TRAILERS:
                 return at
         else:
             at = 0
-            if self._reading is _TRAILERS:
-                self.trailers_at = 0
+            if self._reading is _TRAILERS or not piece:
+                self.travels_to = -len(self.withheld)
         while at < size:
             reading = self._reading
             if reading is _AT_SIZE:
@@ -184,6 +196,29 @@ class ChunkedBody:
         """Whether the next byte starts a chunk."""
         return self._reading is _AT_SIZE and not self._held
 
+    @property
+    def withheld(self) -> bytes:
+        """The start of a size line whose end has not come."""
+        return self._held if self._reading is _AT_SIZE else b""
+
+    def rewind(self) -> None:
+        """Stand where we stood before the last piece, which was no good and was not passed on."""
+        self._reading, self._left, self._held = self._before
+
+    def completion(self, payload: bytes, filler: bytes) -> bytes | None:
+        """Return what closes the chunk that a body broke off in, with more payload at the end; the last chunk follows.
+
+        What is left of a chunk that was announced is filled up with `filler`, one byte that means nothing there; None
+        if that would be too much.
+        """
+        left, reading = self._left, self._reading
+        if reading is _PAYLOAD:
+            if left > _MOST_FILLED_BYTES:
+                return None
+            return payload[:left].ljust(left, filler) + b"\r\n" + encode_chunk(payload[left:])
+        open_end = b"\r\n"[len(self._held) :] if reading is _PAYLOAD_END else b""
+        return open_end + encode_chunk(payload)
+
     def _feed_whole_chunks(self, piece: bytes, parts: list[bytes] | None) -> int:
         """Consume a piece of nothing but whole plain chunks, with or without the last one; else consume nothing."""
         # HOT: frames that were held up together take no Python step each, perf/micro/bench_exchange.py, 3.11, 2026-11
@@ -198,6 +233,7 @@ class ChunkedBody:
             parts += payloads
         if is_last:
             self._reading = _TRAILERS
+            self.travels_to -= len(LAST_CHUNK)
         return len(piece)
 
     def _feed_size(self, piece: bytes, at: int, parts: list[bytes] | None) -> int:
@@ -205,7 +241,7 @@ class ChunkedBody:
         match = None if self._held else _SIZE_LINE.match(piece, at)
         if match is None:
             return self._feed_split_size(piece, at)
-        self._begin_chunk(match)
+        self._begin_chunk(match, at)
         at = match.end()
         end = at + self._left
         if self._left and piece[end : end + 2] == b"\r\n":
@@ -213,36 +249,38 @@ class ChunkedBody:
             if parts is not None:
                 parts.append(piece[at:end])
             return end + 2
-        if self._reading is _TRAILERS:
-            self.trailers_at = at
         return at
 
-    def _begin_chunk(self, match: re.Match[bytes]) -> None:
+    def _begin_chunk(self, match: re.Match[bytes], at: int) -> None:
+        """Begin the chunk that this size line, which begins at a place in the piece, announces."""
         digits, extension = match.groups()
         if extension is not None:
             self._extension_bytes += len(extension)
             if self._extension_bytes > self._extension_cap:
                 raise Refused(400, "chunk extensions too long")
         self._left = int(digits, 16)
-        self._reading = _PAYLOAD if self._left else _TRAILERS
+        self._reading = _PAYLOAD
+        if not self._left:
+            self._reading = _TRAILERS
+            self.travels_to = at
 
     def _feed_split_size(self, piece: bytes, at: int) -> int:
         """Read a size line that is split between pieces, or find out that it is none."""
         line_end = piece.find(b"\n", at)
         end = len(piece) if line_end < 0 else line_end + 1
         line = self._held + piece[at:end]
+        begins_at = at - len(self._held)
         match = _SIZE_LINE.fullmatch(line)
         if match is not None:
             self._held = b""
-            self._begin_chunk(match)
-            if self._reading is _TRAILERS:
-                self.trailers_at = end
+            self._begin_chunk(match, begins_at)
         elif len(line) > _MAX_SIZE_LINE_BYTES:
             raise Refused(400, "chunk extensions too long")
         elif _SIZE_LINE_START.fullmatch(line) is None:
             raise Refused(400, "bad chunk size")
         else:
             self._held = line
+            self.travels_to = begins_at
         return end
 
     def _feed_payload(self, piece: bytes, at: int, parts: list[bytes] | None) -> int:
@@ -330,3 +368,8 @@ def is_between_chunks(body: Body | None) -> bool:
 def encode_chunk(payload: bytes) -> bytes:
     """Return one chunk; an empty payload is no chunk at all, because that would end the body."""
     return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else b""
+
+
+def chunk_payload(chunk: bytes) -> bytes:
+    """Return the payload of one plain chunk, as `one_chunk_start` knows it."""
+    return chunk[len(one_chunk_start(len(chunk))) : -2]

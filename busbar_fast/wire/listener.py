@@ -149,6 +149,7 @@ class Listener:
 
     def cut(self) -> None:
         """Cut every connection now."""
+        self._service.is_cutting = True
         self._close_sockets()
         for task in list(self._joining):
             task.cancel()

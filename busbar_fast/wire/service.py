@@ -29,6 +29,7 @@ class Service:
         "respond",
         "heads",
         "in_flight",
+        "is_cutting",
         "is_leaving",
         "jitter",
         "limits",
@@ -50,6 +51,7 @@ class Service:
 
         self.connections: set[Downstream] = set()
         self.is_leaving = False  # every answer says `Connection: close`
+        self.is_cutting = False  # what is not over by now ends here, and not by its client's doing
         self.in_flight = 0
         self.requests = 0
         self.refusals: dict[int, int] = {}  # by status: what the HTTP layer refused

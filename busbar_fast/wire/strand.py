@@ -49,7 +49,7 @@ class Deadline:
 
     __slots__ = ("_strand", "at", "error")
 
-    def __init__(self, strand: "Strand", at: float, error: Callable[[], BusbarError]) -> None:
+    def __init__(self, strand: "Strand", at: float, error: Callable[[], BusbarError | None]) -> None:
         self._strand = strand
         self.at = at
         self.error = error
@@ -98,10 +98,10 @@ class Strand:
             self.source = None
             self._step(None)
 
-    def within(self, delay_s: float, error: Callable[[], BusbarError]) -> "Deadline":
+    def within(self, delay_s: float, error: Callable[[], BusbarError | None]) -> "Deadline":
         """Return a deadline for a `with` block: when it passes, the error is raised where the coroutine waits.
 
-        Deadlines nest; the one that passes first counts.
+        Deadlines nest; the one that passes first counts. If there is no error to raise by then, it holds no longer.
         """
         return Deadline(self, self._wheel.now() + delay_s, error)
 
@@ -149,8 +149,12 @@ class Strand:
         if first.at > self._wheel.now():  # the wheel stood still when it was set
             self._arm()
             return
+        error = first.error()
+        if error is None:
+            self.deadlines = tuple(other for other in self._deadlines if other is not first)
+            return
         self._forget_wait()
-        self._step(first.error())
+        self._step(error)
 
     def _step(self, error: BaseException | None) -> None:
         coroutine = self._coroutine
@@ -160,8 +164,7 @@ class Strand:
             awaited = coroutine.send(None) if error is None else coroutine.throw(error)
         except StopIteration:
             self._coroutine = None
-            if self._timer is not None:
-                self._timer.close()
+            self._forget_time()
             self.on_end(None)
         # Cancelled is the future we awaited: no Task runs here. Whatever it is, `on_end` answers for it.
         except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001
@@ -192,7 +195,13 @@ class Strand:
             future.remove_done_callback(self._on_future)
             future.cancel()
 
+    def _forget_time(self) -> None:
+        """Let go of whatever knows us, so that a strand that is over is freed at once."""
+        self._deadlines = ()
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.close()
+
     def _detach(self) -> None:
         self._forget_wait()
-        if self._timer is not None:
-            self._timer.close()
+        self._forget_time()

@@ -16,15 +16,15 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Protocol, Self, cast
 
-from busbar_fast.errors import BusbarError, Refused, UpstreamGarbled, UpstreamGone, UpstreamTimeout
+from busbar_fast.errors import BusbarError, UpstreamGarbled, UpstreamGone, UpstreamTimeout
 from busbar_fast.wire.backpressure import BUFFERED, Reader, Receiver, Sink
 from busbar_fast.wire.buffers import HeadBuffer
 from busbar_fast.wire.framing import (
     MORE,
     Body,
     ChunkedBody,
+    LengthBody,
     is_between_chunks,
-    one_chunk_start,
     response_body_of,
     response_length,
 )
@@ -32,11 +32,14 @@ from busbar_fast.wire.heads import UNTIL_CLOSE, ResponseHead, is_keep_alive
 from busbar_fast.wire.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES, UpstreamLimits
 from busbar_fast.wire.parsers import HeadParser
 from busbar_fast.wire.parsers.status import check_head_start
+from busbar_fast.wire.passage import pass_framed, pass_payload
+from busbar_fast.wire.passers import new_passer
 from busbar_fast.wire.states import ANSWER_ENDED, ANSWER_IN, BEGIN, RELEASE, UPSTREAM_GONE, UpstreamPhase
 from busbar_fast.wire.strand import Strand
 from busbar_fast.wire.wheel import Wheel
 
 if TYPE_CHECKING:
+    from busbar_fast.wire.trail import Trail
     from busbar_fast.wire.viewing import View
 
 _IDLE, _AWAITING_HEAD, _BODY, _COMPLETE, _CLOSED = UpstreamPhase
@@ -70,11 +73,9 @@ class Upstream(asyncio.Protocol):
         "_has_ended",
         "_has_interim",
         "_has_sent_all",
-        "_heard_at",
         "_input",
         "_is_awaited",
         "_is_spoilt",
-        "_is_whole",
         "_method",
         "_owner",
         "_pass_chunk",
@@ -84,14 +85,18 @@ class Upstream(asyncio.Protocol):
         "_receiver",
         "_strand",
         "_timer",
-        "_wait_s",
         "_whole",
+        "chunks",
         "head",
+        "heard_at",
         "is_congested",
         "is_reused",
+        "is_whole",
         "phase",
+        "trail",
         "transport",
         "view",
+        "wait_s",
     )
 
     transport: asyncio.Transport
@@ -107,8 +112,8 @@ class Upstream(asyncio.Protocol):
 
         self._strand: Strand | None = None
         self._method = b""
-        self._wait_s = 0.0
-        self._heard_at = 0.0  # when the current wait began or a piece last came, in the wheel's time
+        self.wait_s = 0.0
+        self.heard_at = 0.0  # when the current wait began or a piece last came, in the wheel's time
         # While pieces run through: who gets them, what takes each, and what takes one between chunks.
         self._receiver: Receiver | None = None
         self._pass_on: Callable[[bytes], None] | None = None
@@ -120,10 +125,13 @@ class Upstream(asyncio.Protocol):
         self._has_interim = False
         self._is_spoilt = False  # whatever the head says, this connection must not serve again
         self.head: ResponseHead | None = None
-        self.view: View | None = None  # set by whoever wants the body looked at, before any of it is taken
+        # Set by whoever wants the body looked at, or the last of it kept, before any of it is taken.
+        self.view: View | None = None
+        self.trail: Trail | None = None
+        self.chunks: ChunkedBody | None = None  # where a body stands that has been passed on in the chunks it came in
         self._body: Body | None = None
         self._whole: bytes | None = None
-        self._is_whole = False  # the answer has been read to its end, whatever became of the connection since
+        self.is_whole = False  # the answer has been read to its end, whatever became of the connection since
         self._pieces: deque[bytes] = deque()
         self._buffered_bytes = 0
 
@@ -202,9 +210,9 @@ class Upstream(asyncio.Protocol):
         self.phase = BEGIN[self.phase]
         self._strand = strand
         self._method = method
-        self._wait_s = wait_s
-        self.head = self.view = self._body = self._whole = None
-        self._has_interim = self._has_sent_all = self._is_whole = self._is_spoilt = False
+        self.wait_s = wait_s
+        self.head = self.view = self.trail = self.chunks = self._body = self._whole = None
+        self._has_interim = self._has_sent_all = self.is_whole = self._is_spoilt = False
         self._timer.arm(wait_s)
 
     def write(self, piece: bytes, *, is_last: bool = False) -> None:
@@ -235,12 +243,12 @@ class Upstream(asyncio.Protocol):
         """Return the whole body, unframed, if it came together with the head; it is not given again."""
         whole, self._whole = self._whole, None
         if whole is not None and self.view is not None:
-            return self.view.show(whole) + self.view.finish()
-        return whole
+            whole = self.view.show(whole) + self.view.finish()
+        return self._noted(whole)
 
     @types.coroutine
     def next_raw(self) -> Generator[None, None, bytes | None]:
-        """Return the next piece as it came, chunk framing included but never a trailer; None at the end."""
+        """Return the next piece in the framing it came in, but never the last chunk or a trailer; None at the end."""
         while True:
             while self._pieces:
                 piece = self._trim(self._take())
@@ -251,8 +259,11 @@ class Upstream(asyncio.Protocol):
             self._await_news()
             yield
 
-    async def pour(self, sink: Sink) -> None:
-        """Pass the body on as it comes, framing included, until its end; wait whenever the sink is congested."""
+    async def pour(self, sink: Sink) -> bytes:
+        """Pass the body on as it comes, framing included, until its end; wait whenever the sink is congested.
+
+        Return what is left to be passed on: of a body of known length the last piece, which says that it is whole.
+        """
         while True:
             receiver = sink.maybe_receiver()
             if receiver is not None and not (self._pieces or receiver.is_congested or self._is_at_end()):
@@ -261,14 +272,17 @@ class Upstream(asyncio.Protocol):
                 await sink.drained()
             piece = await self.next_raw()
             if piece is None:
-                return
+                return b""
+            if self.is_whole and self.head is not None and self.head.length > 0:
+                return piece
             sink.write_framed(piece)
 
     @types.coroutine
     def _run_through(self, receiver: Receiver) -> Generator[None, None, None]:
         """Let pieces go straight from one transport to the other until the strand is needed again."""
+        self._framing()
         self._receiver = receiver
-        self._pass_chunk = self._chunk_passer(receiver)
+        self._pass_chunk = new_passer(self, receiver, self._owner.wheel, self._pass_any, self._tell)
         self._pass_on = self._pass_chunk if self._is_at_chunk() else self._pass_any
         try:
             self._await_news()
@@ -276,47 +290,15 @@ class Upstream(asyncio.Protocol):
         finally:
             self._pass_on = self._pass_chunk = self._receiver = None  # each knows us
 
-    def _chunk_passer(self, receiver: Receiver) -> Callable[[bytes], None]:
-        """Return what takes the next piece between chunks."""
-        wheel = self._owner.wheel
-        write = receiver.transport.write
-        view = self.view
-        if view is not None:
-            keep, show_chunk, start_of, ends = view.keep, view.show_chunk, view.start_of, view.ends
-            sign, other_sign, other_byte = view.sign, view.other_sign, view.other_sign[0] if view.other_sign else 0
-
-        def pass_chunk(piece: bytes) -> None:
-            # HOT: streams come one event, one chunk, one piece; such a piece does not wake the strand,
-            # perf/micro/bench_exchange.py, 3.11, 2026-11
-            if not (piece.startswith(one_chunk_start(len(piece))) and piece.endswith(b"\r\n")):
-                self._pass_any(piece)
-                return
-            write(piece)
-            self._heard_at = wheel.coarse
-            if receiver.is_congested:
-                self._tell()
-
-        def pass_viewed(piece: bytes) -> None:
-            # HOT: a piece without the sign is kept instead of shown, perf/micro/bench_exchange.py, 3.11, 2026-11
-            if not (piece.startswith(start_of(len(piece))) and piece.endswith(ends)):
-                self._pass_any(piece)
-                return
-            # Searching for one byte costs a quarter of searching for several.
-            if piece.rfind(sign) < 0 and not (other_sign and other_byte in piece and piece.rfind(other_sign) >= 0):
-                keep(piece)
-            else:
-                piece = show_chunk(piece)
-            write(piece)
-            self._heard_at = wheel.coarse
-            if receiver.is_congested:
-                self._tell()
-
-        return pass_chunk if view is None else pass_viewed
-
     def _pass_any(self, piece: bytes) -> None:
         """Take the next piece, wherever it begins."""
         receiver = self._receiver
         assert receiver is not None
+        body = self._body
+        if isinstance(body, LengthBody) and body.ends_within(len(piece)):
+            self._add(piece)  # the strand decides what becomes of the last of it
+            self._tell()
+            return
         try:
             piece = self._trim(piece)
         except UpstreamGarbled as failure:
@@ -324,8 +306,8 @@ class Upstream(asyncio.Protocol):
             return
         if piece:
             receiver.transport.write(piece)
-        self._heard_at = self._owner.wheel.coarse
-        if self._is_whole or receiver.is_congested:
+        self.heard_at = self._owner.wheel.coarse
+        if self.is_whole or receiver.is_congested:
             self._tell()
         elif self._pass_on is not None:
             self._pass_on = self._pass_chunk if self._is_at_chunk() else self._pass_any
@@ -340,16 +322,15 @@ class Upstream(asyncio.Protocol):
         """Return the next bytes of the body without their framing; None at the end."""
         while True:
             while self._pieces:
-                parts: list[bytes] = []
-                self._feed(self._take(), parts)
-                part = parts[0] if len(parts) == 1 else b"".join(parts)
-                if self.view is not None:
-                    part = self.view.show(part)
+                piece = self._take()
+                part, end = pass_payload(self._body or self._framing(), piece, self.view, self.trail)
+                if end != MORE:
+                    self._end_at(end, piece)
                 if part:
                     return part
             if self._is_at_end():
                 whole = self.maybe_whole()
-                return whole if self.view is None else whole or self.view.finish() or None
+                return whole if self.view is None else whole or self._noted(self.view.finish()) or None
             self._await_news()
             yield
 
@@ -412,7 +393,7 @@ class Upstream(asyncio.Protocol):
         if head.length > 0 and len(piece) == len(raw) + head.length:
             self.head = head
             self._whole = piece[len(raw) :]
-            self._is_whole = True
+            self.is_whole = True
             self.phase = ANSWER_ENDED[ANSWER_IN[self.phase]]
         else:
             self._take_head(head)
@@ -421,7 +402,7 @@ class Upstream(asyncio.Protocol):
 
     def _take_rest(self, rest: bytes) -> None:
         """Take what came together with the head; a whole body needs no framing machine."""
-        if self._is_whole:
+        if self.is_whole:
             self._is_spoilt = rest != b""
         elif self.head is not None and len(rest) == self.head.length:
             self._whole = rest
@@ -482,18 +463,19 @@ class Upstream(asyncio.Protocol):
             self._reader.hold(BUFFERED)
 
     def _trim(self, piece: bytes) -> bytes:
-        """Run a piece through the framing and return what of it may travel on: no trailer, nothing behind the end."""
-        view = self.view
-        parts: list[bytes] | None = None if view is None else []
-        end = self._feed(piece, parts)
-        if view is not None and parts is not None:
-            payload = view.show(b"".join(parts))
-            if view.is_edited:
-                return view.reframe(payload, is_last=end != MORE)
-        body = self._body
-        if isinstance(body, ChunkedBody) and body.trailers_at < (len(piece) if end == MORE else end):
-            return piece[: body.trailers_at] if end == MORE else piece[: body.trailers_at] + b"\r\n"
-        return piece if end == MORE else piece[:end]
+        """Run a piece through the framing and return what of it may travel on: not the end, and nothing behind it."""
+        body, view = self._body or self._framing(), self.view
+        if isinstance(body, ChunkedBody) and (view is None or not view.is_edited):
+            self.chunks = body
+        passed, end = pass_framed(body, piece, view, self.trail)
+        if end != MORE:
+            self._end_at(end, piece)
+        return passed
+
+    def _noted(self, payload: bytes | None) -> bytes | None:
+        if self.trail is not None and payload is not None:
+            self.trail.note(payload)
+        return payload
 
     def _take(self) -> bytes:
         piece = self._pieces.popleft()
@@ -502,26 +484,22 @@ class Upstream(asyncio.Protocol):
             self._reader.release(BUFFERED)
         return piece
 
-    def _feed(self, piece: bytes, parts: list[bytes] | None) -> int:
-        """Run a piece through the body's framing."""
-        body = self._body
-        if body is None:
+    def _framing(self) -> Body:
+        if self._body is None:
             assert self.head is not None
-            body = self._body = response_body_of(self.head.length)
-        try:
-            end = body.feed(piece, parts)
-        except Refused as error:
-            raise UpstreamGarbled(str(error)) from error
-        if end != MORE:
-            if end < len(piece) or self._pieces:
-                self._is_spoilt = True
-                self._pieces.clear()
-            self._complete()
-        return end
+            self._body = response_body_of(self.head.length)
+        return self._body
+
+    def _end_at(self, end: int, piece: bytes) -> None:
+        """Take notice of where in a piece the body ended."""
+        if end < len(piece) or self._pieces:
+            self._is_spoilt = True
+            self._pieces.clear()
+        self._complete()
 
     def _is_at_end(self) -> bool:
         """Whether no more of the body can come, all pieces being taken; raise what went wrong instead of an end."""
-        if self._is_whole or (self._has_ended and self._ends_at_eof()):
+        if self.is_whole or (self._has_ended and self._ends_at_eof()):
             return True
         if self._failure is not None:
             raise self._failure
@@ -533,7 +511,7 @@ class Upstream(asyncio.Protocol):
             raise self._failure
         strand = self._strand
         assert strand is not None
-        self._heard_at = self._owner.wheel.coarse
+        self.heard_at = self._owner.wheel.coarse
         self._is_awaited = True
         strand.source = self
 
@@ -545,7 +523,7 @@ class Upstream(asyncio.Protocol):
             strand.wake(self)
 
     def _complete(self) -> None:
-        self._is_whole = True
+        self.is_whole = True
         self.phase = ANSWER_ENDED[self.phase]
 
     def _fail(self, failure: BusbarError) -> None:
@@ -574,7 +552,7 @@ class Upstream(asyncio.Protocol):
             self.abort()
             return
         # One timer serves all waits of a request: it runs on while nobody waits or something was heard meanwhile.
-        left_s = self._heard_at + self._wait_s - self._owner.wheel.coarse if self._is_awaited else self._wait_s
+        left_s = self.heard_at + self.wait_s - self._owner.wheel.coarse if self._is_awaited else self.wait_s
         if left_s > 0:
             self._timer.arm(left_s)
         else:

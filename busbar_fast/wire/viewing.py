@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, Protocol
 
-from busbar_fast.wire.framing import LAST_CHUNK, encode_chunk, one_chunk_start
+from busbar_fast.wire.framing import chunk_payload, encode_chunk, one_chunk_start
 
 TAIL_CHUNKS: Final = 8
 _UNIT_BYTES: Final = 4096  # of a chunk that may be kept
@@ -28,9 +28,9 @@ class Onlooker(Protocol):
     sign: bytes
     ends: tuple[bytes, ...]
 
-    @staticmethod
-    def unit_head(size: int) -> bytes:
-        """Return what payload of this size begins with if it is one unit; nothing if that cannot be told."""
+    @property
+    def unit_head(self) -> Callable[[int], bytes]:
+        """What returns what payload of a size begins with if it is one unit; nothing if that cannot be told."""
 
     @property
     def is_between(self) -> bool:
@@ -88,13 +88,9 @@ class View:
 
     def show_chunk(self, chunk: bytes) -> bytes:
         """Show a whole chunk that `start_of` and `ends` admit; return what goes on, framed."""
-        payload = _payload_of(chunk)
+        payload = chunk_payload(chunk)
         self._onlooker.feed(payload)
         return chunk if self._editor is None else encode_chunk(self._editor.feed(payload))
-
-    def reframe(self, payload: bytes, *, is_last: bool) -> bytes:
-        """Return edited payload as chunks."""
-        return encode_chunk(payload) + (encode_chunk(self.finish()) + LAST_CHUNK if is_last else b"")
 
     def finish(self) -> bytes:
         """Return what an editor held back, now that the body has ended."""
@@ -104,7 +100,7 @@ class View:
         """Show what was kept."""
         tail = self._tail
         while tail:
-            self._onlooker.feed(_payload_of(tail.popleft()))
+            self._onlooker.feed(chunk_payload(tail.popleft()))
 
 
 @lru_cache(maxsize=16)
@@ -119,7 +115,3 @@ def _starts(unit_head: Callable[[int], bytes]) -> Callable[[int], bytes]:
         return line + unit_head(max(size - len(line) - 2, 0))
 
     return start_of
-
-
-def _payload_of(chunk: bytes) -> bytes:
-    return chunk[len(one_chunk_start(len(chunk))) : -2]

@@ -12,7 +12,8 @@ from typing import Any, cast
 from busbar_fast.dialects.registry import speak, speak_all
 from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
-from busbar_fast.gateway.lanes import Access, Lane, LanePool, Member
+from busbar_fast.gateway.lanes import Access, Lane, new_state
+from busbar_fast.gateway.offers import pool_of
 from busbar_fast.gateway.topology import Topology
 from busbar_fast.wire.downstream import Downstream
 from busbar_fast.wire.exchange import Exchange
@@ -83,18 +84,19 @@ class Timerless:
     def cancel(self) -> None: ...
 
 
-def new_core(origin: Origin) -> Responder:
+def new_core(origin: Origin, *, keeps_trail: bool = False) -> Responder:
     """Return the core over three lanes."""
-    return Core([PerfLane(origin, 5), PerfLane(origin, 1), PerfLane(origin, 1)]).serve
+    return Core([PerfLane(origin, 5), PerfLane(origin, 1), PerfLane(origin, 1)], keeps_trail=keeps_trail).serve
 
 
 def new_gateway(origin: Origin, *, counts_tokens: bool = False) -> Responder:
     """Return the gateway with a token list and a pool of three lanes that know the model by another name."""
     dialect = speak("openai")
     access = Access(b"Host: upstream\r\nContent-Type: application/json\r\n", key="sk-x")
-    lanes = [Lane(name, origin, "/v1/chat/completions", dialect, access, model=f"gpt-4o-{name}") for name in "abc"]
-    members = tuple(Member(lane, weight) for lane, weight in zip(lanes, (5, 1, 1), strict=True))
-    topology = Topology(lanes, [LanePool("gpt-4o", members)], counts_tokens=counts_tokens)
+    lanes = [
+        Lane(new_state(name), origin, "/v1/chat/completions", dialect, access, model=f"gpt-4o-{name}") for name in "abc"
+    ]
+    topology = Topology(lanes, [pool_of("gpt-4o", lanes)], counts_tokens=counts_tokens)
     return Gateway(topology, Gate(0, 0.0), speak_all(), Admission("token", ["client-token"])).serve
 
 
@@ -139,7 +141,11 @@ def main() -> None:
     alone.connection_made(cast("asyncio.Transport", SinkTransport()))
     report("one leg, answered at once", lambda: alone.data_received(request), COUNT)
 
-    for name, new_responder in (("core", new_core), ("gateway", new_gateway)):
+    for name, new_responder in (
+        ("core", new_core),
+        ("trailed", partial(new_core, keeps_trail=True)),
+        ("gateway", new_gateway),
+    ):
         pair = new_pair(new_responder)
         report_whole(name, *pair)
         report_stream(f"{name}, both legs, 67 chunks", *pair, HEAD + BODY, CHUNK)

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -19,7 +20,7 @@ ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("new_responder", [new_core, new_gateway])
+@pytest.mark.parametrize("new_responder", [new_core, partial(new_core, keeps_trail=True), new_gateway])
 @pytest.mark.parametrize("pieces", ANSWERS.values(), ids=ANSWERS)
 def test_answer_leaves_no_garbage(new_responder: Callable[[Origin], Responder], pieces: list[bytes]) -> None:
     """A request that is over is freed at once: cycles would wait for the collector, whose pauses delay others."""

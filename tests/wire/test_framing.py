@@ -16,6 +16,7 @@ from busbar_fast.wire.framing import (
     LengthBody,
     UntilCloseBody,
     check_coding,
+    chunk_payload,
     encode_chunk,
     is_between_chunks,
     one_chunk_start,
@@ -89,28 +90,41 @@ def fed(pieces: list[bytes]) -> tuple[bytes, int] | int | None:
                 silent.feed(piece, None)
             return refusal.status
         assert silent.feed(piece, None) == end
-        assert silent.trailers_at == body.trailers_at
+        assert (silent.travels_to, silent.withheld) == (body.travels_to, body.withheld)
         if end != MORE:
             return b"".join(parts), at + end
         at += len(piece)
     return None
 
 
-def relayed(pieces: list[bytes]) -> bytes:
-    """Return what travels on of a body that is passed on as it comes: no trailer, nothing behind its end."""
-    body, passed = ChunkedBody(), b""
+class Passage(NamedTuple):
+    """What travels on of a body: the framing where it stands, the bytes, their payload, and whether it has ended."""
+
+    body: ChunkedBody
+    passed: bytes
+    payload: bytes
+    is_whole: bool
+
+
+def relayed(pieces: list[bytes]) -> Passage:
+    """Pass a body on as it comes: neither its end nor what is behind, and nothing of a piece that is refused."""
+    body, passed, parts, end = ChunkedBody(), b"", list[bytes](), MORE
     for piece in pieces:
         if is_between_chunks(body) and is_one_chunk(piece):
             passed += piece
+            parts.append(chunk_payload(piece))
             continue
+        front, payload = body.withheld, list[bytes]()
         try:
-            end = body.feed(piece, None)
+            end = body.feed(piece, payload)
         except Refused:
-            return passed
+            body.rewind()
+            break
+        passed += (front + piece)[: len(front) + body.travels_to]
+        parts += payload
         if end != MORE:
-            return passed + (piece[:end] if body.trailers_at >= end else piece[: body.trailers_at] + b"\r\n")
-        passed += piece[: body.trailers_at]
-    return passed
+            break
+    return Passage(body, passed, b"".join(parts), end != MORE)
 
 
 CHUNKS = [
@@ -168,15 +182,36 @@ def test_chunked_body_cut_at_several_places_agrees_with_the_twin(body: bytes, pl
 
 @PROPERTY
 @given(body=bodies, places=st.lists(st.integers(0, 60), max_size=8))
-def test_what_a_relay_passes_on_is_the_same_body_without_trailers(body: bytes, places: list[int]) -> None:
-    """Operations §3.1, case 21: the bytes in front of the trailers and an empty line are a whole valid body."""
+@example(body=b"5\r\nhello\r\n0;x\r\nA: b\r\n\r\n", places=[])
+def test_what_a_relay_passes_on_is_the_same_body_without_its_end(body: bytes, places: list[int]) -> None:
+    """Operations §3.1, case 21: the bytes in front of the last chunk and a last chunk are a whole valid body."""
     book = decoded_by_the_book(body)
     for pieces in (*every_cut(body), cut_at(body, places)):
-        passed = relayed(pieces)
-        if book is None:
-            assert body.startswith(passed)
-        else:
-            assert decoded_by_the_book(passed) == Decoded(book.payload, len(passed), 0)
+        passage = relayed(pieces)
+        assert passage.is_whole is (book is not None)
+        assert body.startswith(passage.passed)
+        if book is not None:
+            ended = passage.passed + LAST_CHUNK
+            assert decoded_by_the_book(ended) == Decoded(book.payload, len(ended), 0)
+
+
+@PROPERTY
+@given(body=bodies | hostile, cut=st.integers(0, 80), places=st.lists(st.integers(0, 60), max_size=8), rest=st.binary())
+@example(body=b"1\r\nx\r\n5\r\nhello\r\nzz", cut=19, places=[11], rest=b"end")
+@example(body=b"10\r\n", cut=1, places=[], rest=b"")
+def test_what_was_passed_on_can_be_ended_anywhere(body: bytes, cut: int, places: list[int], rest: bytes) -> None:
+    """Reliability §9: wherever a body breaks off or is refused, what was passed on is completed to a valid one."""
+    for pieces in (*every_cut(body[:cut]), cut_at(body[:cut], places)):
+        passage = relayed(pieces)
+        completion = passage.body.completion(rest, b"\n")
+        if completion is None:  # a chunk was announced that is too large to be filled up
+            assert b"fffffffffffffff\r\n" in body
+            continue
+        ended = passage.passed + completion + LAST_CHUNK
+        book = decoded_by_the_book(ended)
+        assert book is not None
+        assert book.end == len(ended)
+        assert book.payload.rstrip(b"\n") == (passage.payload + rest).rstrip(b"\n")
 
 
 @pytest.mark.parametrize(
@@ -224,14 +259,15 @@ def test_trailers_are_limited(step: int) -> None:
     assert found == [(b"", len(fine)), 431, (b"", len(largest)), 431, 431]
 
 
-def test_trailers_begin_where_they_say() -> None:
-    """Of a piece without trailers all travels on, of a piece of trailers nothing."""
+def test_end_begins_where_it_says() -> None:
+    """Half a size line and the last chunk are kept back, wherever they began; everything before travels on."""
     body = ChunkedBody()
     found = []
-    for piece in (b"1\r\nx\r\n", b"1\r\nx\r\n0\r", b"\nA: b", b"\r", b"\n\r\nrest"):
+    for piece in (b"1\r\nx\r\n1", b"0", b"\r\n0123456789abcdef\r", b"\n1\r\nx\r\n0", b"\r", b"\nA: b", b"\r\n\r\nrest"):
         end = body.feed(piece, None)
-        found.append((body.trailers_at, end))
-    assert found == [(6, MORE), (8, MORE), (1, MORE), (0, MORE), (0, 3)]
+        found.append((body.travels_to, body.withheld, end))
+    assert found == [(6, b"1", MORE), (-1, b"10", MORE), (19, b"", MORE), (7, b"0", MORE), (-1, b"0\r", MORE),
+                     (-2, b"", MORE), (0, b"", 4)]  # fmt: skip
 
 
 def is_one_chunk(piece: bytes) -> bool:
@@ -254,12 +290,54 @@ def test_piece_that_is_not_one_plain_chunk(piece: bytes) -> None:
     assert not is_one_chunk(piece)
 
 
+@pytest.mark.parametrize(
+    ("start", "completion"),
+    [
+        (b"", b"3\r\nend\r\n"),
+        (b"5\r\nhello\r\n", b"3\r\nend\r\n"),
+        (b"5\r\nh", b"end\n\r\n"),
+        (b"5\r\nhel", b"en\r\n1\r\nd\r\n"),
+        (b"5\r\nhello", b"\r\n3\r\nend\r\n"),
+        (b"5\r\nhello\r", b"\n3\r\nend\r\n"),
+        (b"5\r\nhello\r\n7", b"3\r\nend\r\n"),
+        (b"5\r\nhello\r\n0\r\nA: b", b"3\r\nend\r\n"),
+    ],
+)
+def test_body_that_broke_off_is_completed(start: bytes, completion: bytes) -> None:
+    """Reliability §9: a chunk that was announced is filled up, what is open is closed, the payload comes last."""
+    body = ChunkedBody()
+    assert body.feed(start, None) == MORE
+    assert body.completion(b"end", b"\n") == completion
+
+
+def test_chunk_too_large_to_fill_is_not_completed() -> None:
+    """What an upstream announced and never sent must not become a flood of our own."""
+    body = ChunkedBody()
+    assert body.feed(b"10001\r\nx", None) == MORE
+    assert body.completion(b"end", b"\n") == b"end" + b"\n" * 65533 + b"\r\n"
+    body = ChunkedBody()
+    assert body.feed(b"10002\r\nx", None) == MORE
+    assert body.completion(b"end", b"\n") is None
+
+
+def test_piece_that_is_refused_can_be_taken_back() -> None:
+    """A body goes on behind the piece before: what was half read of the refused one counts for nothing."""
+    body, parts = ChunkedBody(), list[bytes]()
+    assert body.feed(b"5\r\nhe", parts) == MORE
+    with pytest.raises(Refused):
+        body.feed(b"llo\r\n3\r\nabcde", [])
+    body.rewind()
+    assert body.feed(b"llo\r\n0\r\n\r\n", parts) == 10
+    assert parts == [b"he", b"llo"]
+
+
 @pytest.mark.parametrize("digits", range(1, 5))
 def test_every_size_of_a_chunk_is_recognised(digits: int) -> None:
     """Around each size that needs another digit, what we write as one chunk is found to be one, and nothing else."""
     for size in range(max(1, 16**digits - 3), 16**digits + 4):
         raw = encode_chunk(b"x" * size)
         assert is_one_chunk(raw)
+        assert chunk_payload(raw) == b"x" * size
         assert not is_one_chunk(raw + b"\r\n")
         assert not is_one_chunk(raw[:-3] + b"\r\n")
 
@@ -294,6 +372,7 @@ def test_body_of_a_known_length(length: int) -> None:
             parts: list[bytes] = []
             body, at, end = LengthBody(length), 0, MORE
             for piece in pieces:
+                assert body.ends_within(len(piece)) is (length <= at + len(piece))
                 end = body.feed(piece, parts if is_kept else None)
                 if end != MORE:
                     break

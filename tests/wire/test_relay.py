@@ -1,20 +1,23 @@
 """Answers passed on: what the client gets for each framing of the upstream, and what it sees when that fails."""
 
 import asyncio
+import gzip
 from collections.abc import Callable
 from typing import cast
 
 import pytest
 
 from busbar_fast.clock import DateLine
-from busbar_fast.errors import UpstreamGarbled, UpstreamGone
+from busbar_fast.errors import BusbarError, UpstreamGarbled, UpstreamGone
+from busbar_fast.wire.decoded import Decoded
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.heads import HeadWriter, RequestHead
 from busbar_fast.wire.limits import UpstreamLimits
 from busbar_fast.wire.parsers import choose_parser
 from busbar_fast.wire.pool import Origin, OriginKey
-from busbar_fast.wire.relay import HELD_BYTES, relay, relay_whole
+from busbar_fast.wire.relay import HELD_BYTES, end_broken, relay, relay_parts, relay_whole
 from busbar_fast.wire.strand import Strand
+from busbar_fast.wire.trail import KEPT_BYTES, TRAIL_PIECES, Trail
 from busbar_fast.wire.upstream import Upstream
 from busbar_fast.wire.viewing import TAIL_CHUNKS, View
 from tests.fakes import FakeLoop, FakeTransport
@@ -60,9 +63,18 @@ class Bench:
         minor: int = 1,
         is_document: bool = False,
         view: View | None = None,
+        is_kept: bool = False,
+        umpire: "Judge | None" = None,
+        ending: bytes | None = None,
+        coding: bytes = b"",
     ) -> None:
         self._is_document = is_document
         self.view = view
+        self.trail: Trail | None = Trail() if is_kept or umpire is not None or ending is not None else None
+        self.umpire = umpire
+        self._ending = ending  # what the client is told last when the upstream breaks off
+        self._coding = coding
+        self.is_ended = False
         wheel = FakeLoop().new_wheel()
         key = OriginKey(is_tls=False, host="upstream", port=80)
         self.origin = Origin(key, self._dial, wheel, choose_parser(parser_kind), UpstreamLimits())
@@ -84,13 +96,32 @@ class Bench:
         upstream = await self.origin.call(self.exchange, self.exchange.head.method, b"request", 5.0)
         with upstream:
             assert upstream.head is not None
-            upstream.view = self.view
-            is_held = self._is_document and upstream.head.length <= HELD_BYTES
-            await (relay_whole if is_held else relay)(upstream, self.exchange, 200, b"X-Ours: 1\r\n")
+            source = Decoded(upstream, self._coding, 0) if self._coding else upstream
+            source.view, source.trail = self.view, self.trail
+            try:
+                await self._relay(source)
+            except UpstreamGone:
+                if self._ending is None:
+                    raise
+                self.is_ended = end_broken(source, self.exchange, self._ending, b"~")
+
+    async def _relay(self, source: Upstream | Decoded) -> None:
+        fields = b"X-Ours: 1\r\n"
+        if self._is_document:
+            await relay_whole(source, self.exchange, 200, fields, self.umpire)
+        elif isinstance(source, Upstream):
+            await relay(source, self.exchange, 200, fields, self.umpire)
+        else:
+            await relay_parts(source, self.exchange, 200, fields, self.umpire)
 
     def feed(self, *pieces: bytes) -> None:
         for piece in pieces:
             self.upstream.data_received(piece)
+
+    def end(self) -> None:
+        """Let the upstream close in good order, if the answer is not over."""
+        if not self.exchange.is_over:
+            self.upstream.eof_received()
 
     def answer(self) -> tuple[list[bytes], bytes]:
         """Return the framing lines of the head written and what came behind it."""
@@ -226,17 +257,19 @@ def test_document_that_breaks_off_leaves_nothing(parser_kind: str, raw: bytes) -
 @pytest.mark.parametrize(("size", "is_held"), [(HELD_BYTES, True), (HELD_BYTES + 1, False)])
 @pytest.mark.parametrize("is_announced", [True, False])
 def test_document_is_held_up_to_a_size(parser_kind: str, size: int, *, is_held: bool, is_announced: bool) -> None:
-    """A larger document goes on as it comes, once it is known to be larger."""
+    """A larger document goes on as it comes, with its length if that was told, once more of it has come."""
     bench = Bench(parser_kind, is_document=True)
     body = b"x" * size
     if is_announced:
-        bench.feed(HEAD + b"Content-Length: %d\r\n\r\n" % size, body[:-1])
+        bench.feed(HEAD + b"Content-Length: %d\r\n\r\n" % (size + 1), body)
     else:
         bench.feed(CHUNKED, b"%x\r\n" % size + body + b"\r\n")
     assert (bench.client.fake.written == b"") is is_held
-    bench.feed(body[-1:] if is_announced else b"0\r\n\r\n")
+    bench.feed(b"x" if is_announced else b"0\r\n\r\n")
     lines, came = bench.answer()
-    if is_announced or is_held:
+    if is_announced:
+        assert (lines, came) == ([b"Content-Length: %d" % (size + 1)], body + b"x")
+    elif is_held:
         assert (lines, came) == ([b"Content-Length: %d" % size], body)
     else:
         assert lines == [b"Transfer-Encoding: chunked"]
@@ -318,6 +351,12 @@ TEXT = b"".join(UNITS)
 SHOWN = b"one.TWO!.THREE?.four."
 
 
+def trail_of(bench: Bench) -> bytes:
+    """Return what is kept of the end of the body."""
+    assert bench.trail is not None
+    return bench.trail.payload()
+
+
 def in_chunks(*payloads: bytes) -> bytes:
     """Return payloads as the chunks of a whole body."""
     return b"".join(b"%x\r\n%b\r\n" % (len(payload), payload) for payload in payloads) + b"0\r\n\r\n"
@@ -339,7 +378,10 @@ def dechunked(raw: bytes) -> bytes:
 
 @pytest.mark.parametrize("payloads", [UNITS, [TEXT], [TEXT[at : at + 3] for at in range(0, len(TEXT), 3)]])
 @pytest.mark.parametrize("minor", [0, 1])
-def test_onlooker_sees_chunks_however_they_come(parser_kind: str, payloads: list[bytes], minor: int) -> None:
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_onlooker_sees_chunks_however_they_come(
+    parser_kind: str, payloads: list[bytes], minor: int, *, is_kept: bool
+) -> None:
     """Reliability §8: whoever looks sees the payload as it came, and the client gets the bytes it would have got."""
     raw = in_chunks(*payloads)
     pieces = [raw[at : at + 1] for at in range(len(raw))]
@@ -347,29 +389,34 @@ def test_onlooker_sees_chunks_however_they_come(parser_kind: str, payloads: list
     for cut in cuts:
         reader = Reader()
         view = View(reader)
-        bench = Bench(parser_kind, minor=minor, view=view)
+        bench = Bench(parser_kind, minor=minor, view=view, is_kept=is_kept)
         bench.feed(CHUNKED, *cut)
         view.settle()
         assert reader.seen == TEXT
+        assert not is_kept or trail_of(bench) == TEXT
         assert bench.answer()[1] == (raw if minor else TEXT)
         assert bench.exchange.is_over
 
 
 @pytest.mark.parametrize("payloads", [UNITS, [TEXT], [TEXT[at : at + 3] for at in range(0, len(TEXT), 3)]])
 @pytest.mark.parametrize("minor", [0, 1])
-def test_editor_edits_chunks_however_they_come(parser_kind: str, payloads: list[bytes], minor: int) -> None:
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_editor_edits_chunks_however_they_come(
+    parser_kind: str, payloads: list[bytes], minor: int, *, is_kept: bool
+) -> None:
     """OpenAI §9.4: what is edited is the same for every cut, the framing is valid, the onlooker sees the original."""
     raw = in_chunks(*payloads)
     pieces = [raw[at : at + 1] for at in range(len(raw))]
     for cut in [[raw], pieces, *([raw[:at], raw[at:]] for at in range(1, len(raw)))]:
         reader = Reader()
         view = View(reader, Editor())
-        bench = Bench(parser_kind, minor=minor, view=view)
+        bench = Bench(parser_kind, minor=minor, view=view, is_kept=is_kept)
         bench.feed(CHUNKED, *cut)
         view.settle()
         assert reader.seen == TEXT
         body = bench.answer()[1]
         assert (dechunked(body) if minor else body) == SHOWN
+        assert not is_kept or trail_of(bench) == SHOWN
         assert bench.exchange.is_over
         assert bench.origin.idle == 1
 
@@ -381,15 +428,31 @@ def test_view_of_other_framings(parser_kind: str, head: bytes, *, is_edited: boo
     text = TEXT[:-1] + b"|"  # held back to the end
     for pieces in ([head + text], [head, *(text[at : at + 1] for at in range(len(text)))], [head + text[:9], text[9:]]):
         reader = Reader()
-        bench = Bench(parser_kind, view=View(reader, Editor() if is_edited else None))
+        bench = Bench(parser_kind, view=View(reader, Editor() if is_edited else None), is_kept=True)
         bench.feed(*pieces)
         if head is UNTIL_CLOSE:
             bench.upstream.eof_received()
         fields, body = bench.answer()
         assert reader.seen == text
         body = dechunked(body) if b"Transfer-Encoding: chunked" in fields else body
-        assert body == (SHOWN[:-1] + b"|" if is_edited else text)
+        assert body == trail_of(bench) == (SHOWN[:-1] + b"|" if is_edited else text)
         assert bench.exchange.is_over
+
+
+@pytest.mark.parametrize("is_edited", [None, False, True])
+def test_chunks_that_run_through_are_kept(parser_kind: str, *, is_edited: bool | None) -> None:
+    """Reliability §9: chunks that nobody reads when they come are in the trail, however many follow one another."""
+    view = None if is_edited is None else View(Reader(), Editor() if is_edited else None)
+    bench = Bench(parser_kind, view=view, is_kept=True)
+    bench.feed(CHUNKED)
+    payloads = [b"%b%d." % (b"x" * (number % 40), number) for number in range(100, 150)]
+    for payload in payloads:
+        bench.feed(b"%x\r\n%b\r\n" % (len(payload), payload))
+        passed = b"".join(payloads[: payloads.index(payload) + 1])
+        assert passed.endswith(trail_of(bench))
+        assert len(trail_of(bench)) >= min(len(passed), len(b"".join(payloads[-TRAIL_PIECES:])) // 4)
+    assert trail_of(bench).endswith(b"".join(payloads[-TRAIL_PIECES:]))
+    assert bench.client.fake.written.endswith(b"%x\r\n%b\r\n" % (len(payloads[-1]), payloads[-1]))
 
 
 def test_chunks_that_need_no_look_run_through(parser_kind: str) -> None:
@@ -438,3 +501,260 @@ def test_editor_that_gives_up_ends_the_answer(parser_kind: str) -> None:
     bench.feed(CHUNKED, b"2\r\na.\r\n", b"2\r\nb.\r\n", b"b\r\nelevenbytes\r\n")
     assert isinstance(bench.client.error, UpstreamGarbled)
     assert bench.origin.open == 0
+
+
+class Judge:
+    """An umpire that waits for some bytes, and may mind or add something."""
+
+    def __init__(self, enough: bytes = b"", words: bytes | None = None, error: BusbarError | None = None) -> None:
+        self._enough = enough
+        self._words = words
+        self._error = error
+        self.seen = b""
+        self.calls: list[str] = []
+
+    def has_enough(self, payload: bytes) -> bool:
+        assert self.calls == []
+        self.seen += payload
+        return self._enough in self.seen
+
+    def begin(self) -> None:
+        self.calls.append("begin")
+        if self._error is not None:
+            raise self._error
+
+    def last_words(self) -> bytes | None:
+        assert self.calls == ["begin"]
+        self.calls.append("last words")
+        return self._words
+
+
+ONE_BY_ONE = {
+    "length": (LENGTH, [b"one", b"two"], [b"Content-Length: 6"], b"onetwo"),
+    "chunked": (
+        CHUNKED,
+        [b"3\r\non", b"e\r\n3\r", b"\ntwo\r\n0", b"\r\n\r\n"],
+        [b"Transfer-Encoding: chunked"],
+        CHUNKS,
+    ),
+    "until close": (UNTIL_CLOSE, [b"one", b"two"], [b"Transfer-Encoding: chunked"], CHUNKS),
+}
+
+
+@pytest.mark.parametrize("is_document", [False, True])
+@pytest.mark.parametrize("enough", [b"n", b"tw", b"never"])
+@pytest.mark.parametrize("framing", ONE_BY_ONE)
+def test_beginning_is_held_until_the_umpire_has_enough(
+    parser_kind: str, framing: str, enough: bytes, *, is_document: bool
+) -> None:
+    """Reliability §6, commit: nothing is out before the umpire has seen enough or the end, and then all of it."""
+    head, pieces, lines, body = ONE_BY_ONE[framing]
+    judge = Judge(enough)
+    bench = Bench(parser_kind, umpire=judge, is_document=is_document)
+    bench.feed(head)
+    for piece in pieces:
+        bench.feed(piece)
+        has_begun = not is_document and enough in judge.seen
+        is_over = bench.exchange.is_over
+        assert judge.calls == (["begin", "last words"] if is_over else ["begin"] if has_begun else [])
+        assert (bench.client.fake.written != b"") is (has_begun or is_over)
+    bench.end()
+    assert judge.calls == ["begin", "last words"]
+    assert b"onetwo".startswith(judge.seen)
+    if is_document or framing != "until close":
+        assert bench.answer() == (([b"Content-Length: 6"], b"onetwo") if is_document else (lines, body))
+    else:
+        assert (bench.answer()[0], dechunked(bench.answer()[1])) == (lines, b"onetwo")
+    assert trail_of(bench) == b"onetwo"
+
+
+@pytest.mark.parametrize("is_document", [False, True])
+@pytest.mark.parametrize(
+    "raw", [LENGTH + b"onetwo", LENGTH + b"one", CHUNKED + CHUNKS, CHUNKED + CHUNKS[:9], UNTIL_CLOSE + b"one"]
+)
+@pytest.mark.parametrize("minor", [0, 1])
+def test_umpire_that_minds_leaves_the_exchange_untouched(
+    parser_kind: str, raw: bytes, minor: int, *, is_document: bool
+) -> None:
+    """Reliability §6, commit: what is raised at the beginning comes out, and another answer may still be given."""
+    error = UpstreamGarbled("an error in the first event")
+    bench = Bench(parser_kind, minor=minor, umpire=Judge(b"one", error=error), is_document=is_document)
+    bench.feed(raw)
+    if bench.client.error is None:
+        bench.feed(CHUNKS[9:] if raw.startswith(CHUNKED) else b"two" if raw.startswith(LENGTH) else b"x")
+        bench.end()
+    assert bench.client.error is error
+    assert bench.client.fake.written == b""
+    assert not bench.exchange.has_begun
+
+
+def test_umpire_hears_of_an_answer_without_a_body(parser_kind: str) -> None:
+    """An answer to HEAD begins as well; one whose body is empty ends as well."""
+    for method, raw, calls in ((b"HEAD", LENGTH, ["begin"]), (b"GET", CHUNKED + b"0\r\n\r\n", ["begin", "last words"])):
+        judge = Judge()
+        bench = Bench(parser_kind, method, umpire=judge)
+        bench.feed(raw)
+        assert judge.calls == calls
+        assert bench.exchange.is_over
+        assert len(bench.client.fake.writes) == 1
+
+
+@pytest.mark.parametrize("head", [CHUNKED, HEAD + b"Content-Length: 99999\r\n\r\n", UNTIL_CLOSE])
+@pytest.mark.parametrize("is_document", [False, True])
+def test_no_more_than_a_size_is_held_for_an_umpire(parser_kind: str, head: bytes, *, is_document: bool) -> None:
+    """Memory per answer is bounded whatever the umpire waits for; a document keeps the length it was told with."""
+    judge = Judge(b"never")
+    bench = Bench(parser_kind, umpire=judge, is_document=is_document)
+    bench.feed(head)
+    payloads = [bytes((number,)) * 9999 for number in range(10)]
+    for payload in payloads:
+        assert (judge.calls == []) is (bench.client.fake.written == b"") is (len(judge.seen) <= HELD_BYTES)
+        bench.feed(b"%x\r\n%b\r\n" % (len(payload), payload) if head is CHUNKED else payload)
+    assert HELD_BYTES < len(judge.seen) < HELD_BYTES + 10_000
+    bench.feed(b"0\r\n\r\n" if head is CHUNKED else b"999999999")
+    bench.end()
+    fields, body = bench.answer()
+    assert fields == [b"Content-Length: 99999" if b"Length" in head else b"Transfer-Encoding: chunked"]
+    wanted = b"".join(payloads) + (b"" if head is CHUNKED else b"999999999")
+    assert (body if b"Length" in head else dechunked(body)) == wanted
+    assert wanted.endswith(trail_of(bench))
+    assert KEPT_BYTES <= len(trail_of(bench)) <= KEPT_BYTES * TRAIL_PIECES
+
+
+@pytest.mark.parametrize("cut", range(len(CHUNKS)))
+@pytest.mark.parametrize("minor", [0, 1])
+def test_last_words_come_before_the_end(parser_kind: str, cut: int, minor: int) -> None:
+    """Reliability §9, D21: a stream that ended in good order may still get another end, framed like the rest."""
+    judge = Judge(words=b"end")
+    bench = Bench(parser_kind, minor=minor, umpire=judge)
+    bench.feed(CHUNKED, *filter(None, (CHUNKS[:cut], CHUNKS[cut:])))
+    assert bench.answer()[1] == (b"3\r\none\r\n3\r\ntwo\r\n3\r\nend\r\n0\r\n\r\n" if minor else b"onetwoend")
+    assert bench.origin.idle == 1
+
+
+@pytest.mark.parametrize("is_document", [False, True])
+@pytest.mark.parametrize("raw", [LENGTH + b"onetwo", UNTIL_CLOSE + b"onetwo"])
+def test_last_words_of_what_was_held_to_its_end(parser_kind: str, raw: bytes, *, is_document: bool) -> None:
+    """While no length has been told words can be added to every body."""
+    bench = Bench(parser_kind, umpire=Judge(b"never", b"end"), is_document=is_document)
+    bench.feed(raw)
+    bench.end()
+    lines, body = bench.answer()
+    assert (dechunked(body) if b"Transfer-Encoding: chunked" in lines else body) == b"onetwoend"
+
+
+@pytest.mark.parametrize("words", [b"end", None, b""])
+@pytest.mark.parametrize("cut", range(1, 6))
+def test_last_words_behind_a_length_cut_the_answer(parser_kind: str, cut: int, words: bytes | None) -> None:
+    """Reliability §9, D21: where the length is out the last piece stays behind: the client sees a truncation."""
+    bench = Bench(parser_kind, umpire=Judge(words=words))
+    bench.feed(LENGTH, b"onetwo"[:cut], b"onetwo"[cut:])
+    assert bench.answer() == ([b"Content-Length: 6"], b"onetwo"[:cut] if words else b"onetwo")
+    assert bench.client.fake.is_closed is bool(words)
+    assert bench.exchange.is_over
+    assert bench.origin.idle == 1
+
+
+@pytest.mark.parametrize("is_edited", [None, False, True])
+@pytest.mark.parametrize("minor", [0, 1])
+def test_stream_that_breaks_off_is_ended_in_good_order(parser_kind: str, minor: int, *, is_edited: bool | None) -> None:
+    """Reliability §9: wherever the upstream breaks off the client gets a valid body, the last payload at its end."""
+    raw = in_chunks(*UNITS)
+    for cut in range(1, len(raw)):
+        for pieces in ([raw[:cut]], [raw[at : at + 1] for at in range(cut)]):
+            view = None if is_edited is None else View(Reader(), Editor() if is_edited else None)
+            bench = Bench(parser_kind, minor=minor, view=view, ending=b".end")
+            bench.feed(CHUNKED, *pieces)
+            if not bench.client.fake.written:
+                continue  # nothing to be passed on has come
+            bench.upstream.connection_lost(None)
+            body = bench.answer()[1]
+            payload = (dechunked(body) if minor else body).rstrip(b"~")
+            assert (bench.is_ended, bench.client.error) == (True, None)
+            passed = trail_of(bench)
+            assert (SHOWN if is_edited else TEXT).startswith(passed)
+            assert payload == passed + b".end"
+
+
+def test_until_close_that_breaks_off_is_ended(parser_kind: str) -> None:
+    """A body whose framing is our own is ended with a chunk of our own."""
+    bench = Bench(parser_kind, ending=b"end")
+    bench.feed(UNTIL_CLOSE, b"one")
+    bench.upstream.connection_lost(ConnectionResetError())
+    assert (bench.is_ended, dechunked(bench.answer()[1])) == (True, b"oneend")
+
+
+def test_large_document_in_chunks_that_breaks_off_is_ended(parser_kind: str) -> None:
+    """What was passed on in chunks of our own is ended as such, wherever the upstream's chunk stands."""
+    bench = Bench(parser_kind, is_document=True, ending=b"end")
+    bench.feed(CHUNKED, b"20000\r\n" + bytes(HELD_BYTES + 1))
+    bench.upstream.connection_lost(None)
+    assert (bench.is_ended, dechunked(bench.answer()[1])) == (True, bytes(HELD_BYTES + 1) + b"end")
+
+
+@pytest.mark.parametrize(
+    ("raw", "out"),
+    [
+        (LENGTH + b"one", b"one"),
+        (LENGTH, b""),
+        (CHUNKED + b"3", b""),
+        (CHUNKED + b"20000\r\nx", b"20000\r\nx"),
+    ],
+)
+def test_answer_that_only_a_cut_can_end(parser_kind: str, raw: bytes, out: bytes) -> None:
+    """Reliability §9: behind a length, in a huge chunk and where nothing is out nothing is added."""
+    bench = Bench(parser_kind, ending=b"end")
+    bench.feed(raw)
+    bench.upstream.connection_lost(None)
+    assert not bench.is_ended
+    assert bench.client.fake.written.partition(b"\r\n\r\n")[2] == out
+
+
+def test_refused_piece_is_not_passed_on_and_the_rest_is_ended(parser_kind: str) -> None:
+    """Reliability §9: framing that turns to nonsense breaks a stream off in front of the piece that it came in."""
+    bench = Bench(parser_kind)
+    bench.feed(CHUNKED, b"5\r\nhe", b"llo\r\nzz")
+    assert isinstance(bench.client.error, UpstreamGarbled)
+    assert end_broken(bench.upstream, bench.exchange, b"end", b"~")
+    assert dechunked(bench.answer()[1]) == b"heend"
+
+
+@pytest.mark.parametrize("is_edited", [False, True])
+@pytest.mark.parametrize("is_document", [False, True])
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_decoded_bodies_have_a_trail_and_an_end(
+    parser_kind: str, *, is_document: bool, is_edited: bool, is_broken: bool
+) -> None:
+    """Operations §3.1: what is unpacked on its way is kept, judged and ended like any other body."""
+    text = TEXT * 1000
+    coded = gzip.compress(text)
+    for pieces in ([coded], [coded[:20], coded[20:]], [coded[at : at + 1] for at in range(len(coded))]):
+        view = View(Reader(), Editor() if is_edited else None)
+        judge = Judge(words=None if is_broken else b"!")
+        bench = Bench(parser_kind, coding=b"gzip", view=view, umpire=judge, ending=b"end", is_document=is_document)
+        bench.feed(HEAD + b"Content-Length: %d\r\n\r\n" % (len(coded) + is_broken), *pieces)
+        shown = (SHOWN if is_edited else TEXT) * 1000
+        if is_broken:
+            bench.upstream.connection_lost(None)
+        if is_broken and is_document:
+            assert (bench.is_ended, bench.client.fake.written) == (False, b"")
+            continue
+        lines, body = bench.answer()
+        body = dechunked(body) if b"Transfer-Encoding: chunked" in lines else body
+        assert body == shown + (b"end" if is_broken else b"!")
+        assert shown.endswith(trail_of(bench))
+        assert len(trail_of(bench)) > 20_000
+
+
+def test_whole_decoded_answer_has_a_trail(parser_kind: str) -> None:
+    """An answer that can be taken as a whole is kept as well, unpacked."""
+    coded = gzip.compress(b"onetwo")
+    trail = Trail()
+
+    class Taking(Bench):
+        async def _relay(self, source: Upstream | Decoded) -> None:
+            source.trail = trail
+            assert source.maybe_whole() == b"onetwo"
+
+    Taking(parser_kind, coding=b"gzip").feed(HEAD + b"Content-Length: %d\r\n\r\n" % len(coded) + coded)
+    assert trail.payload() == b"onetwo"

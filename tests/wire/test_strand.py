@@ -160,6 +160,21 @@ def test_deadline_taken_back_never_fires(loop: FakeLoop, strand: ProbeStrand) ->
     assert strand.result == "in peace"
 
 
+def test_deadline_without_an_error_holds_no_longer(loop: FakeLoop, strand: ProbeStrand) -> None:
+    """A deadline that has nothing to raise when it passes disturbs neither the wait nor another deadline."""
+    source = Source()
+
+    async def wait() -> str:
+        with strand.within(3.0, late), strand.within(1.0, lambda: None):
+            return await source.next_news(strand)
+
+    strand.start(wait())
+    loop.advance_past(1.0)
+    assert (strand.is_over, len(strand.deadlines), strand.source) == (False, 1, source)
+    loop.advance_past(2.0)
+    assert str(strand.error) == "late"
+
+
 @pytest.mark.parametrize(("outer_s", "inner_s", "said"), [(1.0, 3.0, "outer"), (3.0, 1.0, "inner")])
 def test_nearest_of_nested_deadlines_counts(
     loop: FakeLoop, strand: ProbeStrand, outer_s: float, inner_s: float, said: str

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from busbar_fast.errors import BusbarError, UpstreamGarbled, UpstreamGone, UpstreamTimeout
 from busbar_fast.wire.backpressure import Receiver
+from busbar_fast.wire.framing import LAST_CHUNK
 from busbar_fast.wire.heads import CHUNKED, ResponseHead
 from busbar_fast.wire.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES, UpstreamLimits
 from busbar_fast.wire.parsers import HeadParser, choose_parser
 from busbar_fast.wire.states import UpstreamPhase
+from busbar_fast.wire.trail import Trail
 from busbar_fast.wire.upstream import Upstream
 from busbar_fast.wire.wheel import Wheel
 from tests.fakes import FakeLoop, FakeTransport, ProbeStrand, expire_after, late
@@ -137,8 +139,10 @@ class Bench:
         sink = FakeSink()
         with self.upstream as upstream:
             await upstream.read_head()
-            await upstream.pour(sink)
-        return sink.written
+            rest = await upstream.pour(sink)
+            assert upstream.head is not None
+            assert (rest != b"") is (upstream.head.length >= 0)
+        return sink.written + rest
 
     async def read_head(self) -> ResponseHead:
         """Read the head only and keep the connection."""
@@ -241,9 +245,9 @@ def test_garbled_heads_are_refused(parser: HeadParser, raw: bytes) -> None:
 
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_each_way_of_reading_agrees_on_every_split(parser: HeadParser, kind: str) -> None:
-    """Parts hold the payload, raw and poured pieces the framing without trailers, however the answer is cut."""
+    """Parts hold the payload, raw and poured pieces the framing without last chunk and trailers, for every cut."""
     sample = SAMPLES[kind]
-    framed = {"trailers": CHUNKS}.get(kind, sample).partition(b"\r\n\r\n")[2]
+    framed = {"trailers": CHUNKS}.get(kind, sample).partition(b"\r\n\r\n")[2].removesuffix(LAST_CHUNK)
     for pieces in each_split(sample):
         for name, wanted in (("read_parts", b"onetwo"), ("read_raw", framed), ("read_poured", framed)):
             bench = Bench(parser)
@@ -254,6 +258,23 @@ def test_each_way_of_reading_agrees_on_every_split(parser: HeadParser, kind: str
                 bench.end()
             assert (bench.strand.ends, bench.strand.result) == ([None], wanted), (name, pieces)
             assert bench.owner.log == ["closed" if kind == "until close" else "free"]
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize("way", ["read_parts", "read_raw", "read_poured"])
+def test_trail_is_what_was_taken(parser: HeadParser, kind: str, way: str) -> None:
+    """Reliability §9: however the answer is cut and read, its trail is its payload, and the next answer has none."""
+    for pieces in each_split(SAMPLES[kind]):
+        bench = Bench(parser)
+        trail = bench.upstream.trail = Trail()
+        bench.run(getattr(bench, way)())
+        bench.feed(*pieces)
+        if kind == "until close":
+            bench.end()
+        else:
+            bench.begin()
+            assert bench.upstream.trail is None
+        assert trail.payload() == b"onetwo"
 
 
 @pytest.mark.parametrize("kind", ["length", "chunked", "trailers"])
@@ -553,7 +574,7 @@ def test_upstream_that_takes_nothing_is_timed(bench: Bench) -> None:
 @pytest.mark.parametrize("last", [b"two\r\n0\r\n\r\n", b"two\r\n"])
 @pytest.mark.parametrize("ends", ["whole", "gone"])
 def test_pouring_meets_congestion_and_end_at_once(bench: Bench, last: bytes, ends: str) -> None:
-    """A sink that is full when the upstream ends gets everything first, and then the verdict of the framing."""
+    """A sink that is full when the upstream ends gets all but the end first, and then the framing gives its verdict."""
     sink = FakeSink()
     sink.strand = bench.strand
 
@@ -572,7 +593,7 @@ def test_pouring_meets_congestion_and_end_at_once(bench: Bench, last: bytes, end
     assert not bench.strand.is_over
     sink.is_congested = False
     bench.strand.wake(sink)
-    assert sink.written == b"3\r\none\r\n3\r\n" + last
+    assert sink.written == b"3\r\none\r\n3\r\ntwo\r\n"
     if last.endswith(b"0\r\n\r\n"):
         assert bench.strand.ends == [None]
         assert bench.owner.log == ["free" if ends == "whole" else "closed"]

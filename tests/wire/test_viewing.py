@@ -2,7 +2,7 @@
 
 import pytest
 
-from busbar_fast.wire.framing import LAST_CHUNK, encode_chunk, one_chunk_start
+from busbar_fast.wire.framing import encode_chunk, one_chunk_start
 from busbar_fast.wire.viewing import TAIL_CHUNKS, View
 
 
@@ -80,8 +80,7 @@ def test_editor_changes_what_goes_on_and_what_is_seen_stays() -> None:
     view = View(reader, Shouter())
     assert view.show(b"one") == b"ON"
     assert view.show_chunk(encode_chunk(b"two")) == encode_chunk(b"eTW")
-    assert view.reframe(b"AB", is_last=False) == encode_chunk(b"AB")
-    assert view.reframe(b"", is_last=True) == encode_chunk(b"o") + LAST_CHUNK
+    assert view.finish() == b"o"
     assert view.finish() == b""
     assert reader.seen == [b"one", b"two"]
 
