@@ -18,6 +18,7 @@ from busbar_fast.config.variables import has_control
 
 _RESERVED = "admin"
 _ENCODED_IN_PATHS = frozenset("/?#% ")
+_REGION = "region"  # an option of protocols whose requests are signed
 
 
 class Draft:
@@ -290,6 +291,7 @@ def _check_access(draft: Draft) -> None:
             draft.warn("W2", ("auth", "client_tokens"), "no effect with `auth.mode: none`")
     if auth.mode == "passthrough":
         _warn_of_unused_keys(draft)
+        _warn_of_signatures(draft)
 
 
 def _check_tokens(draft: Draft) -> set[str]:
@@ -338,6 +340,14 @@ def _warn_of_unused_keys(draft: Draft) -> None:
             continue  # noted when the provider was read
         if has_key:
             draft.warn("W3", ("providers", name), "its key is never used with `auth.mode: passthrough`")
+
+
+def _warn_of_signatures(draft: Draft) -> None:
+    """Warn of providers whose clients sign what they send: a signature covers our address and is no use elsewhere."""
+    for name, provider in draft.providers.items():
+        if _REGION in provider.options:
+            reason = "with `auth.mode: passthrough` a client's token is passed on, its AWS signature cannot be"
+            draft.warn("W3", ("providers", name), reason)
 
 
 # Governance

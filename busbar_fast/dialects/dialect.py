@@ -121,6 +121,8 @@ class Dialect(ABC):
     id_field = b""
     # What else of an upstream's head may reach a client of the same dialect.
     relayed: tuple[bytes, ...] = (b"content-type", b"retry-after")
+    # Whether its clients heed when to come back at any status they try again, and not only when it is about limits.
+    says_when_at_any_status = False
     # What of a client's head reaches a lane: mostly nothing, for who asks and with what is no business of the upstream.
     forwarded: tuple[bytes, ...] = ()
     # Whether a client may put its key into the query.
@@ -134,6 +136,10 @@ class Dialect(ABC):
     before_model = ""
     # The member of a request in which a client says whether a stream should tell its usage; empty where all streams do.
     usage_member = b""
+    # What every stream that is complete ends with, where that alone tells it; empty where events have to be read.
+    last_event = b""
+    # The least that can be asked of a model, without its name.
+    ping: bytes
     # Whose signatures a request carries when the key is a pair; empty where keys are shown as they are.
     aws_service = b""
 
@@ -210,6 +216,10 @@ class Dialect(ABC):
     def new_stripper(self) -> Editor | None:
         """Return what takes the usage out of a stream whose client did not ask for it."""
         return None
+
+    def read_fault(self, fault: StreamFault, epoch_s: float) -> "UpstreamError":
+        """Return what an error inside a stream says, which came with the status of a success."""
+        return self.read_error(200, {}, fault.payload, epoch_s)
 
     @abstractmethod
     def new_ending(self, ask: Ask) -> Ending:

@@ -233,9 +233,9 @@ class Cell:
             self.streak = 0
         self.window.add(now_s)
 
-    def probe_failed(self, now_s: float, retry_after_s: float | None = None) -> None:
-        """Take a health probe's failure, which ends a trial as the failure of its owner would."""
-        self.fail(now_s, self.trial, retry_after_s)
+    def probe_failed(self, now_s: float, retry_after_s: float | None = None) -> bool:
+        """Take a health probe's failure, which ends a trial as its owner's would; return whether the cell tripped."""
+        return self.fail(now_s, self.trial, retry_after_s)
 
     def _suffer(self, now_s: float, streak: int, retry_after_s: float | None) -> bool:
         """Live through a failure as a closed cell; return whether it trips."""

@@ -253,11 +253,13 @@ class Probe:
         for pool, cell in lane.cells.items():
             cell.probe_succeeded(now_s, at_start.get(pool, at_start[DEFAULT]))
 
-    def fail(self, now_s: float, retry_after_s: float | None = None) -> None:
-        """Take a failure that may pass: it counts once for the lane, and each cell judges it by its own settings."""
+    def fail(self, now_s: float, retry_after_s: float | None = None) -> list[str]:
+        """Take a failure that may pass: it counts once for the lane, and each cell judges it by its own settings.
+
+        Return the pools whose cell tripped by it.
+        """
         self._lane.err += 1
-        for cell in self._lane.cells.values():
-            cell.probe_failed(now_s, retry_after_s)
+        return [pool for pool, cell in self._lane.cells.items() if cell.probe_failed(now_s, retry_after_s)]
 
     def condemn(self, now_s: float, reason: str) -> bool:
         """Take an answer that puts the lane out of service; return whether that is a trip."""

@@ -83,6 +83,18 @@ def test_unused_keys_are_warned_about_once_per_provider(tmp_path: Path) -> None:
     assert [path for number, path in warnings_of(loaded) if number == "W3"] == ["providers.a"]
 
 
+def test_signatures_cannot_be_passed_on(tmp_path: Path) -> None:
+    """Governance §4: a start warns of providers whose clients sign with `passthrough`, and not in any other mode."""
+    text = (
+        "auth: {mode: MODE, client_tokens: [t]}\nmodels: {}\nproviders:\n"
+        "  a: {api_key: none, protocol: bedrock, base_url: 'https://u', region: eu-west-1}\n"
+        "  b: {api_key: none, protocol: openai, base_url: 'https://u'}\n"
+    )
+    for mode, paths in (("passthrough", ["providers.a"]), ("token", [])):
+        loaded = read(tmp_path, text.replace("MODE", mode), {})
+        assert [path for number, path in warnings_of(loaded) if number == "W3"] == paths
+
+
 names = st.sampled_from("abcdefgh")
 
 

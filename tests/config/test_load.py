@@ -14,6 +14,7 @@ from busbar_fast.config import load as loading
 from busbar_fast.config.complaints import Mark
 from busbar_fast.config.load import load
 from busbar_fast.config.record import pack, unpack
+from busbar_fast.config.vocabulary import Vocabulary
 from busbar_fast.observe import log
 from busbar_fast.wire.parsers import choice
 from tests.config.cases import (
@@ -91,11 +92,12 @@ def test_missing_features_are_kept_apart(tmp_path: Path) -> None:
     """Config §1: a right key whose feature is missing refuses nothing while it is only checked."""
     text = (
         "providers: {p: {api_key: none, protocol: openai, base_url: 'https://u', stream_usage: false}}\n"
-        "models: {m: {provider: p, attempt_timeout_ms: 5}}\nauth: {mode: token, client_tokens: [t]}\n"
+        "models: {m: {provider: p, attempt_timeout_ms: 5, default_max_tokens: 5}}\n"
+        "auth: {mode: token, client_tokens: [t]}\n"
     )
     loaded = read(tmp_path, text)
     assert loaded.config is not None
-    assert paths_of(loaded.complaints.unavailable) == ["models.m.attempt_timeout_ms"]
+    assert paths_of(loaded.complaints.unavailable) == ["models.m.default_max_tokens"]
 
 
 def test_every_error_has_the_line_it_is_about(tmp_path: Path) -> None:
@@ -390,8 +392,9 @@ def test_a_named_catalog_is_the_same_from_every_folder(tmp_path: Path, monkeypat
     assert loaded.config.catalog_file == f"{tmp_path}/d/named.yaml"
 
 
-def test_what_a_catalog_of_others_asks_for_is_put_off(tmp_path: Path) -> None:
+def test_what_a_catalog_of_others_asks_for_is_put_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Config §5: what this version lacks is said of a neighbour's used entry, and never of the packaged catalog."""
+    monkeypatch.setattr(Vocabulary, "later_options", frozenset({"health", "error_map"}))
     catalog = "q: {protocol: openai, base_url: 'https://c', health: {mode: dead}}\nr: {protocol: openai, base_url: u}\n"
     loaded = read(tmp_path, "providers: {q: {api_key: none}}\nmodels: {}\n", {}, catalog)
     assert paths_of(loaded.complaints.unavailable) == ["q.health"]

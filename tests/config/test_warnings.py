@@ -224,7 +224,13 @@ PAIRS = [
         "W21",
         pool("route: usage, policy: {timeout_ms: 5, url: 'https://x', script: y, max_steps: 5}"),
         tuple(f"pools.a.policy.{name}" for name in ("timeout_ms", "url", "script", "max_steps")),
-        pool("route: usage, policy: {on_error: first, explore: true}"),
+        pool("route: fastest, policy: {on_error: first, explore: true}"),
+    ),
+    Pair(
+        "W21",
+        pool("route: cheapest, policy: {explore: true}"),
+        ("pools.a.policy.explore",),
+        pool("route: fastest, policy: {explore: true}"),
     ),
     Pair(
         "W21",

@@ -11,7 +11,7 @@ from busbar_fast.dialects.body_facts import BodyFacts, chars, count, length, mem
 from busbar_fast.dialects.registry import DIALECTS, speak
 from busbar_fast.errors import NotJson
 
-SYSTEM, QUESTION, ANSWER, RESULT = "Be brief.", "Wie spät ist es? 🕰", "I look at the clock.", "It is noon."
+SYSTEM, QUESTION, ANSWER, RESULT = "Be brief.", "Quelle heure à Zürich? 🕰", "I look at the clock.", "It is noon."
 PARAMETERS = {"type": "object", "description": "never counted"}
 FUNCTION = {"name": "clock", "parameters": PARAMETERS}
 

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from busbar_fast.dialects.asks import Ask
-from busbar_fast.dialects.dialect import Dialect, Usage, Watch
+from busbar_fast.dialects.dialect import Dialect, StreamFault, Usage, Watch
 from busbar_fast.dialects.registry import speak_all
 from tests.dialects.bare import bare
 
@@ -55,6 +55,14 @@ def test_watch_knows_what_it_is_told() -> None:
     assert (watch.maybe_usage(), watch.has_ended, watch.fault) == (None, True, None)
     assert (watch.is_between, watch.sign, watch.ends) == (False, b"", ())
     assert watch.unit_head(7) == b""
+
+
+def test_fault_in_a_stream_is_read_like_a_refusal() -> None:
+    """Reliability §3: an error that comes inside a stream has no status of its own, and may have a name besides."""
+    for dialect in speak_all():
+        error = dialect.read_fault(StreamFault("throttlingException", b'{"message":"Slow down."}'), 0.0)
+        assert error.message == "Slow down."
+        assert error.type in (None, "ThrottlingException")
 
 
 def test_ids_differ() -> None:

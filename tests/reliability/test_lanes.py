@@ -346,11 +346,10 @@ def test_bad_probe_is_judged_by_each_pool() -> None:
     """Reliability cases 72, 75 and 85: one failed probe is one error, and each cell trips by its own settings."""
     lane = new_lane()
     quick, slow = lane.cell("quick", EAGER), lane.cell("slow", BreakerSettings(trip=Trip.CONSECUTIVE, consecutive_n=3))
-    Probe(lane).fail(0.0, 100.0)
+    assert Probe(lane).fail(0.0, 100.0) == ["quick"]
     assert (quick.state, slow.state, lane.err) == (State.OPEN, State.CLOSED, 1)
     assert {cell.cooldown_until_s for cell in lane.cells.values()} == {100.0}
-    for _ in range(2):
-        Probe(lane).fail(1.0)
+    assert [Probe(lane).fail(1.0) for _ in range(2)] == [[], ["slow"]]
     assert (slow.state, lane.err) == (State.OPEN, 3)
 
 

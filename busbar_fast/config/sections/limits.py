@@ -35,8 +35,6 @@ def read_limits(root: Section) -> Limits:
     """Return every limit."""
     with root.section("limits") as section:
         section.put_off(
-            "hard_down_cooldown_secs",
-            "max_honored_retry_after_secs",
             "default_max_tokens",
             "stream_keepalive_secs",
             "reasoning_effort_budgets",
@@ -69,7 +67,6 @@ def read_metrics(root: Section) -> Metrics:
 def read_default_health(root: Section) -> Health:
     """Return what a provider's probing is when it does not say."""
     with root.section("health") as section:
-        section.put_off("default_probe_interval_secs", "default_probe_timeout_secs")
         return Health(
             interval_secs=section.integer("default_probe_interval_secs", 30, 1),
             timeout_secs=section.integer("default_probe_timeout_secs", 5, 1),
@@ -79,7 +76,6 @@ def read_default_health(root: Section) -> Health:
 def read_default_policy_timeout_ms(root: Section) -> int:
     """Return how long a policy may think when its pool does not say."""
     with root.section("routing") as section:
-        section.put_off("default_policy_timeout_ms")
         return section.integer("default_policy_timeout_ms", 150, 1)
 
 

@@ -9,16 +9,12 @@ from busbar_fast.config.vocabulary import Vocabulary
 
 def read_model(section: Section, name: str, vocabulary: Vocabulary, default_max_tokens: int) -> Model:
     """Return one lane."""
-    section.put_off(
-        "default_max_tokens", "attempt_timeout_ms", "reasoning", "prompt_caching", *vocabulary.model_options
-    )
+    section.put_off("default_max_tokens", "reasoning", "prompt_caching", *vocabulary.model_options)
     max_requests = section.integer("max_requests", -1, I64)
     if max_requests == 0:
         section.error(
             "max_requests", "must not be 0; any negative number means unlimited", section.written("max_requests")
         )
-    elif max_requests > 0:
-        section.put_off("max_requests")
     return Model(
         provider=section.need_text("provider", not_blank),
         upstream_model=section.text("upstream_model", name, complaint_of_upstream_name),

@@ -43,13 +43,9 @@ class PoolReader:
 
     def read(self, section: Section) -> Pool:
         """Return one pool."""
-        section.put_off("policy", "breaker", "failover", "affinity", "drop_guardrails", "on_lossy")
+        section.put_off("drop_guardrails", "on_lossy")
         failover, policy = _read_failover(section), self._read_policy(section)
         on_exhausted = _read_exhausted(section, failover)
-        if policy.route != "weighted":
-            section.put_off("route")
-        if on_exhausted.action != "reject":
-            section.put_off("on_exhausted")
         return Pool(
             members=_read_members(section),
             policy=policy,
@@ -65,7 +61,6 @@ class PoolReader:
         route = pool.choice("route", "weighted", ROUTES)
         kind = "native" if route in SHORTHANDS else route
         with pool.section("policy") as section:
-            section.put_off("max_steps", "explore")
             timeout_ms = section.integer("timeout_ms", 0)
             policy = Policy(
                 route=kind,
@@ -80,6 +75,8 @@ class PoolReader:
             for field in section.node.entries:
                 if section.has(field) and field in section.known and field not in _READ_BY[kind]:
                     section.warn("W21", field, f"has no effect with `route: {route}`")
+            if policy.explore and kind == "native" and policy.name != "fastest":
+                section.warn("W21", "explore", f"has no effect on `{policy.name}`, which ranks by no latency")
             return policy
 
     def _url(self, section: Section, *, is_needed: bool) -> Secret:
@@ -149,7 +146,7 @@ def _read_members(pool: Section) -> tuple[Member, ...]:
 
 
 def _read_member(section: Section) -> Member:
-    section.put_off("context_max", "tier", "tags", "cost_per_mtok", "attempt_timeout_ms", "reasoning")
+    section.put_off("reasoning")
     target, model = section.maybe_text("target", not_blank), section.maybe_text("model", not_blank)
     if target is None and model is None and not section.has("target") and not section.has("model"):
         section.error("target", "required, and missing")
@@ -206,7 +203,6 @@ def _read_failover(pool: Section) -> Failover:
 
 def _read_affinity(pool: Section) -> Affinity:
     with pool.section("affinity") as section:
-        section.put_off("from_system")
         return Affinity(
             mode=section.choice("mode", "session", ("session",)),
             header_name=section.text("header_name", "x-session-id", _complaint_of_header),

@@ -96,7 +96,7 @@ def read_entry(section: Section, vocabulary: Vocabulary, health: Health, *, is_u
 
 def _put_off(section: Section, vocabulary: Vocabulary) -> None:
     """Note what an entry asks for that this version does not do yet."""
-    section.put_off("health", "error_map", *vocabulary.later_options)
+    section.put_off(*vocabulary.later_options)
 
 
 def _read_error_map(section: Section) -> Iterator[tuple[str, str | None]]:

@@ -55,7 +55,6 @@ def read_observability(root: Section, security: Security) -> Observability:
             "max_inflight_webhook_deliveries",
             "webhook_delivery_timeout_secs",
             "emit_server_timing",
-            "emit_route_headers",
             "accept_traceparent",
             "request_log_detail",
         )

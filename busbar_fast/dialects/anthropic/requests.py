@@ -50,7 +50,9 @@ class Anthropic(Dialect):
 
     id_field = b"request-id"
     forwarded = (b"anthropic-beta", b"anthropic-user-profile-id", b"anthropic-workspace-id")
+    ping = b'{"max_tokens":1,"messages":[{"role":"user","content":"ping"}]}'
     relayed = (b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry", *_RATE_LIMITS)
+    says_when_at_any_status = True
 
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:
         """Return what is asked for; every path that ends in `/v1/messages` or goes on behind it is ours.
@@ -94,7 +96,11 @@ class Anthropic(Dialect):
         return with_query(f"{front}?{query}" if query else front, ask.query)
 
     def credential(self, style: str, key: str, *, is_callers: bool = False) -> bytes:
-        """Return the line for a key: in the style asked for, else as the key begins, else as it came here."""
+        """Return the line for a key: in the style asked for, else as the key begins.
+
+        A key that begins like none of the vendor's is shown as one where it is ours, and as a token where it is a
+        caller's own.
+        """
         bare = key.lstrip(" \t")
         if not bare or not bare.isascii() or not bare.replace("\t", " ").isprintable():
             return b""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, Watch
+from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, StreamFault, Watch
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.paths import decode_segment
 from busbar_fast.wire.heads import Fields
@@ -36,6 +36,7 @@ class _Bedrock(Dialect):
     """The dialect as the gateway asks for it."""
 
     id_field = b"x-amzn-requestid"
+    ping = b'{"messages":[{"role":"user","content":[{"text":"ping"}]}],"inferenceConfig":{"maxTokens":1}}'
     relayed = (b"content-type", b"retry-after", b"x-amz-retry-after", b"x-amzn-errortype")
     has_model_in_body = False
     needs_model_in_body = False
@@ -109,6 +110,9 @@ class _Bedrock(Dialect):
         from busbar_fast.dialects.bedrock.watch import new_watch  # noqa: PLC0415  nothing to count before an answer
 
         return new_watch(content_type)
+
+    def read_fault(self, fault: StreamFault, epoch_s: float) -> "UpstreamError":
+        return self.read_error(200, {b"x-amzn-errortype": fault.name.encode()}, fault.payload, epoch_s)
 
     def new_ending(self, ask: Ask) -> Ending:  # noqa: ARG002  one frame only
         from busbar_fast.dialects.bedrock import endings  # noqa: PLC0415  its JSON writer is slow to import

@@ -49,6 +49,8 @@ class Cohere(Dialect):
 
     forwarded = (b"x-client-name",)
 
+    ping = b'{"max_tokens":1,"messages":[{"role":"user","content":"ping"}]}'
+
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:
         """Return what is asked for; the rest of the vendor's API is ours too, but offers nothing.
 

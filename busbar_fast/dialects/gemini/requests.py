@@ -53,6 +53,7 @@ class _Gemini(Dialect):
     """The dialect as the gateway asks for it."""
 
     has_key_in_query = True
+    ping = b'{"contents":[{"role":"user","parts":[{"text":"ping"}]}],"generationConfig":{"maxOutputTokens":1}}'
     needs_model_in_body = False
     before_model = "models/"
     time_limit_field = b"x-server-timeout"

@@ -51,9 +51,9 @@ class ArrayReframer:
         return self._separator() + encode_error(fault) + self._close()
 
     def whole(self, document: bytes) -> bytes:
-        """Return the array of one element that a whole answer becomes."""
+        """Return the array of one element that a whole answer becomes, or the answer if it is the array already."""
         self._is_closed = True
-        return _OPENING + document + _CLOSING
+        return document if document.lstrip().startswith(_OPENING) else _OPENING + document + _CLOSING
 
     def _element(self, event: bytes) -> bytes:
         """Return what an event adds to the array."""

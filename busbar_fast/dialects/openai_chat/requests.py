@@ -29,6 +29,8 @@ class OpenAIChat(OpenAIDialect):
     """Chat completions. The SDK appends `/chat/completions` to a base URL that may or may not end in `/v1`."""
 
     usage_member = b"stream_options"
+    last_event = b"data: [DONE]\n\n"
+    ping = b'{"max_tokens":1,"messages":[{"role":"user","content":"ping"}]}'
 
     def __init__(self) -> None:
         converse = Ask(self, Operation.CONVERSE)

@@ -19,6 +19,8 @@ _KEPT = (b"/v1/responses/", b"/responses/")
 class OpenAIResponses(OpenAIDialect):
     """The Responses API. The SDK appends `/responses` to a base URL that may or may not end in `/v1`."""
 
+    ping = b'{"input":"ping","max_output_tokens":16}'  # fewer are refused
+
     def __init__(self) -> None:
         converse = Ask(self, Operation.CONVERSE)
         self._nothing = Ask(self, Operation.NOTHING)

@@ -31,12 +31,12 @@ def test_a_lane_is_read(text: str, changes: dict[str, object], errors: list[str]
     assert paths_of(section.complaints.errors) == errors
 
 
-def test_a_budget_of_requests_is_put_off() -> None:
-    """Config §6.2: only a limit counts as a feature, not its absence."""
-    sections = [section_of(f"max_requests: {number}\nprovider: p") for number in (-1, 5)]
-    for section in sections:
-        read_model(section, "m", VOCABULARY, 1)
-    assert [paths_of(section.complaints.unavailable) for section in sections] == [[], ["max_requests"]]
+def test_what_translation_needs_is_put_off() -> None:
+    """Config §6.2: what a lane may take of requests is there, what is said when they are translated is not yet."""
+    section = section_of("max_requests: 5\nattempt_timeout_ms: 7\ndefault_max_tokens: 9\nreasoning: true\nprovider: p")
+    model = read_model(section, "m", VOCABULARY, 1)
+    assert (model.max_requests, model.attempt_timeout_ms) == (5, 7)
+    assert paths_of(section.complaints.unavailable) == ["default_max_tokens", "reasoning"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from busbar_fast.config.reading import Section
 from busbar_fast.config.schema import NONE, Health, Provider, Secret, Security
 from busbar_fast.config.sections import providers
 from busbar_fast.config.sections.providers import CLASSES, Merger, find_region, read_catalog
+from busbar_fast.config.vocabulary import Vocabulary
 from busbar_fast.reliability.dispositions import ErrorClass
 from tests.config.cases import VOCABULARY, paths_of, section_of
 
@@ -239,8 +240,9 @@ def test_a_query_is_never_shown(base_url: str, path: str) -> None:
     assert [error for error in section.complaints.errors if "hush" in str(error)] == []
 
 
-def test_a_catalog_of_ours_may_ask_for_more_than_there_is() -> None:
+def test_a_catalog_of_ours_may_ask_for_more_than_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Config §5: what this version lacks is put off in every other catalog, where the provider is used."""
+    monkeypatch.setattr(Vocabulary, "later_options", frozenset({"health", "error_map"}))
     fields = "protocol: openai, base_url: 'https://c', health: {mode: dead}, error_map: {a: auth}, stream_usage: true"
     found = []
     for used, is_ours in ((["p"], False), (["p"], True), ([], False)):

@@ -261,6 +261,7 @@ def test_what_of_a_head_is_relayed() -> None:
     """Anthropic cases 61 and 65: hints about retries and rate limits reach the client; cookies and servers do not."""
     assert DIALECT.id_field == b"request-id"
     assert {b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry"} < set(DIALECT.relayed)
+    assert DIALECT.says_when_at_any_status
     assert b"anthropic-ratelimit-input-tokens-remaining" in DIALECT.relayed
     assert not {b"set-cookie", b"server", b"request-id", b"anthropic-organization-id"} & set(DIALECT.relayed)
 

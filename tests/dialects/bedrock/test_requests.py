@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.bedrock import DIALECT
-from busbar_fast.dialects.dialect import Refusal
+from busbar_fast.dialects.dialect import Refusal, StreamFault
 from busbar_fast.dialects.faults import Fault, Kind
 from tests.dialects.bedrock.official import client
 
@@ -270,3 +270,9 @@ def test_failures_are_read_and_told_in_this_dialect() -> None:
     ask = DIALECT.claim(b"/model/m/converse-stream", b"", {})
     assert ask is not None
     assert DIALECT.new_ending(ask).encode_break()
+
+
+def test_fault_of_a_stream_has_its_name_beside_the_document() -> None:
+    """Bedrock §7: the frame names the exception, so its document need not."""
+    error = DIALECT.read_fault(StreamFault("throttlingException", b'{"message":"Slow down."}'), 0.0)
+    assert (error.status, error.type, error.message) == (429, "ThrottlingException", "Slow down.")

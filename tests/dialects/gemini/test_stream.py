@@ -195,4 +195,6 @@ def test_whole_answer_becomes_an_array_of_one() -> None:
     """Reliability §8: a stream was wanted and a document came, so the array has that one element."""
     reframer = ArrayReframer()
     assert reframer.whole(b'{"candidates":[]}') == b'[{"candidates":[]}]'
+    assert ArrayReframer().whole(b'\n[{"candidates":[]}]') == b'\n[{"candidates":[]}]'  # it knows no events
+    assert ArrayReframer().whole(b"") == b"[]"
     assert (reframer.feed(b"data: {}\n\n"), reframer.finish()) == (b"", b"")
