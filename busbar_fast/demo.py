@@ -9,7 +9,8 @@ from busbar_fast import __version__
 from busbar_fast.dialects.registry import DIALECTS, speak, speak_all
 from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
-from busbar_fast.gateway.lanes import Access, Lane, LanePool, Member
+from busbar_fast.gateway.lanes import BRIEF_RESTS, Access, Lane, new_state
+from busbar_fast.gateway.offers import pool_of
 from busbar_fast.gateway.topology import Topology
 from busbar_fast.mock.script import Script
 from busbar_fast.mock.server import MockBackend
@@ -46,7 +47,8 @@ The other official clients work as well:
   cohere.ClientV2("unused", base_url="http://{origin}")
 
 For each of them the pool "demo" has two lanes over the built-in mock backend: one is steady, the other fails every
-second request. Repeat a call and watch below how nobody but this log notices. Add "stream":true to see frames pass.
+second request and is left alone for a few seconds then. Repeat a call every few seconds and watch below how nobody but
+this log notices. Add "stream":true to see frames pass.
 Real providers: write a config.yaml with `api_key_env: OPENAI_API_KEY` and start `busbar-fast --config config.yaml`.
 """
 
@@ -68,7 +70,7 @@ async def serve_demo(
         for temper, lane_port in (("steady", steady_port), ("flaky", flaky_port))
     ]
     gate = Gate(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
-    topology = Topology(lanes, [LanePool("demo", tuple(map(Member, lanes)))])
+    topology = Topology(lanes, [pool_of("demo", lanes)])
     gateway = Gateway(topology, gate, speak_all(), Admission("none"))
     service = gateway.service = Service(gateway.serve, limits, wheel, parser)
     front = Listener(service, loop)
@@ -97,7 +99,11 @@ def _lane(name: str, port: int, dialect: str, pool: Pool) -> Lane:
     fields = b"Host: 127.0.0.1:%d\r\nContent-Type: application/json\r\n" % port
     path = DIALECTS[dialect].path.replace("{model}", "demo")
     return Lane(
-        name, origin, path, speak(dialect), Access(fields, key="demo", options=DIALECTS[dialect].provider_options)
+        new_state(name, settings=BRIEF_RESTS),
+        origin,
+        path,
+        speak(dialect),
+        Access(fields, key="demo", options=DIALECTS[dialect].provider_options),
     )
 
 

@@ -34,6 +34,7 @@ endpoints
   POST /NAME/v1/messages, /PROVIDER/MODEL/v1/messages                    by the path
   POST /v1beta/models/NAME:generateContent, :streamGenerateContent       by the path
   POST /model/NAME/converse, /model/NAME/converse-stream                 by the path
+  POST /v1/messages/count_tokens, :countTokens, /model/NAME/count-tokens likewise, to count tokens
   GET  /v1/models              everything that can be asked for
   GET  /stats, /metrics        lanes and pools as JSON; series for Prometheus
   GET  /healthz                200 if some lane can serve, else 503

@@ -1,32 +1,44 @@
-"""The answer of a lane on its way to the client: under which head, in which frame, and what is counted of it."""
+"""A good answer of a lane on its way to the client: under which head, in which frame, and how it ends.
+
+An `Answer` is the umpire of its relay. It lets the answer begin once the first event of a stream shows that it is one;
+the lane has succeeded at that moment, whatever becomes of the rest. It hears of the end before the client does: a
+stream that stops without saying that it is complete, or breaks off, gets an end in the client's dialect. What streams
+hold is looked at in two ways. Mostly the last of it is kept and read when it is over. Where tokens are counted, or
+events can only be told apart from the beginning on, a watch sees them as they pass.
+"""
 
 import types
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
-from busbar_fast.dialects.dialect import Dialect, Reframer, Watch
+from busbar_fast.dialects.dialect import Dialect, Ending, Reframer, StreamFault, Usage, Watch
 from busbar_fast.dialects.faults import Fault, Kind
-from busbar_fast.errors import BusbarError, UpstreamGarbled
-from busbar_fast.gateway.lanes import Member
+from busbar_fast.errors import BusbarError, Side, UpstreamGarbled
 from busbar_fast.gateway.replies import JSON, id_line
+from busbar_fast.gateway.requests import Request
 from busbar_fast.wire.coding import coding_of
 from busbar_fast.wire.decoded import Decoded
-from busbar_fast.wire.exchange import Exchange
-from busbar_fast.wire.heads import ResponseHead, end_to_end, select_fields
-from busbar_fast.wire.relay import HELD_BYTES, relay, relay_parts, relay_whole
+from busbar_fast.wire.heads import ResponseHead, encode_fields, end_to_end, select_fields, sole_value
+from busbar_fast.wire.relay import end_broken, relay, relay_parts, relay_whole
 from busbar_fast.wire.states import AnswerPhase
+from busbar_fast.wire.trail import Trail
 from busbar_fast.wire.upstream import Upstream
-from busbar_fast.wire.viewing import View
-
-if TYPE_CHECKING:
-    from busbar_fast.gateway.forward import Request
+from busbar_fast.wire.viewing import Editor, View
 
 _OK = 200
 _EVENT_STREAM = b"text/event-stream"
-_DOCUMENT = b"application/json"
-# When it makes sense to say when to come back, and the header fields that say so.
+_FRAMED = (b"",)  # the ends of events whose heads say how long they are
+_EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
+_FAULT_SIGN = b"rror"
+_LAST_WORDS = (b"}", b"[DONE]")  # with which the last line of a whole event ends
+# When it makes sense in most dialects to say when to come back, and the header fields that say so.
 _PASSING = frozenset((429, 503, 529))
 _WHEN_AGAIN = frozenset((b"retry-after", b"retry-after-ms"))
 MOST_BYTES = 32 * 1024 * 1024  # of a document that is put into another frame
+
+_BROKEN = Fault(Kind.INTERNAL)
+
+Source = Upstream | Decoded
 
 
 class _Relayed(NamedTuple):
@@ -41,55 +53,111 @@ class _Relayed(NamedTuple):
 def relayed_fields(answer: ResponseHead, dialect: Dialect) -> tuple[bytes, bytes]:
     """Return the header lines of an upstream's answer that the client gets, and how its body is coded, if it is.
 
-    An answer without an id gets one of ours.
+    An answer without an id, or with several, gets one of ours.
     Raise UpstreamGarbled if the body is coded in a way that nobody can undo, so that no client could read it.
     """
     memo = answer.memo
     if not isinstance(memo, _Relayed) or memo.dialect is not dialect:
         coding = coding_of(answer.fields)
         fields = end_to_end(answer.fields)
-        relayed = [name for name in dialect.relayed if name not in _WHEN_AGAIN or answer.status in _PASSING]
-        lines = select_fields(fields, (*relayed, dialect.id_field))
-        memo = answer.memo = _Relayed(dialect, lines, dialect.id_field in fields, coding)
+        says_when = dialect.says_when_at_any_status or answer.status in _PASSING
+        relayed = [name for name in dialect.relayed if says_when or name not in _WHEN_AGAIN]
+        raw_id = sole_value(fields, dialect.id_field)
+        lines = select_fields(fields, relayed) + encode_fields([(dialect.id_field, raw_id)] if raw_id else ())
+        memo = answer.memo = _Relayed(dialect, lines, bool(raw_id), coding)
     return memo.lines if memo.has_id else memo.lines + id_line(dialect), memo.coding
 
 
-def unpacked(upstream: Upstream, coding: bytes, *, in_stream: bool) -> Upstream | Decoded:
+def unpacked(upstream: Upstream, coding: bytes, *, in_stream: bool) -> Source:
     """Return where the body of an answer is to be read that may be packed."""
     return Decoded(upstream, coding, 0 if in_stream else MOST_BYTES) if coding else upstream
 
 
-async def pass_on(
-    source: Upstream | Decoded, request: "Request", member: Member, answer: ResponseHead, fields: bytes
-) -> None:
-    """Give the client the upstream's answer, and count what it used if that is wanted."""
-    if request.in_stream and request.visit.time_limit_s:
-        request.exchange.deadlines = ()  # a stream that has started may last
-    if not request.is_metered or answer.status != _OK:
-        await _give(source, request, answer, fields)
-        return
-    dialect = request.visit.dialect
-    content_type = answer.fields.get(b"content-type", b"")
-    watch = dialect.new_watch(content_type)
-    is_hidden = request.usage_edits is not None and content_type.lower().startswith(_EVENT_STREAM)
-    view = source.view = View(watch, dialect.new_stripper() if is_hidden else None)
-    with _Meter(request.exchange, member, watch, view):
-        await _give(source, request, answer, fields)
+class StreamFailed(BusbarError):
+    """The first event of a stream is an error: nothing is out yet, so another lane may do better."""
+
+    side = Side.UPSTREAM
+    status = 502
+
+    def __init__(self, fault: StreamFault, fields: bytes, begun: bytes) -> None:
+        super().__init__("a stream began with an error")
+        self.fault = fault
+        self.fields = fields
+        self.begun = begun  # what there is of the stream, as the client would get it
 
 
-class _Meter:
-    """Counts what an answer used once it is over, also when its client leaves with a part of it.
+class Answer:
+    """See the module. `begin_well` is called when the lane has succeeded; `fault` and `has_stopped` say how it ended.
 
-    An answer that breaks off on the upstream's side counts nothing: nobody pays for half of one.
+    `refuses` says of an error in the first event whether another lane should be asked; then `StreamFailed` is raised.
+    `count` takes what the answer used, if that is wanted.
     """
 
-    __slots__ = ("_exchange", "_member", "_view", "_watch")
+    __slots__ = (
+        "_begin_well",
+        "_content_type",
+        "_count",
+        "_ending",
+        "_fields",
+        "_is_events",
+        "_first",
+        "_head",
+        "_reframer",
+        "_refuses",
+        "_request",
+        "_source",
+        "_trail",
+        "_view",
+        "_watch",
+        "fault",
+        "has_stopped",
+    )
 
-    def __init__(self, exchange: Exchange, member: Member, watch: Watch, view: View) -> None:
-        self._exchange = exchange
-        self._member = member
-        self._watch = watch
-        self._view = view
+    def __init__(
+        self,
+        request: Request,
+        source: Source,
+        head: ResponseHead,
+        fields: bytes,
+        *,
+        begin_well: Callable[[], None],
+        refuses: Callable[[StreamFault], bool],
+        count: Callable[[Usage], None],
+    ) -> None:
+        self._count = count
+        self._request = request
+        self._source = source
+        self._head = head
+        self._fields = fields
+        self._begin_well = begin_well
+        self._refuses = refuses
+        self._content_type = head.fields.get(b"content-type", b"")
+        self._is_events = self._content_type.lower().startswith(_EVENT_STREAM)
+        self._first = b""
+        self._reframer: Reframer | None = None
+        self._trail: Trail | None = None
+        self._watch: Watch | None = None
+        self._ending: Ending | None = None
+        self._view: View | None = None
+        self.fault: StreamFault | None = None  # that the stream reported
+        self.has_stopped = False  # without saying that it is complete
+
+    async def give(self) -> None:
+        """Give the client the answer. Raise what the upstream did wrong if nothing but a cut connection can tell it."""
+        request = self._request
+        is_stream = request.in_stream and self._head.status == _OK
+        reframer = request.dialect.new_reframer(request.ask) if is_stream else None
+        with self:
+            if reframer is not None:
+                await self._give_reframed(reframer)
+                return
+            self._look(request.dialect, is_stream=is_stream)
+            try:
+                await self._relay()
+            except BusbarError as error:
+                is_out = request.exchange.phase is AnswerPhase.STREAMING
+                if not (is_out and error.side is Side.UPSTREAM and self._has_ended_broken()):
+                    raise
 
     def __enter__(self) -> None:
         """Begin."""
@@ -97,58 +165,228 @@ class _Meter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
     ) -> None:
+        """Count what was used, also if the client leaves with a part; nobody pays for what broke off."""
         is_left = kind is GeneratorExit
-        if not self._exchange.has_begun or (kind is not None and not is_left):
+        if not (self._request.is_metered and self._request.exchange.has_begun) or (error is not None and not is_left):
             return
-        self._view.settle()
-        usage, watch = self._watch.maybe_usage(), self._watch
-        if usage is not None and watch.fault is None and (is_left or watch.has_ended):
-            self._member.tokens.add(usage)
+        usage, watch = self._maybe_usage(), self._watch
+        if usage is not None and watch is not None and watch.fault is None and (is_left or watch.has_ended):
+            self._count(usage)
 
+    # What the relay asks
 
-async def _give(source: Upstream | Decoded, request: "Request", answer: ResponseHead, fields: bytes) -> None:
-    """Give the client the upstream's answer as it comes: its bytes under a head of ours."""
-    dialect, exchange = request.visit.dialect, request.exchange
-    reframer = dialect.new_reframer(request.ask) if request.in_stream and answer.status == _OK else None
-    if reframer is not None:
-        await _give_reframed(source, request, answer, reframer)
-        return
-    is_document = not request.in_stream and answer.fields.get(b"content-type", b"").startswith(_DOCUMENT)
-    if is_document and answer.length <= HELD_BYTES:
-        await relay_whole(source, exchange, answer.status, fields)
-    elif isinstance(source, Upstream):
-        await relay(source, exchange, answer.status, fields)
-    else:
-        await relay_parts(source, exchange, answer.status, fields)
+    def has_enough(self, payload: bytes) -> bool:
+        """Wait for the end of the first event of a stream."""
+        if not self._is_stream():
+            return True
+        first = self._first = self._first + payload
+        if self._ends() == _FRAMED:
+            return len(first) >= 4 and len(first) >= int.from_bytes(first[:4], "big")
+        return any(end in first for end in _EVENT_ENDS)
 
+    def begin(self) -> None:
+        """Begin, unless the first event is an error that another lane may spare the client."""
+        first = self._first
+        if _FAULT_SIGN in first or self._ends() == _FRAMED:
+            watch = self._request.dialect.new_watch(self._content_type)
+            watch.feed(first)
+            if watch.fault is not None and self._refuses(watch.fault):
+                begun = first if self._reframer is None else self._reframer.whole(watch.fault.payload)
+                raise StreamFailed(watch.fault, self._fields, begun)
+        self._begin_well()
 
-async def _give_reframed(
-    source: Upstream | Decoded, request: "Request", answer: ResponseHead, reframer: Reframer
-) -> None:
-    """Give the client the upstream's stream in the frame that was asked for."""
-    exchange = request.exchange
-    fields = JSON + id_line(request.visit.dialect)
-    if not answer.fields.get(b"content-type", b"").startswith(_EVENT_STREAM):
-        document, is_whole = await source.read_body(MOST_BYTES)
-        if not is_whole:
-            raise UpstreamGarbled("a document larger than any request may be")
-        exchange.reply(answer.status, fields, reframer.whole(document))
-        return
-    try:
-        while (part := await source.next_part()) is not None:
-            if not (shown := reframer.feed(part)):
-                continue
-            if exchange.phase is AnswerPhase.PENDING:  # not before there is something: another lane may still answer
-                exchange.start(answer.status, fields)
-            exchange.write(shown)
-            if exchange.is_congested:
-                await exchange.drained()
-    except BusbarError:
-        if exchange.has_begun:  # what the client has becomes valid, and says that it is not all
-            exchange.write(reframer.fail(Fault(Kind.UNREADABLE)))
+    def last_words(self) -> bytes | None:
+        """Return the end of a stream that stopped without one."""
+        if not self._is_stream() or self._is_complete(is_broken=False):
+            return None
+        self.has_stopped = True
+        return self._encode_break()
+
+    # Within
+
+    async def _relay(self) -> None:
+        exchange, source, status = self._request.exchange, self._source, self._head.status
+        if not self._request.in_stream and not self._is_events:  # many forget to say that it is JSON
+            await relay_whole(source, exchange, status, self._fields, self)
+        elif isinstance(source, Upstream):
+            await relay(source, exchange, status, self._fields, self)
+        else:
+            await relay_parts(source, exchange, status, self._fields, self)
+
+    def _maybe_usage(self) -> Usage | None:
+        """Return what the answer used, as far as it was looked at and told."""
+        if self._view is not None:
+            self._view.settle()
+        return None if self._watch is None else self._watch.maybe_usage()
+
+    def _is_stream(self) -> bool:
+        return self._trail is not None or self._ending is not None
+
+    def _ends(self) -> tuple[bytes, ...]:
+        return () if self._watch is None else self._watch.ends
+
+    def _look(self, dialect: Dialect, *, is_stream: bool) -> None:
+        """Have looked at what passes, as far as anybody wants to know."""
+        request, source = self._request, self._source
+        if is_stream and not request.is_metered and self._is_events:
+            self._trail = source.trail = Trail(*_EVENT_ENDS)
+            return
+        if not is_stream and not (request.is_metered and self._head.status == _OK):
+            return
+        watch = self._watch = dialect.new_watch(self._content_type)
+        if not watch.ends and not request.is_metered:
+            return  # a document, where a stream was asked for
+        ending = self._ending = dialect.new_ending(request.ask) if watch.ends else None
+        stripper = dialect.new_stripper() if request.usage_edits is not None and self._is_events else None
+        if ending is None:
+            view = View(watch, stripper)
+        elif stripper is None:
+            view = View(_Both(watch, ending))
+        else:
+            view = View(watch, _Noted(stripper, ending))
+        self._view = source.view = view
+
+    def _is_complete(self, *, is_broken: bool) -> bool:
+        """Whether the stream has said that it is complete, or why it is not; keep its fault.
+
+        Behind that a stream may end anywhere, but not break off in the middle of an event. An event that is half there
+        says nothing; but many leave out the empty line behind the last one.
+        """
+        watch = self._watch
+        if self._trail is not None:
+            tail = self._trail.payload()
+            last_event = self._request.dialect.last_event
+            if last_event and tail.endswith(last_event) and tail.find(_FAULT_SIGN) < 0:
+                return True
+            watch = self._watch = self._request.dialect.new_watch(self._content_type)
+            at = max(tail.rfind(end) + len(end) if end in tail else 0 for end in _EVENT_ENDS)
+            watch.feed(tail[:at])
+            if is_broken or (not _says_end(watch) and tail.rstrip().endswith(_LAST_WORDS)):
+                watch.feed(tail[at:])
+        elif self._view is not None:
+            self._view.settle()
+        assert watch is not None  # it is a stream
+        if is_broken and not watch.is_between:
+            return False
+        self.fault = watch.fault
+        return _says_end(watch)
+
+    def _encode_break(self) -> bytes | None:
+        if self._trail is not None:
+            tail = self._trail.payload()
+            if self._trail.is_full and not any(end in tail for end in _EVENT_ENDS):
+                return None  # where the event began that broke off is not known any more
+            ending = self._ending = self._request.dialect.new_ending(self._request.ask)
+            if self._trail.is_full:
+                ending.feed(self._first)  # where a stream says its name
+            ending.feed(tail)
+        assert self._ending is not None  # it is a stream
+        return self._ending.encode_break(self._maybe_usage())
+
+    def _has_ended_broken(self) -> bool:
+        """End a stream natively that broke off; return False if only a cut connection can tell its client."""
+        if not self._is_stream():
+            return False
+        self.has_stopped = not self._is_complete(is_broken=True)
+        last = self._encode_break() if self.has_stopped else b""
+        filler = b"" if self._ends() == _FRAMED else b"\n"
+        return last is not None and end_broken(self._source, self._request.exchange, last, filler)
+
+    async def _give_reframed(self, reframer: Reframer) -> None:
+        """Give the client the upstream's stream in the frame that was asked for."""
+        request, source, exchange = self._request, self._source, self._request.exchange
+        self._reframer = reframer
+        fields = self._fields = JSON + id_line(request.dialect) + request.route_lines
+        watch = self._watch = request.dialect.new_watch(self._content_type)
+        if not self._is_events:
+            document, is_whole = await source.read_body(MOST_BYTES)
+            if not is_whole:
+                raise UpstreamGarbled("a document larger than any request may be")
+            watch.feed(document)
+            self._begin_well()
+            exchange.reply(self._head.status, fields, reframer.whole(document))
+            return
+        try:
+            while (part := await source.next_part()) is not None:
+                watch.feed(part)
+                if not (shown := reframer.feed(part)):
+                    continue
+                if exchange.phase is AnswerPhase.PENDING:  # there is something: until now another lane could answer
+                    self._first = part
+                    self.begin()
+                    exchange.start(self._head.status, fields)
+                exchange.write(shown)
+                if exchange.is_congested:
+                    await exchange.drained()
+        except BusbarError as error:
+            if error.side is not Side.UPSTREAM or not exchange.has_begun:
+                raise
+            self.has_stopped = True
+            exchange.write(reframer.fail(_BROKEN))
             exchange.finish()
-        raise
-    if exchange.phase is AnswerPhase.PENDING:
-        exchange.start(answer.status, fields)
-    exchange.write(reframer.finish())
-    exchange.finish()
+            return
+        if exchange.phase is AnswerPhase.PENDING:
+            self._begin_well()
+            exchange.start(self._head.status, fields)
+        self.fault = watch.fault
+        self.has_stopped = self.fault is None and not watch.has_ended
+        exchange.write(reframer.fail(_BROKEN) if self.has_stopped else reframer.finish())
+        exchange.finish()
+
+
+def _says_end(watch: Watch) -> bool:
+    return watch.fault is not None or watch.has_ended
+
+
+class _Both:
+    """A watch and an ending that look at the same stream."""
+
+    __slots__ = ("_ending", "_watch", "ends", "sign", "unit_head")
+
+    def __init__(self, watch: Watch, ending: Ending) -> None:
+        self._watch = watch
+        self._ending = ending
+        self.sign = watch.sign
+        self.ends = watch.ends
+        self.unit_head = watch.unit_head
+
+    @property
+    def is_between(self) -> bool:
+        """Whether the next byte begins an event."""
+        return self._watch.is_between
+
+    def feed(self, piece: bytes) -> None:
+        """Show both the next payload."""
+        self._watch.feed(piece)
+        self._ending.feed(piece)
+
+
+class _Noted:
+    """An editor whose client is sent a stream that can be ended: only what comes out is the beginning of its end.
+
+    What passes without being shown are whole events, behind which a stream stands where it stood before.
+    """
+
+    __slots__ = ("_editor", "_ending", "signs")
+
+    def __init__(self, editor: Editor, ending: Ending) -> None:
+        self._editor = editor
+        self._ending = ending
+        self.signs = editor.signs
+
+    @property
+    def is_between(self) -> bool:
+        """Whether nothing is held back."""
+        return self._editor.is_between
+
+    def feed(self, piece: bytes) -> bytes:
+        """Return what goes out of the next payload."""
+        shown = self._editor.feed(piece)
+        self._ending.feed(shown)
+        return shown
+
+    def finish(self) -> bytes:
+        """Return what was held back."""
+        shown = self._editor.finish()
+        self._ending.feed(shown)
+        return shown

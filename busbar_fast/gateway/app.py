@@ -9,17 +9,21 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.faults import Fault, Kind
-from busbar_fast.errors import OutOfTime, Overloaded
+from busbar_fast.errors import BusbarError, OutOfTime, Overloaded
 from busbar_fast.gateway.admission import Admission
-from busbar_fast.gateway.forward import Request, forward
+from busbar_fast.gateway.forward import forward
 from busbar_fast.gateway.replies import JSON, TEXT, id_line, refuse
+from busbar_fast.gateway.requests import Request
 from busbar_fast.gateway.status import Status
 from busbar_fast.gateway.topology import Topology
-from busbar_fast.gateway.visits import Visit
+from busbar_fast.gateway.visits import Visit, is_admin
+from busbar_fast.gateway.waiting import Line
 from busbar_fast.observe.counters import UNRESOLVED
+from busbar_fast.reliability.report import is_any_usable
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.gate import Gate
 from busbar_fast.wire.states import AnswerPhase
@@ -37,14 +41,15 @@ _ANYTHING = b"*"
 class Gateway:
     """See the module. `service` is set once the gateway serves one."""
 
-    __slots__ = ("_admission", "_dialects", "_gate", "_started_s", "_status", "service", "topology")
+    __slots__ = ("_admission", "_dialects", "_gate", "_started_s", "_status", "line", "service", "topology")
 
     def __init__(self, topology: Topology, gate: Gate, dialects: Sequence[Dialect], admission: Admission) -> None:
         self.topology = topology
         self._admission = admission
         self._gate = gate
         self._dialects = dialects
-        self._status = Status(dialects, gate)
+        self.line = Line()
+        self._status = Status(dialects, gate, self.line)
         self._status.know(topology)
         self._started_s = int(time.time())
         self.service: Service | None = None
@@ -73,6 +78,7 @@ class Gateway:
             self._answer_probe(exchange, visit.path)
         elif not visit.is_admitted:
             self._status.count_auth_failure(visit.dialect)
+            _log.debug("caller refused: %s", why_refused(visit))
             refuse(exchange, visit.dialect, visit.ask, Fault(Kind.UNAUTHENTICATED))
         elif visit.ask is None or visit.ask.operation is Operation.NOTHING:
             await self._answer_unclaimed(exchange, visit)
@@ -88,24 +94,47 @@ class Gateway:
         """Forward one request and count what became of it, also when its client leaves."""
         ask = visit.ask
         assert ask is not None  # else there would be nothing to forward
-        began_s = time.monotonic()
         request = Request(exchange, visit, ask, self._status, passes_on=self._admission.passes_on)
         if visit.time_limit_s:
-            exchange.deadlines = (exchange.within(visit.time_limit_s, OutOfTime),)
+            exchange.deadlines = (exchange.within(visit.time_limit_s, request.maybe_out_of_time),)
         try:
             with self._gate.maybe_enter() or await self._gate.enter(exchange):
-                await forward(request)
+                await forward(request, self.line)
+        except GeneratorExit:  # whoever waited for the answer waits no more
+            self._count_abort(request)
+            raise
         except Overloaded:
             request.refuse(Kind.OVERLOADED, retry_after_s=1)
         except OutOfTime:
             if exchange.phase is not AnswerPhase.PENDING:
                 raise
             request.refuse(Kind.TIMED_OUT)
+        except Exception as error:  # whatever it is, a client of the vendor is to understand it
+            if isinstance(error, BusbarError) or exchange.phase is not AnswerPhase.PENDING:
+                raise
+            _log.exception("a request failed")
+            request.refuse(Kind.INTERNAL)
         finally:
-            label = UNRESOLVED if request.pool is None else request.pool.name
-            # An answer that was cut short counts by its status: that is what the client has of it.
-            status = None if exchange.phase is AnswerPhase.PENDING else exchange.status
-            self._status.settle(visit.dialect, label, status, time.monotonic() - began_s)
+            self._settle(request)
+
+    def _settle(self, request: Request) -> None:
+        """Count a request that is over, however it ended."""
+        exchange, dialect = request.exchange, request.dialect
+        label = UNRESOLVED if request.offer is None else request.offer.name
+        # An answer that was cut short counts by its status: that is what the client has of it.
+        status = None if exchange.phase is AnswerPhase.PENDING else exchange.status
+        ended_s = now()
+        # An answer that was not passed on piece by piece left as a whole.
+        delay_s = (request.first_byte_s or ended_s) - request.began_s
+        self._status.settle(dialect, label, status, ended_s - request.began_s, delay_s)
+        if request.offer is None and status is not None:
+            _log_unresolved(status)
+
+    def _count_abort(self, request: Request) -> None:
+        """Count a stream that ends in the middle because of its client, or of the end of the process."""
+        if request.offer is not None and request.in_stream and request.exchange.phase is AnswerPhase.STREAMING:
+            is_cutting = self.service is not None and self.service.is_cutting
+            self._status.count_abort(request.offer.name, "drain" if is_cutting else "client")
 
     async def _answer_unclaimed(self, exchange: Exchange, visit: Visit) -> None:
         """Answer for a path that no dialect offers anything on."""
@@ -138,10 +167,13 @@ class Gateway:
         is_leaving = self.service is not None and self.service.is_leaving
         if is_leaving and path != b"/livez":
             exchange.reply(503, TEXT, b"draining")
-        elif path == b"/healthz" and not self.topology.lanes:
+        elif path == b"/healthz" and not self._has_usable_lane():
             exchange.reply(503, TEXT, b"no usable lanes")
         else:
             exchange.reply(200, TEXT, b"ok")
+
+    def _has_usable_lane(self) -> bool:
+        return is_any_usable((lane.state for lane in self.topology.lanes.values()), now())
 
     def _refuse_method(self, exchange: Exchange, visit: Visit, allowed: Sequence[bytes]) -> None:
         fault = Fault(Kind.WRONG_METHOD, name=exchange.head.method.decode())
@@ -150,4 +182,17 @@ class Gateway:
     def _reject(self, exchange: Exchange, visit: Visit, fault: Fault, allow: bytes = b"") -> None:
         """Refuse a request that asks for nobody in particular, and count it as one."""
         refuse(exchange, visit.dialect, visit.ask, fault, allow)
-        self._status.settle(visit.dialect, UNRESOLVED, exchange.status, 0.0)
+        self._status.settle(visit.dialect, UNRESOLVED, exchange.status, 0.0, 0.0)
+        _log_unresolved(exchange.status)
+
+
+def why_refused(visit: Visit) -> str:
+    """Return why a caller was not let in, for the log alone: what reaches the wire never differs by it."""
+    if is_admin(visit.path):
+        return "the management API takes nobody this way"
+    return "an unknown credential" if visit.token else "no usable credential"
+
+
+def _log_unresolved(status: int) -> None:
+    """Log a request that asked for nobody who is configured; nothing that its client wrote stands in the line."""
+    _log.debug("refused with %d, pool=%s", status, UNRESOLVED)

@@ -19,6 +19,7 @@ from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
 from busbar_fast.gateway.certificates import Certificates, new_context
 from busbar_fast.gateway.lanes import Lane
+from busbar_fast.gateway.probes import Prober
 from busbar_fast.gateway.topology import build
 from busbar_fast.observe.log import fields
 from busbar_fast.wire.dial import Dialer
@@ -45,6 +46,7 @@ class Engine:
         "_gateway",
         "_listener",
         "_pool",
+        "_prober",
         "_service",
         "_wheel",
         "config",
@@ -60,6 +62,8 @@ class Engine:
         limits = limits_of(config)
         self._gate = Gate(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
         self._gateway = Gateway(build(config, self._pool, inputs), self._gate, speak_all(), _admission(config, inputs))
+        self._prober = Prober(self._wheel, self._gateway.status.count_trip)
+        self._probe_lanes()
         self._service = self._gateway.service = Service(self._gateway.serve, limits, self._wheel, parser)
         self._listener = Listener(self._service, loop)
         self._certificates = Certificates(self._listener, loop, os.environ)
@@ -106,8 +110,16 @@ class Engine:
         self._gateway.replace(topology, admission)
         self._service.limits = limits
         self._gate.resize(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
-        topology.set_caps(config.models)
-        self._pool.retain({lane.origin for lane in topology.lanes.values()})
+        topology.limit(config.models)
+        self._probe_lanes()
+        self._pool.retain(topology.origins)
+
+    def _probe_lanes(self) -> None:
+        """Probe the lanes of the present configuration and no others."""
+        config = self.config
+        self._prober.replace(
+            (lane, config.providers[config.models[name].provider].health) for name, lane in self.lanes.items()
+        )
 
     async def end(self, stops: "asyncio.Queue[int]", first: int) -> None:
         """Leave in the order of the manual after a signal; another one skips what is left of it."""
@@ -119,8 +131,8 @@ class Engine:
             _log.info("not ready any more", extra=fields(accepting_for_s=delay_s))
             await asyncio.wait((again,), timeout=delay_s)
         _log.info("draining", extra=fields(in_progress=self._service.in_flight, limit_s=shutdown.drain_timeout_secs))
-        for gate in (self._gate, *(lane.life.gate for lane in self.lanes.values())):
-            gate.refuse_line()  # who has not begun is told to go elsewhere
+        self._gate.refuse_line()  # who has not begun is told to go elsewhere
+        self._gateway.line.close()
         draining = asyncio.ensure_future(self._listener.drain(shutdown.drain_timeout_secs))
         await asyncio.wait((draining, again), return_when=asyncio.FIRST_COMPLETED)
         for pending in (draining, again):
@@ -130,6 +142,7 @@ class Engine:
     def close(self) -> None:
         """Cut what is left."""
         self._certificates.close()
+        self._prober.close()
         self._listener.cut()
         self._pool.close()
         self._wheel.close()

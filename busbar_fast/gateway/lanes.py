@@ -1,35 +1,37 @@
-"""Lanes, and the pools that clients ask for as if they were models.
+"""Lanes: where an upstream is, how it is addressed, and how a request is written for it.
 
-A lane is made of the configuration and replaced with it; what it has lived through is its `Life`, which the lane that
+A lane is made of the configuration and replaced with it; what it lives through is its `LaneState`, which the lane that
 takes its place after a reload goes on with.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from random import random
+from typing import TYPE_CHECKING, NamedTuple
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Dialect, Usage
-from busbar_fast.wire.gate import Gate
+from busbar_fast.dialects.dialect import Dialect, StreamFault
+from busbar_fast.dialects.upstream_errors import UpstreamError
+from busbar_fast.reliability.breaker import BreakerSettings
+from busbar_fast.reliability.dispositions import Disposition, judge
+from busbar_fast.reliability.lanes import LaneState
 from busbar_fast.wire.heads import Fields
 from busbar_fast.wire.json_scan import Edit, Span, encode_string, insertion, splice
 from busbar_fast.wire.pool import Origin
 
-PATIENCE_S = 120.0  # how long a request waits for a lane that is full
+if TYPE_CHECKING:
+    from busbar_fast.observe.counters import LaneTally
 
 # Returns header lines that sign a request to this target, with this content, at this second.
 Sign = Callable[[bytes, bytes, int], bytes]
 
+# For a show: rests that an onlooker can sit out.
+BRIEF_RESTS = BreakerSettings(base_cooldown_s=1.0, max_cooldown_s=4.0)
 
-class Life:
-    """What a lane has lived through; outlives a reload."""
 
-    __slots__ = ("answered", "failed", "gate")
-
-    def __init__(self, max_concurrent: int | None = None) -> None:
-        self.answered = 0
-        self.failed = 0
-        self.gate = Gate(max_concurrent or 0, PATIENCE_S)
+def new_state(name: str, provider: str = "", settings: BreakerSettings = BreakerSettings()) -> LaneState:  # noqa: B008
+    """Return the state of a lane that has lived through nothing yet."""
+    return LaneState(name, provider, random, settings)
 
 
 class Access(NamedTuple):
@@ -46,7 +48,7 @@ class Access(NamedTuple):
 
 
 class Lane:
-    """One way to an upstream: where it is, how it is addressed, and what became of it so far."""
+    """One way to an upstream. `error_map` says what the operator makes of its codes."""
 
     __slots__ = (
         "_access",
@@ -55,30 +57,31 @@ class Lane:
         "_own_key",
         "_path",
         "dialect",
-        "life",
+        "error_map",
         "name",
         "origin",
-        "provider",
         "raw_model",
+        "state",
+        "tallies",
     )
 
     def __init__(
         self,
-        name: str,
+        state: LaneState,
         origin: Origin,
         path: str,
         dialect: Dialect,
         access: Access = Access(),  # noqa: B008  a record, never changed
         *,
-        life: Life | None = None,
         model: str | None = None,
-        provider: str = "",
+        error_map: Mapping[str, str] | None = None,
     ) -> None:
-        self.name = name
-        self.provider = provider
+        self.state = state
+        self.name = state.model
         self.origin = origin
         self.dialect = dialect
-        self.life = life or Life()
+        self.error_map = error_map or {}
+        self.tallies: Mapping[str, LaneTally] = {}  # what is counted of it, by pool and under its own name
         # None: the body's own is left alone
         self.raw_model = None if model is None else encode_string(dialect.before_model + model)
         self._path = path
@@ -88,12 +91,27 @@ class Lane:
         self._heads: dict[tuple[Operation, bool], tuple[bytes, bytes]] = {}
 
     def __repr__(self) -> str:
-        return f"<Lane {self.name} in_flight={self.in_flight} answered={self.life.answered} failed={self.life.failed}>"
+        return f"<Lane {self.state}>"
 
     @property
-    def in_flight(self) -> int:
-        """How many requests are on this lane."""
-        return self.life.gate.inside
+    def has_key(self) -> bool:
+        """Whether there is a key of our own to ask with; one that cannot stand in a header is none."""
+        return bool(self._own_key) or self._access.sign is not None
+
+    def read_fault(self, fault: StreamFault) -> UpstreamError:
+        """Return what an error inside a stream says."""
+        return self.dialect.read_fault(fault, time.time())
+
+    def judge(self, error: UpstreamError, *, passes_on: bool = False) -> Disposition:
+        """Return what a refusal by this lane means; `passes_on` says that the caller's own key was sent."""
+        return judge(
+            error.status,
+            error.code,
+            error.type,
+            is_context_length=error.is_context_length,
+            error_map=self.error_map,
+            passes_on=passes_on,
+        ).disposition
 
     def forwarded_fields(self, fields: Fields) -> bytes:
         """Return the header lines of a client that travel on to this lane."""
@@ -150,72 +168,3 @@ class Lane:
         """Return the header lines that show a key."""
         line = self.dialect.credential(self._access.style, key, is_callers=is_callers)
         return line + self.dialect.needed_betas(key) if line else b""
-
-
-class Count:
-    """How often something happened; shared by what takes each other's place."""
-
-    __slots__ = ("value",)
-
-    def __init__(self) -> None:
-        self.value = 0
-
-
-class Tokens:
-    """What answers used; shared by what takes each other's place."""
-
-    __slots__ = ("input", "output")
-
-    def __init__(self) -> None:
-        self.input = 0
-        self.output = 0
-
-    def add(self, usage: Usage) -> None:
-        """Count one answer."""
-        self.input += usage.input_tokens
-        self.output += usage.output_tokens
-
-
-class Member:
-    """A lane's place in a pool. `credit` belongs to the selection."""
-
-    __slots__ = ("attempts", "credit", "gate", "lane", "tokens", "weight")
-
-    def __init__(self, lane: Lane, weight: int = 1) -> None:
-        self.lane = lane
-        self.gate = lane.life.gate
-        self.weight = weight
-        self.credit = 0
-        self.attempts = Count()
-        self.tokens = Tokens()
-
-    @property
-    def has_room(self) -> bool:
-        """Whether a request could begin at once."""
-        return self.gate.has_room
-
-
-class LanePool:
-    """A name that clients may put where a model stands, and who serves it."""
-
-    __slots__ = ("_serving", "members", "name")
-
-    def __init__(self, name: str, members: tuple[Member, ...]) -> None:
-        self.name = name
-        self.members = members
-        self._serving: dict[Dialect, tuple[Member, ...]] = {}
-
-    def count_on(self, old: "LanePool | None") -> None:
-        """Go on counting where the pool of this name stopped that was there before."""
-        before = {} if old is None else {member.lane.name: member for member in old.members}
-        for member in self.members:
-            same = before.get(member.lane.name, member)
-            member.attempts, member.tokens = same.attempts, same.tokens
-
-    def serving(self, dialect: Dialect) -> tuple[Member, ...]:
-        """Return the members that may get a request of this dialect: those that speak it and are not drained."""
-        found = self._serving.get(dialect)
-        if found is None:
-            speaking = (member for member in self.members if member.lane.dialect is dialect)
-            found = self._serving[dialect] = tuple(member for member in speaking if member.weight)
-        return found

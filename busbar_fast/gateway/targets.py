@@ -3,6 +3,7 @@
 The loader has judged the URL before; the host that is found here is the one that was judged. Knows no sockets.
 """
 
+import re
 import socket
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from busbar_fast.dialects.registry import DIALECTS
 _MODEL = "{model}"
 _BEHIND_BASE = "/{model}"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_find_authority_end = re.compile(r"[/?#]|\Z").search
 # RFC 3986 §2.3, and what else may stand in a path or a query; `%` so that nothing is encoded twice.
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _IN_TARGETS = _UNRESERVED | frozenset(b"!$%&'()*+,;=:@/?")
@@ -31,6 +33,21 @@ def target_of(provider: Provider, model: str) -> Target:
     """Return where a provider takes requests for a model."""
     scheme, _, rest = request_url(provider, model).partition("://")
     authority, slash, path = rest.partition("/")
+    return _target(scheme, authority, slash + path)
+
+
+def sink_target_of(url: str) -> tuple[Target, str]:
+    """Return where the URL of a sink leads, and what it says of a user; taken apart as the guard did."""
+    scheme, _, rest = url.replace("\\", "/").partition("://")
+    found = _find_authority_end(rest)
+    assert found is not None  # every text has an end
+    userinfo, _, place = rest[: found.start()].rpartition("@")
+    path = rest[found.start() :].partition("#")[0]
+    return _target(scheme, place, path if path.startswith("/") else "/" + path), userinfo
+
+
+def _target(scheme: str, authority: str, path: str) -> Target:
+    """Return a target of a URL's parts, without userinfo."""
     default_port = _DEFAULT_PORTS[scheme.lower()]
     raw_host, colon, digits = authority.rpartition(":")
     if not colon or authority.endswith("]"):
@@ -38,7 +55,7 @@ def target_of(provider: Provider, model: str) -> Target:
     host, port = _host(raw_host), int(digits or default_port)
     shown = f"[{host}]" if ":" in host else host
     shown += "" if port == default_port else f":{port}"
-    return Target(scheme.lower() == "https", host, port, shown.encode(), _encode(slash + path, _IN_TARGETS).encode())
+    return Target(scheme.lower() == "https", host, port, shown.encode(), _encode(path, _IN_TARGETS).encode())
 
 
 def request_url(provider: Provider, model: str) -> str:

@@ -1,6 +1,6 @@
 """Which names clients may ask for and what serves them: lanes and pools made of a checked configuration.
 
-A topology never changes; a reload makes a new one that takes over the lives of the lanes that stayed the same, and the
+A topology never changes; a reload makes a new one that takes over the states of the lanes that stayed the same, and the
 rotation of the pools whose members did.
 """
 
@@ -8,13 +8,17 @@ from collections.abc import Iterable, Mapping
 
 from busbar_fast import __version__
 from busbar_fast.config.inputs import Inputs
-from busbar_fast.config.schema import Config, Model, Pool, Provider, Security
+from busbar_fast.config.schema import Config, Model, Provider, Security
 from busbar_fast.config.secrets import reveal
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.registry import DIALECTS, speak
-from busbar_fast.gateway.lanes import Access, Lane, LanePool, Life, Member, Sign
+from busbar_fast.gateway.lanes import Access, Lane, Sign, new_state
+from busbar_fast.gateway.offers import Offer, single
+from busbar_fast.gateway.pools import new_offers, new_rankers
 from busbar_fast.gateway.targets import target_of
-from busbar_fast.wire.pool import OriginKey
+from busbar_fast.reliability.lanes import LaneState
+from busbar_fast.reliability.pools import Pool
+from busbar_fast.wire.pool import Origin, OriginKey
 from busbar_fast.wire.pool import Pool as Upstreams
 
 _AGENT = b"User-Agent: busbar-fast/%b\r\n" % __version__.encode()
@@ -24,51 +28,63 @@ _DEFAULT_REGION = "us-east-1"
 
 
 class Topology:
-    """Lanes by model and pools by name. `wait_s` is how long an upstream may keep a request waiting.
+    """Lanes by model and offers by name. `wait_s` is how long an upstream may stay silent.
 
     `counts_tokens` says that what answers use is counted whoever asks.
     """
 
-    __slots__ = ("_singles", "counts_tokens", "lanes", "pools", "wait_s")
+    __slots__ = ("_pools", "_singles", "counts_tokens", "lanes", "offers", "wait_s")
 
     def __init__(
         self,
         lanes: Iterable[Lane],
-        pools: Iterable[LanePool],
+        offers: Iterable[Offer],
         wait_s: float = 300.0,
         *,
         counts_tokens: bool = False,
     ) -> None:
         self.counts_tokens = counts_tokens
         self.lanes = {lane.name: lane for lane in lanes}
-        self.pools = {pool.name: pool for pool in pools}
+        self.offers = {offer.name: offer for offer in offers}
         self.wait_s = wait_s
-        self._singles = {
-            name: LanePool(name, (Member(lane),)) for name, lane in self.lanes.items()
-        }  # of its own rotation
+        self._singles = {name: single(lane) for name, lane in self.lanes.items()}
+        self._pools: dict[Dialect, Mapping[str, Pool]] = {}
 
-    def find(self, name: str) -> LanePool | None:
-        """Return the pool of this name, else the one lane of this name as a pool of its own."""
-        return self.pools.get(name) or self._singles.get(name)
+    def find(self, name: str) -> Offer | None:
+        """Return the pool of this name, else the lane of this name."""
+        return self.offers.get(name) or self._singles.get(name)
 
-    def find_lane(self, name: str) -> LanePool | None:
-        """Return the one lane of this name as a pool of its own."""
+    def find_lane(self, name: str) -> Offer | None:
+        """Return the lane of this name as an offer of its own."""
         return self._singles.get(name)
 
-    def set_caps(self, models: Mapping[str, Model]) -> None:
-        """Hold each lane to its model's cap from now on, also one that lived before."""
+    def pools(self, dialect: Dialect) -> Mapping[str, Pool]:
+        """Return where requests of a dialect may go on to when a pool is exhausted."""
+        found = self._pools.get(dialect)
+        if found is None:
+            found = self._pools[dialect] = {name: offer.serving(dialect) for name, offer in self.offers.items()}
+        return found
+
+    def limit(self, models: Mapping[str, Model]) -> None:
+        """Hold each lane to its model's limits from now on, also one that lived before."""
         for name, lane in self.lanes.items():
-            lane.life.gate.resize(models[name].max_concurrent or 0)
+            lane.state.limit(models[name].max_concurrent, models[name].max_requests)
 
     @property
-    def every_pool(self) -> list[LanePool]:
-        """Everything that can be asked for: the pools, and each lane as a pool of its own."""
-        return [*self.pools.values(), *self._singles.values()]
+    def origins(self) -> set[Origin]:
+        """Where requests may go to: to the lanes, and to who ranks them."""
+        asked = (offer.ranker.maybe_origin for offer in self.offers.values() if offer.ranker is not None)
+        return {lane.origin for lane in self.lanes.values()} | {origin for origin in asked if origin is not None}
+
+    @property
+    def every_offer(self) -> list[Offer]:
+        """Everything that can be asked for: the pools, and each lane by itself."""
+        return [*self.offers.values(), *self._singles.values()]
 
     @property
     def names(self) -> list[str]:
         """Everything that can be asked for, pools first, both in alphabetical order."""
-        return [*sorted(self.pools), *sorted(self.lanes)]
+        return [*sorted(self.offers), *sorted(self.lanes)]
 
 
 class LazyPolicy:
@@ -110,24 +126,21 @@ def build(
     """
     lanes = {}
     for name, model in config.models.items():
-        life = _life_before(name, model, config.providers[model.provider], before) or Life(model.max_concurrent)
-        lanes[name] = _new_lane(name, model, config, upstreams, inputs, life)
-    pools = [_new_pool(name, pool, lanes, before) for name, pool in config.pools.items()]
+        state = _state_before(name, model, config.providers[model.provider], before) or new_state(name, model.provider)
+        lanes[name] = _new_lane(model, config, upstreams, inputs, state)
+    rankers = new_rankers(config, upstreams, inputs)
     made = Topology(
         lanes.values(),
-        pools,
+        new_offers(config, lanes, None if before is None else before[1].offers, rankers),
         config.limits.upstream_request_timeout_secs,
         counts_tokens=config.observability.token_metrics,
     )
-    if before is not None:
-        for name in lanes:
-            single = made.find_lane(name)
-            assert single is not None  # each lane has one
-            single.count_on(before[1].find_lane(name))
+    if before is None:
+        made.limit(config.models)
     return made
 
 
-def _new_lane(name: str, model: Model, config: Config, upstreams: Upstreams, inputs: Inputs, life: Life) -> Lane:
+def _new_lane(model: Model, config: Config, upstreams: Upstreams, inputs: Inputs, state: LaneState) -> Lane:
     provider = config.providers[model.provider]
     target = target_of(provider, model.upstream_model)
     key = OriginKey(
@@ -135,14 +148,13 @@ def _new_lane(name: str, model: Model, config: Config, upstreams: Upstreams, inp
     )
     dialect = speak(provider.protocol)
     return Lane(
-        name,
+        state,
         upstreams.origin(key),
         target.path.decode(),
         dialect,
         _access(provider, dialect, target.authority, inputs),
-        life=life,
         model=model.upstream_model,
-        provider=model.provider,
+        error_map=provider.error_map,
     )
 
 
@@ -172,8 +184,10 @@ def _signer(provider: Provider, dialect: Dialect, key: str, authority: bytes) ->
     return LaneSigner(credential, Place(region.encode(), dialect.aws_service), authority, b"application/json")
 
 
-def _life_before(name: str, model: Model, provider: Provider, before: tuple[Config, Topology] | None) -> Life | None:
-    """Return the life of the lane of this name if it is still the same lane."""
+def _state_before(
+    name: str, model: Model, provider: Provider, before: tuple[Config, Topology] | None
+) -> LaneState | None:
+    """Return the state of the lane of this name if it is still the same lane."""
     if before is None or name not in before[0].models:
         return None
     config, topology = before
@@ -181,19 +195,4 @@ def _life_before(name: str, model: Model, provider: Provider, before: tuple[Conf
     old = config.providers[old_model.provider]
     is_same = (old_model.provider, old_model.upstream_model) == (model.provider, model.upstream_model)
     is_same = is_same and (old.base_url, old.protocol) == (provider.base_url, provider.protocol)
-    return topology.lanes[name].life if is_same else None
-
-
-def _new_pool(name: str, pool: Pool, lanes: Mapping[str, Lane], before: tuple[Config, Topology] | None) -> LanePool:
-    members = tuple(Member(lanes[member.target], member.weight) for member in pool.members)
-    old = None if before is None else before[1].pools.get(name)
-    if old is not None and _places(old.members) == _places(members):
-        for member, same in zip(members, old.members, strict=True):
-            member.credit = same.credit
-    made = LanePool(name, members)
-    made.count_on(old)
-    return made
-
-
-def _places(members: Iterable[Member]) -> list[tuple[str, int]]:
-    return [(member.lane.name, member.weight) for member in members]
+    return topology.lanes[name].state if is_same else None

@@ -4,11 +4,14 @@ The event loop owns all of them, so moving one is an addition. Names and labels 
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 # Seconds; what is above the last belongs to no bucket but the total.
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-HOPS = ("timeout", "connect", "transient_upstream", "hard_down")  # why a request moved on to another lane
+# Why a request moved on to another lane.
+HOPS = ("timeout", "connect", "transient_upstream", "hard_down", "context_length")
+FAILURES = ("transient_upstream", "hard_down", "context_length")  # what was made of a lane's failure
+ABORTS = ("client", "upstream", "drain")  # who ended a stream before its end
 OUTCOMES = ("ok", "exhausted", "client_error", "error", "client_closed")
 
 
@@ -30,16 +33,19 @@ class Histogram:
 class Tally:
     """What became of the requests of one dialect for one pool."""
 
-    __slots__ = ("duration", "outcomes")
+    __slots__ = ("duration", "first_byte", "outcomes")
 
     def __init__(self) -> None:
         self.outcomes = dict.fromkeys(OUTCOMES, 0)
         self.duration = Histogram()
+        self.first_byte = Histogram()
 
-    def settle(self, status: int | None, duration_s: float) -> None:
-        """Count a request that is over; without a status the client left first."""
+    def settle(self, status: int | None, duration_s: float, delay_s: float) -> None:
+        """Count a request that is over, and when its answer began; without a status the client left before that."""
         self.outcomes["ok" if status == 200 else outcome_of(status)] += 1
         self.duration.observe(duration_s)
+        if status is not None:
+            self.first_byte.observe(delay_s)
 
 
 def outcome_of(status: int | None) -> str:
@@ -53,23 +59,48 @@ def outcome_of(status: int | None) -> str:
     return "client_error" if 400 <= status < 500 else "error"
 
 
+class LaneTally:
+    """What became of a lane's attempts for one pool."""
+
+    __slots__ = ("attempts", "failures", "tokens", "trips")
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.failures = dict.fromkeys(FAILURES, 0)
+        self.tokens = {"input": 0, "output": 0}
+        self.trips = 0
+
+    def add_usage(self, usage: tuple[int, int]) -> None:
+        """Count what one answer used: tokens that went in, tokens that came out."""
+        went_in, came_out = usage
+        self.tokens["input"] += went_in
+        self.tokens["output"] += came_out
+
+
 class Tallies:
     """Every tally by dialect and pool; a pool that is not configured counts as `unresolved`."""
 
-    __slots__ = ("_pools", "_tallies", "auth_failures", "failovers")
+    __slots__ = ("_lanes", "_pools", "_tallies", "aborts", "auth_failures", "failovers", "selections")
 
     def __init__(self) -> None:
-        self._pools: frozenset[str] = frozenset()
+        self._pools: Mapping[str, Sequence[str]] = {}
         self._tallies: dict[tuple[str, str], Tally] = {}
+        self._lanes: dict[tuple[str, str], LaneTally] = {}
         self.auth_failures: dict[str, int] = {}
         self.failovers: dict[tuple[str, str], int] = {}  # by pool and reason
+        self.aborts: dict[tuple[str, str], int] = {}  # of streams, by pool and reason
+        self.selections: dict[tuple[str, str], int] = {}  # by pool and policy
 
-    def know(self, dialects: Sequence[str], pools: Sequence[str]) -> None:
-        """Show these from now on, with zeros where nothing happened yet; what is known already goes on."""
-        self._pools = frozenset(pools)
-        for pool in pools:
+    def know(self, dialects: Sequence[str], pools: Mapping[str, Sequence[str]]) -> None:
+        """Show these pools and their lanes from now on, with zeros where nothing happened; what is known goes on."""
+        self._pools = pools
+        for pool, lanes in pools.items():
             for reason in HOPS:
                 self.failovers.setdefault((pool, reason), 0)
+            for reason in ABORTS:
+                self.aborts.setdefault((pool, reason), 0)
+            for lane in lanes:
+                self.lane(pool, lane)
         for dialect in dialects:
             self.auth_failures.setdefault(dialect, 0)
             for pool in (*pools, UNRESOLVED):
@@ -79,9 +110,21 @@ class Tallies:
         """Return the tally of a dialect and a pool."""
         return self._tallies[dialect, pool if pool in self._pools else UNRESOLVED]
 
+    def lane(self, pool: str, lane: str) -> LaneTally:
+        """Return the tally of a lane in a pool."""
+        found = self._lanes.get((pool, lane))
+        if found is None:
+            found = self._lanes[pool, lane] = LaneTally()
+        return found
+
     def is_shown(self, pool: str) -> bool:
         """Say whether a pool is configured now."""
         return pool in self._pools
+
+    @property
+    def lanes(self) -> list[tuple[str, str, LaneTally]]:
+        """Every lane's tally in every pool that is configured now."""
+        return [(pool, lane, self.lane(pool, lane)) for pool, lanes in self._pools.items() for lane in lanes]
 
     @property
     def rows(self) -> list[tuple[str, str, Tally]]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from busbar_fast.config.guards.hosts import read_target
 from busbar_fast.config.schema import Health, Provider
 from busbar_fast.dialects.registry import DIALECTS
-from busbar_fast.gateway.targets import request_url, target_of
+from busbar_fast.gateway.targets import request_url, sink_target_of, target_of
 
 CHAT = next(name for name, facts in DIALECTS.items() if facts.path == "/v1/chat/completions")
 
@@ -112,3 +112,26 @@ def test_host_is_never_another_one(text: str, has_port: bool) -> None:
 def test_path_is_fit_for_a_request_line(path: str, sent: bytes) -> None:
     """Config §14 X8: bytes that may not stand in a target are percent-encoded, and nothing is encoded twice."""
     assert target_of(provider("https://h", path), "gpt/4").path == sent
+
+
+@pytest.mark.parametrize(
+    ("url", "parts", "userinfo"),
+    [
+        ("https://rank.example", (True, "rank.example", 443, b"rank.example", b"/"), ""),
+        (
+            "https://u:p@rank.example:8443/a%20b?x=1#y",
+            (True, "rank.example", 8443, b"rank.example:8443", b"/a%20b?x=1"),
+            "u:p",
+        ),
+        ("http://127.0.0.1:80?x", (False, "127.0.0.1", 80, b"127.0.0.1", b"/?x"), ""),
+        ("http://a@b@[::1]:9/@", (False, "::1", 9, b"[::1]:9", b"/@"), "a@b"),
+        ("https:\\\\h\\p@evil/x", (True, "h", 443, b"h", b"/p@evil/x"), ""),
+    ],
+)
+def test_url_of_a_sink_is_taken_apart_as_the_guard_did(
+    url: str, parts: tuple[bool, str, int, bytes, bytes], userinfo: str
+) -> None:
+    """Config §10: the host that is called is the one that was judged; what is before the last @ is no part of it."""
+    found, user = sink_target_of(url)
+    assert (tuple(found), user) == (parts, userinfo)
+    assert found.host == read_target(url).host.name

@@ -85,8 +85,10 @@ def test_names_are_pools_then_lanes(upstreams: Pool) -> None:
     found, single = made.find("p"), made.find("n")
     assert found is not None
     assert single is not None
-    assert [(member.lane.name, member.weight) for member in found.members] == [("m", 1), ("n", 3)]
-    assert [(member.lane, member.weight) for member in single.members] == [(made.lanes["n"], 1)]
+    assert [(member.lane.model, member.weight) for member in found.pool.members] == [("m", 1), ("n", 3)]
+    assert single.lanes == [made.lanes["n"]]
+    assert (single.provider, single.pool.members[0].cell) == ("up", made.lanes["n"].state.cells[""])
+    assert made.find_lane("p") is None
     assert made.find("other") is None
     assert (made.wait_s, made.lanes["n"].raw_model) == (7, b'"m"')
 
@@ -127,7 +129,7 @@ def test_unreadable_key_changes_nothing(upstreams: Pool, tmp_path: Path) -> None
     after = config({"m": model(max_concurrent=1)}, providers={"up": provider(credential=gone)})
     with pytest.raises(NoSecret, match="gone"):
         build(after, upstreams, INPUTS, (before, old))
-    assert "of 3" in repr(old.lanes["m"].life.gate)
+    assert old.lanes["m"].state.max_concurrent == 3
 
 
 SAME = [
@@ -143,12 +145,12 @@ OTHERS = [{"base_url": "https://i"}, {"base_url": "https://h/v1"}, {"protocol": 
 @pytest.mark.parametrize(
     ("changes", "is_same"), [*((change, True) for change in SAME), *((change, False) for change in OTHERS)]
 )
-def test_life_hangs_on_the_provider(upstreams: Pool, changes: dict[str, object], is_same: bool) -> None:
+def test_state_hangs_on_the_provider(upstreams: Pool, changes: dict[str, object], is_same: bool) -> None:
     """Config §14 X9: base_url and protocol make another lane, everything else about a provider does not."""
     before = config()
     old = build(before, upstreams, INPUTS)
     new = build(config(providers={"up": provider(**changes)}), upstreams, INPUTS, (before, old))
-    assert (new.lanes["m"].life is old.lanes["m"].life) == is_same
+    assert (new.lanes["m"].state is old.lanes["m"].state) == is_same
 
 
 @pytest.mark.parametrize(
@@ -161,30 +163,30 @@ def test_life_hangs_on_the_provider(upstreams: Pool, changes: dict[str, object],
         ({"provider": "other"}, False),
     ],
 )
-def test_life_hangs_on_the_model(upstreams: Pool, changes: dict[str, object], is_same: bool) -> None:
+def test_state_hangs_on_the_model(upstreams: Pool, changes: dict[str, object], is_same: bool) -> None:
     """Config §14 X9: another provider or upstream name makes another lane, even at the same place."""
     providers = {"up": provider(), "other": provider()}
     before = config(providers=providers)
     old = build(before, upstreams, INPUTS)
     new = build(config({"m": model(**changes)}, providers=providers), upstreams, INPUTS, (before, old))
-    assert (new.lanes["m"].life is old.lanes["m"].life) == is_same
+    assert (new.lanes["m"].state is old.lanes["m"].state) == is_same
 
 
-def caps(made: Topology) -> list[str]:
-    """Return how many each lane lets in."""
-    return [repr(lane.life.gate).split(" of ")[1].split()[0] for lane in made.lanes.values()]
+def caps(made: Topology) -> list[tuple[int | None, int]]:
+    """Return how many each lane lets in at once, and how many in all."""
+    return [(lane.state.max_concurrent, lane.state.budget) for lane in made.lanes.values()]
 
 
 def test_caps_are_set_when_the_topology_comes_into_force(upstreams: Pool) -> None:
-    """Config §14 X9: a lane that goes on has its new cap from the swap on, and none where none is given."""
-    before = config({"m": model(max_concurrent=3), "n": model(), "o": model(max_concurrent=4)})
+    """Config §14 X9: a lane that goes on has its new limits from the swap on, and none where none is given."""
+    before = config({"m": model(max_concurrent=3), "n": model(), "o": model(max_concurrent=4, max_requests=9)})
     old = build(before, upstreams, INPUTS)
-    assert caps(old) == ["3", "0", "4"]
-    after = config({"m": model(max_concurrent=5), "n": model(max_concurrent=1), "o": model()})
+    assert caps(old) == [(3, -1), (None, -1), (4, 9)]
+    after = config({"m": model(max_concurrent=5, max_requests=2), "n": model(max_concurrent=1), "o": model()})
     new = build(after, upstreams, INPUTS, (before, old))
-    assert caps(new) == ["3", "0", "4"]
-    new.set_caps(after.models)
-    assert caps(new) == ["5", "1", "0"]
+    assert caps(new) == caps(old)
+    new.limit(after.models)
+    assert caps(new) == [(5, 2), (1, -1), (None, -1)]
 
 
 @pytest.mark.parametrize(
@@ -204,10 +206,11 @@ def test_turns_go_on_with_the_same_members(
     models = {"m": model(), "n": model(), "o": model()}
     before = config(models, {"p": pool(("m", 1), ("n", 2))})
     old = build(before, upstreams, INPUTS)
-    for number, member in enumerate(old.pools["p"].members, start=1):
-        member.credit = number
+    for number, member in enumerate(old.offers["p"].pool.members, start=1):
+        member.cell.current_weight = number
     new = build(config(models, {"p": pool(*members)}), upstreams, INPUTS, (before, old))
-    assert [member.credit for member in new.pools["p"].members] == ([1, 2] if is_kept else [0] * len(members))
+    credit = [member.cell.current_weight for member in new.offers["p"].pool.members]
+    assert credit == ([1, 2] if is_kept else [0] * len(members))
 
 
 def test_lanes_share_connections_where_nothing_tells_them_apart(upstreams: Pool) -> None:

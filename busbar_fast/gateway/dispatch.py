@@ -1,0 +1,279 @@
+"""One try on one lane: shape, send, head, then either the answer or a verdict on why there is none.
+
+A try ends in one of two ways: the client has its answer, or another lane is needed and the reason is returned. Whatever
+fails after the first byte for the client can only be told inside the answer.
+"""
+
+import logging
+import time
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+from busbar_fast.clock import now
+from busbar_fast.dialects.dialect import StreamFault
+from busbar_fast.dialects.faults import Fault, kind_of
+from busbar_fast.dialects.upstream_errors import UpstreamError
+from busbar_fast.errors import BusbarError, Side, UpstreamTimeout
+from busbar_fast.gateway.answers import Answer, Source, StreamFailed, relayed_fields, unpacked
+from busbar_fast.gateway.lanes import Lane
+from busbar_fast.gateway.requests import Request
+from busbar_fast.observe.log import fields as fields_of
+from busbar_fast.reliability.attempts import Attempt, Attempts, Phase
+from busbar_fast.reliability.dispositions import Disposition
+from busbar_fast.wire.heads import ResponseHead
+from busbar_fast.wire.strand import Strand
+from busbar_fast.wire.upstream import Upstream
+
+if TYPE_CHECKING:
+    from busbar_fast.gateway.rankers import Ranker
+
+_log = logging.getLogger("busbar_fast.gateway")
+
+_APART_BYTES = 65536  # a larger body is not copied behind its head
+_TIMED_OUT = 504
+_REFUSAL_S = 10.0
+_OK = 200
+_NOT_OK = 300
+_HARD_DOWN = (Disposition.HARD_DOWN_AUTH, Disposition.HARD_DOWN_BILLING)
+
+
+class Rejection(NamedTuple):
+    """An upstream's refusal as the client gets it."""
+
+    status: int
+    fields: bytes
+    body: bytes
+
+
+class Dispatch:
+    """What the tries of one request share. `rejection` is what a lane said that could not hold the request.
+
+    `ranker` is whose order the attempts follow, if they follow one.
+    """
+
+    __slots__ = ("_attempts", "_ranker", "_request", "rejection")
+
+    def __init__(self, request: Request, attempts: Attempts, ranker: "Ranker | None" = None) -> None:
+        self._ranker = ranker
+        self._request = request
+        self._attempts = attempts
+        self.rejection: Rejection | None = None
+
+    async def run(self, attempt: Attempt) -> str:
+        """Try one lane; return why another one is needed, nothing if the client has its answer.
+
+        Raise if the answer broke off in the middle and nothing but a cut connection can tell the client.
+        """
+        request, attempts = self._request, self._attempts
+        topology, exchange = request.visit.topology, request.exchange
+        lane = topology.lanes[attempt.lane.model]
+        tally = lane.tallies[attempts.pool.name]
+        tally.attempts += 1
+        first, apart = shape(request, lane)
+        sent_s = now()
+        wait_s = min(attempts.remaining_s(sent_s), topology.wait_s, attempt.member.attempt_timeout_s or inf)
+        try:
+            with await lane.origin.call(exchange, b"POST", first, wait_s, apart) as upstream:
+                head = upstream.head
+                assert head is not None
+                if head.status >= _NOT_OK:
+                    return await self._weigh(attempt, lane, upstream, head)
+                fields, coding = relayed_fields(head, request.dialect)
+                if self._ranker is not None:
+                    fields += self._route_lines(self._ranker, attempt)
+                source = unpacked(upstream, coding, in_stream=request.in_stream)
+                latency_ms = (now() - sent_s) * 1000
+                _log.debug("lane %s answers %d", lane.name, head.status)
+                whole = None if request.in_stream or request.is_metered else source.maybe_whole()
+                if whole is not None:
+                    self._commit(attempt, latency_ms)
+                    exchange.reply(head.status, fields, whole)
+                    return ""
+                answer = self._new_answer(attempt, lane, source, head, fields, latency_ms)
+                await self._give(attempt, lane, upstream, answer)
+        except StreamFailed as failed:
+            error = lane.read_fault(failed.fault)
+            return self._act(attempt, lane, error, Rejection(_OK, failed.fields, failed.begun))
+        except BusbarError as error:
+            if error.side is Side.OURS or attempt.phase is not Phase.RUNNING:
+                raise
+            _log.debug("lane %s failed: %s", lane.name, error)
+            self._fail(attempt, lane)
+            return "timeout" if error.status == _TIMED_OUT else "connect"
+        return ""
+
+    def relay_rejection(self) -> None:
+        """Answer with what the last lane said that could not hold the request."""
+        rejection = self.rejection
+        assert rejection is not None  # an attempt was rejected for its length
+        self._request.exchange.reply(*rejection)
+
+    # A good answer
+
+    def _route_lines(self, ranker: "Ranker", attempt: Attempt) -> bytes:
+        """Return what the client is told of the policy; pools that a request falls back to follow none."""
+        attempts = self._attempts
+        is_first = attempts.pool is attempts.visited[0]
+        lines = self._request.route_lines = ranker.route_lines(attempt.lane.model) if is_first else b""
+        return lines
+
+    def _commit(self, attempt: Attempt, latency_ms: float) -> None:
+        """Take notice that an answer begins: the lane has succeeded, unless it is blamed already."""
+        now_s = self._request.first_byte_s = now()
+        if attempt.phase is Phase.RUNNING:
+            attempt.commit(now_s, latency_ms)
+
+    def _new_answer(
+        self, attempt: Attempt, lane: Lane, source: Source, head: ResponseHead, fields: bytes, latency_ms: float
+    ) -> Answer:
+        return Answer(
+            self._request,
+            source,
+            head,
+            fields,
+            begin_well=partial(self._commit, attempt, latency_ms),
+            refuses=partial(self._refuses, attempt, lane),
+            count=lane.tallies[self._attempts.pool.name].add_usage,
+        )
+
+    async def _give(self, attempt: Attempt, lane: Lane, upstream: Upstream, answer: Answer) -> None:
+        """Give the client an answer as it comes, and settle how it ended."""
+        request = self._request
+        try:
+            if request.in_stream:  # lasts as long as it goes on
+                upstream.wait_s = max(upstream.wait_s, request.visit.topology.wait_s)
+                await answer.give()
+            else:
+                with request.exchange.within(self._left_s(), _too_slow):
+                    await answer.give()
+        except BusbarError as error:
+            if error.side is Side.UPSTREAM and attempt.phase is Phase.COMMITTED:
+                self._die(attempt, lane, is_refunded=True)
+            raise
+        if answer.fault is not None:
+            self._blame(attempt, lane, answer.fault)
+        elif answer.has_stopped and attempt.phase is Phase.COMMITTED:
+            self._die(attempt, lane, is_refunded=True)
+
+    def _refuses(self, attempt: Attempt, lane: Lane, fault: StreamFault) -> bool:
+        """Say whether a stream that begins with an error is worth another lane; note the faults of clients."""
+        disposition = lane.judge(lane.read_fault(fault), passes_on=self._request.passes_on)
+        if disposition is Disposition.CLIENT_FAULT:
+            attempt.client_fault()
+        return disposition not in (Disposition.CLIENT_FAULT, Disposition.CALLERS_KEY)
+
+    def _blame(self, attempt: Attempt, lane: Lane, fault: StreamFault) -> None:
+        """Hold against a lane what it reported inside a stream that had begun well."""
+        if attempt.phase is not Phase.COMMITTED:
+            return  # for its first event, already
+        error = lane.read_fault(fault)
+        disposition = lane.judge(error, passes_on=self._request.passes_on)
+        if disposition is Disposition.TRANSIENT:
+            self._die(attempt, lane, is_refunded=False, retry_after_s=error.retry_after_s)
+        elif disposition in _HARD_DOWN:
+            self._put_down(attempt, lane, disposition)
+
+    def _die(self, attempt: Attempt, lane: Lane, *, is_refunded: bool, retry_after_s: int | None = None) -> None:
+        """Take notice that an answer broke off, or ended in a failure."""
+        tally = lane.tallies[self._attempts.pool.name]
+        tally.failures["transient_upstream"] += 1
+        if self._request.in_stream:
+            self._request.count_abort("upstream")
+        if attempt.die(now(), is_refunded=is_refunded, retry_after_s=retry_after_s):
+            self._note_trip(lane)
+
+    # A refusal
+
+    async def _weigh(self, attempt: Attempt, lane: Lane, upstream: Upstream, head: ResponseHead) -> str:
+        """Read an answer that is no success and do what its verdict asks for."""
+        request = self._request
+        fields, coding = relayed_fields(head, request.dialect)
+        source = unpacked(upstream, coding, in_stream=False)
+        most_bytes = lane.origin.limits.max_error_body_bytes
+        body, is_whole = await read_refusal(source, request.exchange, most_bytes, self._left_s())
+        error = lane.dialect.read_error(head.status, head.fields, body, time.time())
+        rejection = Rejection(head.status, fields, body) if is_whole else reworded(request, error)
+        return self._act(attempt, lane, error, rejection)
+
+    def _act(self, attempt: Attempt, lane: Lane, error: UpstreamError, rejection: Rejection) -> str:
+        """Do what a refusal asks for; return why another lane is needed, nothing if the client has its answer."""
+        disposition = lane.judge(error, passes_on=self._request.passes_on)
+        _log.debug("lane %s answered %d: %s", lane.name, error.status, disposition.name)
+        if disposition is Disposition.TRANSIENT:
+            self._fail(attempt, lane, error.retry_after_s)
+            if not attempt.is_last_resort:
+                return "transient_upstream"
+        elif disposition in _HARD_DOWN:
+            self._put_down(attempt, lane, disposition)
+            return "hard_down"
+        elif disposition is Disposition.CONTEXT:
+            lane.tallies[self._attempts.pool.name].failures["context_length"] += 1
+            attempt.context_rejected()
+            self.rejection = rejection
+            return "context_length"
+        elif disposition is Disposition.CLIENT_FAULT:
+            attempt.client_fault()
+        self._request.exchange.reply(*rejection)
+        return ""
+
+    def _fail(self, attempt: Attempt, lane: Lane, retry_after_s: int | None = None) -> None:
+        lane.tallies[self._attempts.pool.name].failures["transient_upstream"] += 1
+        if attempt.fail(now(), retry_after_s):
+            self._note_trip(lane)
+
+    def _put_down(self, attempt: Attempt, lane: Lane, disposition: Disposition) -> None:
+        lane.tallies[self._attempts.pool.name].failures["hard_down"] += 1
+        is_auth = disposition is Disposition.HARD_DOWN_AUTH
+        if attempt.hard_down(now(), "auth" if is_auth else "billing", is_auth=is_auth):
+            self._note_trip(lane)
+
+    def _note_trip(self, lane: Lane) -> None:
+        pool = self._attempts.pool.name
+        lane.tallies[pool].trips += 1
+        _log.warning("lane out of service", extra=fields_of(lane=lane.name, pool=pool))
+
+    def _left_s(self) -> float:
+        return self._attempts.remaining_s(now())
+
+
+def shape(request: Request, lane: Lane) -> tuple[bytes, bytes]:
+    """Return a request as a lane gets it: head and body in one if the body is small, else apart."""
+    body = lane.shape(request.body, request.spans, request.usage_edits)
+    forwarded = lane.forwarded_fields(request.exchange.head.fields)
+    key = request.visit.token if request.passes_on else None
+    head = lane.encode_head(request.ask, forwarded, body, in_stream=request.in_stream, callers_key=key)
+    return (head + body, b"") if len(body) < _APART_BYTES else (head, body)
+
+
+def reworded(request: Request, error: UpstreamError) -> Rejection:
+    """Return a refusal in words of ours, for one that broke off: half a document is no error that a client can read."""
+    kind = kind_of(error.status, is_context_length=error.is_context_length)
+    fault = Fault(kind, retry_after_s=error.retry_after_s)
+    refusal = request.dialect.encode_fault(fault, request.ask, request.dialect.new_id())
+    return Rejection(refusal.status, refusal.fields, refusal.body)
+
+
+async def read_refusal(source: Source, strand: Strand, most_bytes: int, left_s: float) -> tuple[bytes, bool]:
+    """Return the body of a refusal, as much of it as is kept and comes in time, and whether it did not break off."""
+    whole = source.maybe_whole()
+    if whole is not None:
+        return whole[:most_bytes], True
+    parts: list[bytes] = []
+    size = 0
+    is_whole = True
+    try:
+        with strand.within(min(_REFUSAL_S, left_s), _too_slow):
+            while size < most_bytes and (part := await source.next_part()) is not None:
+                parts.append(part)
+                size += len(part)
+    except BusbarError as error:
+        if error.side is not Side.UPSTREAM:
+            raise
+        _log.debug("a refusal is not whole: %s", error)
+        is_whole = False
+    return b"".join(parts)[:most_bytes], is_whole
+
+
+def _too_slow() -> UpstreamTimeout:
+    return UpstreamTimeout("an answer did not come to its end in time")

@@ -1,0 +1,97 @@
+"""What clients can ask for: a pool or a single lane, and how its members are chosen among.
+
+An offer is made of the configuration and replaced with it. Until one dialect is translated into another, a client
+reaches those members only that speak as it does.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from busbar_fast.dialects.dialect import Dialect
+from busbar_fast.gateway.lanes import Lane
+from busbar_fast.reliability.affinity import sticky_index
+from busbar_fast.reliability.lanes import DEFAULT
+from busbar_fast.reliability.pools import Pool, PoolMember, PoolSettings
+from busbar_fast.wire.heads import Fields
+from busbar_fast.wire.json_scan import decode_string, find_members
+
+if TYPE_CHECKING:
+    from busbar_fast.gateway.rankers import Ranker  # brings what few pools need
+
+_QUOTE = 0x22
+
+
+class Affinity(NamedTuple):
+    """What keeps a session with one member: a header field, and whether a system prompt may stand in for it."""
+
+    field: bytes
+    from_system: bool = False
+
+
+class Offer:
+    """See the module. Without an affinity every request stands for itself, without a ranker the weights choose."""
+
+    __slots__ = ("_affinity", "_lanes", "_serving", "name", "pool", "ranker")
+
+    def __init__(
+        self,
+        pool: Pool,
+        lanes: Mapping[str, Lane],
+        affinity: Affinity | None = None,
+        ranker: "Ranker | None" = None,
+    ) -> None:
+        self.name = pool.name
+        self.pool = pool
+        self.ranker = ranker
+        self._affinity = affinity
+        self._lanes = lanes
+        self._serving: dict[Dialect, Pool] = {}
+
+    @property
+    def provider(self) -> str:
+        """Whose the lane is, where the offer is a lane by itself."""
+        return self.pool.members[0].lane.provider
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """Every lane that takes part, in the order of the configuration."""
+        return [self._lanes[member.lane.model] for member in self.pool.members]
+
+    def serving(self, dialect: Dialect) -> Pool:
+        """Return the pool of those members that speak this dialect."""
+        found = self._serving.get(dialect)
+        if found is None:
+            pool = self.pool
+            speaking = [m for m in pool.members if self._lanes[m.lane.model].dialect is dialect]
+            found = self._serving[dialect] = Pool(pool.name, speaking, pool.settings)
+        return found
+
+    def maybe_sticky(self, fields: Fields, body: bytes) -> PoolMember | None:
+        """Return the member that the session of a request belongs to, if it names one."""
+        affinity = self._affinity
+        if affinity is None:
+            return None
+        session = fields.get(affinity.field) or (read_system(body) if affinity.from_system else b"")
+        members = self.pool.members
+        return members[sticky_index(session, len(members))] if session else None
+
+
+def read_system(body: bytes) -> bytes:
+    """Return the system prompt where it is one string at the top of a body, as its client wrote it; else nothing."""
+    spans = find_members(body, (b"system",)).get(b"system")
+    if not spans:
+        return b""
+    start, end = spans[-1]
+    return decode_string(body[start:end]).encode() if body[start] == _QUOTE else b""
+
+
+def pool_of(name: str, lanes: Sequence[Lane], settings: PoolSettings | None = None) -> Offer:
+    """Return a pool of lanes that are called as often as each other, with breakers as they are by default."""
+    members = [PoolMember(lane.state, lane.state.cell(name, lane.state.cells[DEFAULT].settings)) for lane in lanes]
+    return Offer(Pool(name, members, settings), {lane.name: lane for lane in lanes})
+
+
+def single(lane: Lane) -> Offer:
+    """Return the offer of a lane by itself, on its default cell."""
+    member = PoolMember(lane.state, lane.state.cells[DEFAULT])
+    return Offer(Pool(lane.name, [member]), {lane.name: lane})

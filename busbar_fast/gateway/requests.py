@@ -1,0 +1,131 @@
+"""One request on its way through the gateway: what its head and its body ask for, and who may serve it."""
+
+from collections.abc import Sequence
+
+from busbar_fast.clock import now
+from busbar_fast.dialects.asks import Ask, Operation
+from busbar_fast.dialects.dialect import Dialect
+from busbar_fast.dialects.faults import Fault, Kind
+from busbar_fast.errors import BodyTooLarge, NotJson, OutOfTime, TooDeep
+from busbar_fast.gateway.offers import Offer
+from busbar_fast.gateway.replies import refuse
+from busbar_fast.gateway.status import Status
+from busbar_fast.gateway.visits import Visit
+from busbar_fast.wire.exchange import Exchange
+from busbar_fast.wire.json_scan import Edit, Span, decode_string, find_members, is_true
+
+_MEMBERS = (b"model", b"stream")
+_QUOTE = 0x22
+_SHOWN_CHARACTERS = 200  # of a name that a client chose
+
+
+class Request:
+    """See the module. `offer` is set once its name is known."""
+
+    __slots__ = (
+        "ask",
+        "began_s",
+        "body",
+        "exchange",
+        "first_byte_s",
+        "in_stream",
+        "is_metered",
+        "name",
+        "offer",
+        "passes_on",
+        "route_lines",
+        "spans",
+        "status",
+        "usage_edits",
+        "visit",
+    )
+
+    def __init__(self, exchange: Exchange, visit: Visit, ask: Ask, status: Status, *, passes_on: bool) -> None:
+        self.began_s = now()
+        self.first_byte_s = 0.0  # when the first byte of an answer from a lane was about to leave
+        self.status = status
+        self.exchange = exchange
+        self.visit = visit
+        self.ask = ask
+        self.passes_on = passes_on  # the caller's own key goes upstream
+        self.is_metered = visit.topology.counts_tokens  # what its answer used is counted
+        self.name = ""  # what is asked for, as the client calls it
+        self.body = b""
+        self.spans: list[Span] = []
+        self.in_stream = False
+        self.usage_edits: Sequence[Edit] | None = None  # ask for usage that the client must not see
+        self.offer: Offer | None = None
+        self.route_lines = b""  # header lines of a good answer that tell what a policy did
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the client speaks."""
+        return self.visit.dialect
+
+    def count_abort(self, reason: str) -> None:
+        """Count that the answer, a stream, ended before its end."""
+        if self.offer is not None:
+            self.status.count_abort(self.offer.name, reason)
+
+    async def maybe_offer(self) -> Offer | None:
+        """Read the body and return what is asked for; None if the request was refused."""
+        try:
+            body = self.exchange.maybe_body()
+            name = self._read(await self.exchange.read_body() if body is None else body)
+        except BodyTooLarge:
+            self.refuse(Kind.TOO_LARGE)
+        except NotJson:
+            self.refuse(Kind.MALFORMED)
+        except TooDeep:
+            self.refuse(Kind.MALFORMED, "The request body is nested too deeply.")
+        else:
+            if name:
+                return self._resolve(name)
+            self.refuse(Kind.MALFORMED, "You must provide a model parameter.", param="model")
+        return None
+
+    def maybe_out_of_time(self) -> OutOfTime | None:
+        """Return what to raise when the client's time is over; nothing if it has a part of a stream, which may last."""
+        return None if self.in_stream and self.exchange.has_begun else OutOfTime("the client's time is over")
+
+    def refuse(self, kind: Kind, message: str = "", **more: str | int | None) -> None:
+        """Answer with a refusal."""
+        refuse(self.exchange, self.visit.dialect, self.ask, Fault(kind, message, **more))  # type: ignore[arg-type]
+
+    def _read(self, body: bytes) -> str | None:
+        """Take the body; return the name that is asked for, None if the body should say it and does not."""
+        self.body = body
+        ask, dialect = self.ask, self.visit.dialect
+        found = find_members(body, (*_MEMBERS, dialect.usage_member) if self.is_metered else _MEMBERS)
+        self.spans = found.get(b"model", [])
+        if ask.operation is not Operation.CONVERSE:
+            self.spans = [*dialect.find_inner_models(body, ask), *self.spans]
+        streams = found.get(b"stream")
+        self.in_stream = is_true(body, streams[-1]) if ask.in_stream is None and streams else bool(ask.in_stream)
+        if self.is_metered and self.in_stream:
+            self.usage_edits = dialect.ask_for_usage(body, found.get(dialect.usage_member, []))
+        return read_model(body, self.spans) if ask.name is None else ask.name
+
+    def _resolve(self, name: str) -> Offer | None:
+        """Find who serves a name; refuse the request if nobody does."""
+        self.name = name
+        topology, provider = self.visit.topology, self.ask.provider
+        offer = topology.find(name) if provider is None else topology.find_lane(name)
+        if offer is None and provider is None and "/" in name:
+            provider, _, model = name.partition("/")
+            offer = topology.find_lane(model)
+        if offer is None:
+            self.refuse(Kind.UNKNOWN_MODEL, name=name[:_SHOWN_CHARACTERS])
+        elif provider is not None and offer.provider != provider:
+            self.refuse(Kind.MALFORMED, name=name[:_SHOWN_CHARACTERS])
+        else:
+            self.offer = offer
+        return self.offer
+
+
+def read_model(body: bytes, spans: Sequence[Span]) -> str | None:
+    """Return the model that a request's body names; of several the last, as any JSON parser would."""
+    if not spans:
+        return None
+    start, end = spans[-1]
+    return decode_string(body[start:end]) if body[start] == _QUOTE else None
