@@ -1,7 +1,7 @@
 # Every target works on a fresh clone: it makes .venv from the lock files first. Nothing is installed elsewhere.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test test-system test-rest test-parser test-loop test-coverage check perf lock changelog clean
+.PHONY: help run test test-system test-rest test-parser test-loop test-coverage check perf chaos lock changelog clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 venv := .venv
@@ -48,6 +48,9 @@ check: $(venv)/dev.stamp ## style, types, spelling and the house rules
 
 perf: $(venv)/dev.stamp ## measure against HAProxy side by side; ARGS="..." is passed on
 	$(bin)/python -m perf $(ARGS)
+
+chaos: $(venv)/dev.stamp ## everything fails at random under load, about two minutes; ARGS="--seconds 20 --seed 1"
+	$(bin)/python -m tests.chaos $(ARGS)
 
 lock: ## resolve pyproject.toml into both lock files; ARGS=--upgrade moves every pin
 	test -x $(bin)/uv || $(MAKE) $(venv)/dev.stamp

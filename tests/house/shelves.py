@@ -14,6 +14,7 @@ IO_SHELF = frozenset(
         "gate",
         "kernel",
         "listener",
+        "passers",
         "pool",
         "relay",
         "service",

@@ -74,13 +74,13 @@ DOORS = (
 BY_NAME = {door.name: door for door in DOORS}
 
 
-def config(port: int, auth: str = "{mode: none}", more: str = "") -> str:
+def config(port: int, auth: str = "{mode: none}", more: str = "", on_exhausted: str = "reject") -> str:
     """Return a deployment with one lane and one pool of it for each dialect, all of them at one port."""
     base = f'base_url: "http://127.0.0.1:{port}", api_key_env: UP_KEY'
     names = [door.name for door in DOORS]
     providers = [f"  {name}: {{protocol: {name}, {base}}}\n" for name in names]
     models = [f"  {name}-m: {{provider: {name}, upstream_model: {MODEL.decode()}}}\n" for name in names]
-    pools = [f"  {name}-p: {{members: [{{target: {name}-m}}]}}\n" for name in names]
+    pools = [f"  {name}-p: {{members: [{{target: {name}-m}}], on_exhausted: {on_exhausted}}}\n" for name in names]
     head = f"listen: 127.0.0.1:0\nauth: {auth}\n{more}"
     return f"{head}providers:\n{''.join(providers)}models:\n{''.join(models)}pools:\n{''.join(pools)}"
 
@@ -140,13 +140,20 @@ class House:
             await self.say(post(body or door.minimal, b"Connection: close", *lines, target=target or door.target))
         )
 
+    async def hear(self, door: Door, *, in_stream: bool = False) -> "Seen":
+        """Ask a pool: with `least_bad` it says what its lane says, which would else be a failure like any."""
+        target = door.stream if in_stream else door.target
+        return await self.ask(door, body=door.minimal.replace(b"-m", b"-p"), target=target.replace(b"-m", b"-p"))
+
 
 @asynccontextmanager
-async def six_doors(folder: Path, auth: str = "{mode: none}", more: str = "", **variables: str) -> AsyncIterator[House]:
+async def six_doors(
+    folder: Path, auth: str = "{mode: none}", more: str = "", on_exhausted: str = "reject", **variables: str
+) -> AsyncIterator[House]:
     """Run the gateway of `config` over one scripted upstream."""
     async with (
         serving_upstream() as upstream,
-        running(folder, config(upstream.port, auth, more), UP_KEY=LANE_KEY, **variables) as site,
+        running(folder, config(upstream.port, auth, more, on_exhausted), UP_KEY=LANE_KEY, **variables) as site,
     ):
         keeper = Keeper()
         upstream.script = keeper

@@ -88,8 +88,8 @@ class Running:
 
     def counts(self, model: str) -> tuple[int, int, int]:
         """Return what a lane has answered and failed, and how many requests are on it."""
-        lane = self.engine.lanes[model]
-        return lane.life.answered, lane.life.failed, lane.in_flight
+        state = self.engine.lanes[model].state
+        return state.ok, state.err, state.inflight
 
 
 @asynccontextmanager

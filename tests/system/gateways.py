@@ -13,11 +13,14 @@ import orjson
 from busbar_fast.dialects.registry import DIALECTS, speak, speak_all
 from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
-from busbar_fast.gateway.lanes import Access, Lane, LanePool, Member
+from busbar_fast.gateway.lanes import Access, Lane, new_state
+from busbar_fast.gateway.offers import pool_of
 from busbar_fast.gateway.topology import Topology
 from busbar_fast.mock.memo import Memo
 from busbar_fast.mock.script import Script
 from busbar_fast.mock.server import play
+from busbar_fast.reliability.breaker import BreakerSettings
+from busbar_fast.reliability.pools import PoolSettings
 from busbar_fast.wire.dial import Dialer
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.gate import Gate
@@ -45,6 +48,8 @@ class Shape:
     limits: Limits = field(default_factory=Limits)
     hold: Hold | None = None  # where backends wait before they answer
     wait_s: float = 300.0  # how long a backend may say nothing
+    settings: PoolSettings | None = None  # of the pool
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +107,12 @@ class Front:
     @property
     def counts(self) -> list[tuple[int, int]]:
         """Return for each lane how often it answered and how often it failed."""
-        return [(lane.life.answered, lane.life.failed) for lane in self.lanes]
+        return [(lane.state.ok, lane.state.err) for lane in self.lanes]
 
     @property
     def in_flight(self) -> list[int]:
         """Return for each lane how many requests are on it."""
-        return [lane.in_flight for lane in self.lanes]
+        return [lane.state.inflight for lane in self.lanes]
 
 
 def closed_port() -> int:
@@ -153,21 +158,31 @@ async def gateway_over(
         origins = [pool.origin(OriginKey(is_tls=False, host="127.0.0.1", port=port)) for port in ports]
         lanes = [lane for dialect in shape.dialects for lane in new_lanes(shape, dialect, origins)]
         gate = Gate(shape.limits.max_inbound_concurrent, shape.limits.inbound_queue_max_s)
-        topology = Topology(lanes, [LanePool(shape.pool, tuple(map(Member, lanes)))], shape.wait_s)
+        topology = Topology(lanes, [pool_of(shape.pool, lanes, shape.settings)], shape.wait_s)
         gateway = Gateway(topology, gate, speak_all(), shape.admission)
         async with serve(gateway.serve, shape.limits) as front:
             gateway.service = front.service
             yield Front(front, lanes, backends, received)
-        assert all(lane.in_flight == 0 for lane in lanes)
+        assert all(lane.state.inflight == 0 for lane in lanes)
 
 
 def new_lanes(shape: Shape, dialect: str, origins: Sequence[Origin]) -> list[Lane]:
-    """Return a lane to each origin; with one dialect they are called `a`, `b`, else its name goes before."""
+    """Return a lane to each origin; with one dialect they are called `a`, `b`, else its name goes before.
+
+    Each backend is a provider, so that a key refused by one says nothing about the next.
+    """
     path = DIALECTS[dialect].path.replace("{model}", quote(shape.model or "m", safe=""))
     access = Access(b"Host: h\r\nContent-Type: application/json\r\n", key=shape.key)
     before = "" if len(shape.dialects) == 1 else f"{dialect}-"
     return [
-        Lane(before + letter, origin, path, speak(dialect), access, model=shape.model)
+        Lane(
+            new_state(before + letter, f"provider-{letter}", shape.breaker),
+            origin,
+            path,
+            speak(dialect),
+            access,
+            model=shape.model,
+        )
         for letter, origin in zip("abcdef", origins, strict=False)
     ]
 

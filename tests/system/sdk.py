@@ -19,6 +19,8 @@ import orjson
 from openai import AsyncOpenAI, OpenAI
 
 from busbar_fast.gateway.admission import Admission
+from busbar_fast.reliability.breaker import BreakerSettings
+from busbar_fast.reliability.pools import Action, OnExhausted, PoolSettings
 from busbar_fast.wire.limits import Limits
 from tests.system.gateways import Fate, Front, Received, Shape, gateway_over
 from tests.system.serving import Gate, Serve, all_of, until
@@ -30,6 +32,9 @@ OWN_KEY = "sk-lane-0815"  # of the lanes
 DIALECTS = ("openai", "responses", "anthropic", "gemini", "bedrock", "cohere")
 LANES = tuple(f"{dialect}-{letter}" for dialect in DIALECTS for letter in "ab")
 LIMIT_S = 10.0
+LEAST_BAD = PoolSettings(on_exhausted=OnExhausted(Action.LEAST_BAD))  # in the end one lane is asked again, and heard
+# A lane rests a second after each failure, so that a test may wait for it; the default is half a minute.
+FORGIVING = BreakerSettings(base_cooldown_s=1.0, max_cooldown_s=1.0)
 # A picture of one red dot.
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8Dwn4EIwDiqkL4KAcT9GO0R4R8gAAAAAElFTkSuQmCC"
 # What no client may read in an answer that the gateway words itself.
@@ -76,7 +81,7 @@ class Stand:
     def counts(self, dialect: str) -> list[tuple[int, int]]:
         """Return for each lane of a dialect how often it answered and how often it failed."""
         lanes = [lane for lane in self.front.lanes if lane.name.startswith(f"{dialect}-")]
-        return [(lane.life.answered, lane.life.failed) for lane in lanes]
+        return [(lane.state.ok, lane.state.err) for lane in lanes]
 
     def note(self, request: Any) -> None:
         """Keep what a client of httpx or httpx2 is about to send; meant as its event hook."""
@@ -97,6 +102,8 @@ async def stand(
     limits: Limits | None = None,
     hold: Gate | None = None,
     wait_s: float = 300.0,
+    settings: PoolSettings | None = None,
+    breaker: BreakerSettings = BreakerSettings(),  # noqa: B008  a record, never changed
 ) -> AsyncIterator[Stand]:
     """Run a gateway; without fates both backends answer by the book, and a single one is the fate of both."""
     shape = Shape(
@@ -108,6 +115,8 @@ async def stand(
         limits=limits or Limits(),
         hold=hold,
         wait_s=wait_s,
+        settings=settings,
+        breaker=breaker,
     )
     both = fates * 2 if len(fates) == 1 else fates or (None, None)
     async with gateway_over(serve, parser, *both, shape=shape) as front:
@@ -117,6 +126,11 @@ async def stand(
 def shown_wait(status: int, value: str) -> str | None:
     """Return what a client reads of a backend's `Retry-After`: at these statuses alone it means to come again."""
     return value if status in {429, 503, 529} else None
+
+
+def is_first_rest(value: str | None) -> bool:
+    """Whether a `Retry-After` of ours is the rest of a lane after its first failure: 30 s, a tenth more or less."""
+    return value is not None and 26 <= int(value) <= 33
 
 
 class Caller:
@@ -181,12 +195,20 @@ class Visit:
         limits: Limits | None = None,
         hold: Gate | None = None,
         wait_s: float = 300.0,
+        breaker: BreakerSettings = BreakerSettings(),  # noqa: B008  a record, never changed
         **options: Any,
     ) -> AsyncIterator[tuple[Stand, Caller]]:
         """Open both; the options are the client's."""
         async with (
             stand(
-                self._serve, self._parser, *fates, admission=admission, limits=limits, hold=hold, wait_s=wait_s
+                self._serve,
+                self._parser,
+                *fates,
+                admission=admission,
+                limits=limits,
+                hold=hold,
+                wait_s=wait_s,
+                breaker=breaker,
             ) as site,
             self._caller(site, self._kind, **options) as caller,
         ):

@@ -142,8 +142,9 @@ def told_in(official: Official, pieces: list[Any]) -> tuple[str, bool]:
         text = "".join(event.delta.text for event in pieces if event.type == "content_block_delta")
         return text, any(event.type == "message_stop" for event in pieces)
     if official.dialect == "gemini":
-        reasons = [chunk.candidates[0].finish_reason for chunk in pieces]
-        return "".join(chunk.text for chunk in pieces), any(reasons)
+        whole = [chunk for chunk in pieces if chunk.candidates]  # one that broke off is closed without any
+        reasons = [chunk.candidates[0].finish_reason for chunk in whole]
+        return "".join(chunk.text for chunk in whole), any(reasons)
     deltas = [event["contentBlockDelta"]["delta"]["text"] for event in pieces if "contentBlockDelta" in event]
     return "".join(deltas), any("messageStop" in event for event in pieces)
 

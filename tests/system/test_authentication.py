@@ -436,7 +436,7 @@ async def test_no_log_shows_a_credential(tmp_path: Path, caplog: pytest.LogCaptu
     async with six_doors(tmp_path, TOKEN_MODE, METRICS_TOKEN, SECOND="second-secret", SCRAPER="my-secret") as house:
         for token in (b"my-secret", b"wrong-secret"):
             await ask(house, b"/metrics", b"Authorization: Bearer " + token, method=b"GET")
-        for said in (OK, OK.replace(b"200 OK", b"401 no-secret"), b"secret nonsense\r\n\r\n"):
+        for said in (OK, b"secret nonsense\r\n\r\n", OK.replace(b"200 OK", b"401 no-secret")):
             house.keeper.pieces = (said,)
             for door in DOORS:
                 for token in (b"second-secret", b"wrong-secret"):
@@ -444,8 +444,28 @@ async def test_no_log_shows_a_credential(tmp_path: Path, caplog: pytest.LogCaptu
                     await ask(house, door.target, b"Authorization: Bearer " + token, body=body)
                     await ask(house, door.target + b"?key=" + token, body=body + b"secret")
     shown = [record.getMessage() for record in caplog.records if record.name.startswith("busbar_fast")]
-    assert any("refuses its key" in line for line in shown)
+    for word in ("openai-m failed", "openai-m answered 401", "lane out of service"):
+        assert any(word in line for line in shown)
     assert not any("secret" in line or LANE_KEY in line for line in shown)
+
+
+async def test_log_tells_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Governance §1.3, reliability §1: the log says at debug why somebody was refused, never what the client wrote."""
+    caplog.set_level(logging.DEBUG, "busbar_fast.gateway")
+    openai, gemini = BY_NAME["openai"], BY_NAME["gemini"]
+    asked = [
+        (b"/stats", b"X: 1", "caller refused: no usable credential"),
+        (openai.target, b"x-api-key: wrong", "caller refused: an unknown credential"),
+        (b"/admin/keys", RIGHT, "caller refused: the management API takes nobody this way"),
+        (b"/nowhere-at-all", RIGHT, "refused with 404, pool=unresolved"),
+        (openai.target, RIGHT, "refused with 400, pool=unresolved"),
+        (gemini.target.replace(gemini.model, b"nobody"), RIGHT, "refused with 404, pool=unresolved"),
+    ]
+    async with six_doors(tmp_path, TOKEN_MODE, SECOND="second") as house:
+        for target, line, said in asked:
+            caplog.clear()
+            await ask(house, target, line, body=b"{}")
+            assert [record.getMessage() for record in caplog.records] == [said]
 
 
 # A reload

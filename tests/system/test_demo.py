@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,7 @@ from tests.house.source import ROOT
 from tests.system.clients import async_openai_client, openai_client
 
 LIMIT_S = 15.0
+LONGEST_REST_S = 3.1  # of the flaky lane after its first failure, and a little more
 TURNS: Any = [{"role": "user", "content": "Hello"}]
 SAID = "You said: Hello"
 CURL = re.compile(r"curl .*?\\\n.*", re.MULTILINE)
@@ -45,7 +47,7 @@ class Demo:
         self.banner = ""
         for line in program.stdout:
             self.banner += line
-            if "watch below" in line:
+            if line.startswith("Real providers"):
                 break
         found = re.search(r"http://127\.0\.0\.1:(\d+) ", self.banner)
         assert found, self.banner
@@ -118,19 +120,21 @@ def test_sdk_snippet_of_the_banner_works() -> None:
 
 
 def test_failover_shows_in_the_log_only() -> None:
-    """The client gets every answer, whole and streamed, while the log tells of the flaky lane."""
+    """The client gets every answer, whole and streamed; the log tells of the flaky lane, and again after its rest."""
     with demo() as running:
         with openai_client(running.port) as client:
-            for _ in range(4):
-                answer = client.chat.completions.create(model="demo", messages=TURNS)
-                assert answer.choices[0].message.content == SAID
-                with client.chat.completions.create(model="demo", messages=TURNS, stream=True) as chunks:
-                    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == SAID
+            for rest_s in (0.0, LONGEST_REST_S):
+                time.sleep(rest_s)
+                for _ in range(4):
+                    answer = client.chat.completions.create(model="demo", messages=TURNS)
+                    assert answer.choices[0].message.content == SAID
+                    with client.chat.completions.create(model="demo", messages=TURNS, stream=True) as chunks:
+                        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == SAID
             assert next(iter(client.models.list())).id == "demo"
         code, log = running.end()
         assert code == 0
-        assert "lane flaky-openai answered 503, trying another" in log
-        assert log.count("answered 200") == 8
+        assert log.count("lane flaky-openai answered 503") >= 2
+        assert "lane steady-openai answered" not in log
         assert "Traceback" not in log
 
 

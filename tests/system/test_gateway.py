@@ -18,6 +18,7 @@ from tests.system.serving import Serve, until
 CHAT = b"/v1/chat/completions"
 BODY = b'{"model":"demo","messages":[{"role":"user","content":"hi"}]}'
 STREAM = b'{"model":"demo","stream":true,"messages":[{"role":"user","content":"hi"}]}'
+DEAD = Script(refuse=True)
 TURNS: Any = [{"role": "user", "content": "hi"}]
 
 
@@ -53,7 +54,7 @@ def check_fault(got: Answer, status: int, kind: str, **members: str | None) -> s
     "fate",
     [
         DOWN,
-        Script(refuse=True),
+        DEAD,
         Script(garbage=True),
         Script(status=503),
         Script(status=429, retry_after_s=9),
@@ -74,23 +75,42 @@ async def test_failure_before_the_first_byte_is_invisible(
         assert front.counts == [(0, 1), (1, 0)]
 
 
-@pytest.mark.parametrize("fate", [DOWN, Script(refuse=True), Script(garbage=True), Script(cut_at=0)])
+@pytest.mark.parametrize(
+    "fate",
+    [
+        DOWN,
+        DEAD,
+        Script(garbage=True),
+        Script(cut_at=0),
+        Script(status=429, error="Slow down.", retry_after_s=9),
+        Script(status=503, error="Later."),
+    ],
+    ids=["down", "refuse", "garbage", "cut", "429", "503"],
+)
 async def test_no_lane_left_is_an_overload(serve: Serve, parser_kind: str, fate: Fate) -> None:
-    """When every lane fails the client is told when to come back, in its own dialect."""
-    async with gateway_over(serve, parser_kind, fate, fate) as front:
+    """Reliability case 64: when every lane fails the client is told in its own dialect when the first comes back."""
+    async with gateway_over(serve, parser_kind, DOWN, fate) as front:
         got = await ask(front, BODY)
-        check_fault(got, 503, "server_error")
-        assert got.fields[b"retry-after"] == b"1"
+        message = "The server cannot take your request at the moment. Please try again later."
+        assert check_fault(got, 503, "server_error") == message
+        assert 26 <= int(got.fields[b"retry-after"]) <= 33
         assert front.counts == [(0, 1), (0, 1)]
 
 
-async def test_last_refusal_is_passed_on(serve: Serve, parser_kind: str) -> None:
-    """If the last lane says why it refuses, the client hears that."""
-    fate = Script(status=429, error="Slow down.", retry_after_s=9)
-    async with gateway_over(serve, parser_kind, DOWN, fate) as front:
-        got = await ask(front, BODY)
-        assert check_fault(got, 429, "rate_limit_error", code="rate_limit_exceeded") == "Slow down."
-        assert got.fields[b"retry-after"] == b"9"
+async def test_lane_that_failed_once_is_the_last_resort(serve: Serve, parser_kind: str) -> None:
+    """Reliability case 86: after one failure a lane rests while another serves, and serves when nobody else is left."""
+    async with gateway_over(serve, parser_kind, [Script(status=500), None], [None] * 3 + [DEAD]) as front:
+        assert [(await ask(front, BODY)).status for _ in range(4)] == [200] * 4
+        assert front.counts == [(1, 1), (3, 1)]
+
+
+async def test_lane_that_asked_for_a_rest_is_left_alone(serve: Serve, parser_kind: str) -> None:
+    """Reliability case 86: a time to come back binds, even if nobody else is left."""
+    async with gateway_over(serve, parser_kind, [Script(status=429, retry_after_s=300), None]) as front:
+        for _ in range(2):
+            got = await ask(front, BODY)
+            assert (got.status, got.fields[b"retry-after"]) == (503, b"300")
+        assert front.counts == [(0, 1)]
 
 
 async def test_key_that_is_refused_sends_the_request_elsewhere(serve: Serve, parser_kind: str) -> None:
@@ -107,29 +127,37 @@ async def test_what_the_client_did_wrong_is_not_tried_again(serve: Serve, parser
     """A refusal that another lane would repeat goes to the client at once."""
     async with gateway_over(serve, parser_kind, Script(status=status), None) as front:
         assert (await ask(front, BODY)).status == status
-        assert front.counts == [(1, 0), (0, 0)]
+        assert front.counts == [(0, 0), (0, 0)]
+        assert [lane.state.client_fault for lane in front.lanes] == [1, 0]
 
 
-@pytest.mark.parametrize(
-    ("body", "fate"),
-    [
-        (STREAM, Script(cut_at=100)),
-        (STREAM, Script(cut_at=300, split=50)),
-        (BODY, Script(body_bytes=200_000, cut_at=150_000)),
-        (BODY, Script(body_bytes=200_000, cut_at=150_000, late_length=True)),
-    ],
-)
-async def test_break_after_the_first_byte_shows(serve: Serve, parser_kind: str, fate: Script, body: bytes) -> None:
-    """Once a byte is out nobody else is asked, and the client sees that the answer is not whole."""
+@pytest.mark.parametrize("is_announced", [True, False])
+async def test_document_that_breaks_after_the_first_byte_shows(
+    serve: Serve, parser_kind: str, *, is_announced: bool
+) -> None:
+    """Reliability case 58: once a byte is out nobody else is asked, and the client sees that it has not all of it."""
+    fate = Script(body_bytes=200_000, cut_at=150_000, late_length=not is_announced)
     async with gateway_over(serve, parser_kind, fate, None) as front:
         client = await front.site.connected()
-        client.send(request(body))
+        client.send(request(BODY))
         raw = await client.read_all()
         assert b" 200 " in raw
         with pytest.raises(Truncated):
             split_answer(raw, b"POST", has_ended=True)
-        assert front.counts == [(0, 1), (0, 0)]
+        assert front.counts == [(1, 1), (0, 0)]
         client.close()
+
+
+@pytest.mark.parametrize("fate", [Script(cut_at=500), Script(cut_at=500, split=50)], ids=["cut", "pieces"])
+async def test_stream_that_breaks_after_the_first_byte_says_so(serve: Serve, parser_kind: str, fate: Script) -> None:
+    """Reliability case 57: once a byte is out nobody else is asked, and the stream ends with the vendor's own error."""
+    async with gateway_over(serve, parser_kind, fate, None) as front:
+        got = await ask(front, STREAM)
+        assert got.status == 200
+        *_, error, marker = got.body.split(b"data: ")
+        assert marker == b"[DONE]\n\n"
+        assert orjson.loads(error)["error"]["type"] == "server_error"
+        assert front.counts == [(1, 1), (0, 0)]
 
 
 @pytest.mark.parametrize("is_announced", [True, False])
@@ -148,8 +176,14 @@ async def test_document_that_breaks_off_early_is_no_answer(
         assert front.counts == [(0, 1)]
 
 
-@pytest.mark.parametrize("fate", [Script(delay_head_ms=60_000), Script(stall_at=0), Script(stall_at=100)])
-async def test_client_that_leaves_takes_the_request_along(serve: Serve, parser_kind: str, fate: Script) -> None:
+@pytest.mark.parametrize(
+    ("fate", "successes"),
+    [(Script(delay_head_ms=60_000), 0), (Script(stall_at=0), 0), (Script(stall_at=500), 1)],
+    ids=["no head", "no body", "an event"],
+)
+async def test_client_that_leaves_takes_the_request_along(
+    serve: Serve, parser_kind: str, fate: Script, successes: int
+) -> None:
     """Nothing runs on at the backend or on the lane for a client that is gone."""
     async with gateway_over(serve, parser_kind, fate) as front:
         backend = front.backends[0]
@@ -161,7 +195,7 @@ async def test_client_that_leaves_takes_the_request_along(serve: Serve, parser_k
         client.close()
         await until(lambda: backend.service.in_flight == 0)
         assert front.in_flight == [0]
-        assert front.counts == [(0, 0)]
+        assert front.counts == [(successes, 0)]
 
 
 @pytest.mark.parametrize(

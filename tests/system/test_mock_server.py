@@ -244,11 +244,14 @@ async def test_split_whole_answer_keeps_its_length(serve: Serve) -> None:
 
 @pytest.mark.parametrize("question", [CHAT, CHAT_STREAM], ids=["whole", "stream"])
 @pytest.mark.parametrize(("knobs", "said"), [(b"refuse=1", b""), (b"garbage=1", GARBAGE)])
-async def test_no_answer_at_all(serve: Serve, question: Question, knobs: bytes, said: bytes) -> None:
-    """A refusal closes without a byte, garbage is the whole of what comes."""
+async def test_no_answer_at_all(
+    serve: Serve, caplog: pytest.LogCaptureFixture, question: Question, knobs: bytes, said: bytes
+) -> None:
+    """A refusal closes without a byte, garbage is the whole of what comes, and the log knows that it was meant."""
     async with serve(backend_of().serve) as site:
         client = await ask(site, question, knobs)
         assert await client.read_all() == said
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize("question", [CHAT, CHAT_STREAM], ids=["whole", "stream"])

@@ -392,7 +392,7 @@ async def test_drained_member_is_never_picked(place: Deployment, serve: Serve) -
             for _ in range(6):
                 assert (await program.chat(b'{"model":"pool"}')).status == 200
             refused = await program.chat(b'{"model":"drained"}')
-            assert (refused.status, refused.fields[b"retry-after"]) == (503, b"1")
+            assert (refused.status, refused.fields[b"retry-after"]) == (503, b"2")
             assert (await program.chat(b'{"model":"never"}')).status == 200
             assert await program.end() == 0
         asked = [body.split(b'"')[3] for *_, body in recorder.seen]
@@ -483,7 +483,7 @@ async def test_interrupt_has_no_delay(place: Deployment, serve: Serve) -> None:
 
 async def test_drain_limit_cuts(place: Deployment, serve: Serve) -> None:
     """Operations §13 case 38: an endless stream is cut at the limit, and the end is a good one."""
-    async with serve(MockBackend(lambda _: Script(stall_at=300)).serve) as upstream:
+    async with serve(MockBackend(lambda _: Script(stall_at=400)).serve) as upstream:
         with leaving(place, upstream.port, drain_s=1) as program:
             await program.is_up()
             stream = await begin_stream(program)
@@ -495,7 +495,7 @@ async def test_drain_limit_cuts(place: Deployment, serve: Serve) -> None:
 @pytest.mark.parametrize("phase", ["not ready any more", "draining in_progress=1"])
 async def test_second_signal_ends_at_once(place: Deployment, serve: Serve, phase: str) -> None:
     """Config §12: a second signal goes straight to the end with 0, from the delay as from the drain."""
-    async with serve(MockBackend(lambda _: Script(stall_at=300)).serve) as upstream:
+    async with serve(MockBackend(lambda _: Script(stall_at=400)).serve) as upstream:
         with leaving(place, upstream.port, delay_s=60 if "ready" in phase else 0, drain_s=60) as program:
             await program.is_up()
             await begin_stream(program)

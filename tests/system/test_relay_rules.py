@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from busbar_fast import __version__
-from tests.system.doors import BY_NAME, DOORS, LANE_KEY, TELLING, Door, House, read, six_doors
+from tests.system.doors import BY_NAME, DOORS, LANE_KEY, TELLING, Door, House, Seen, chunked, read, six_doors
 from tests.system.serving import chunked_head, post, until
 
 CLOSE = b"Connection: close"
@@ -64,23 +64,52 @@ JUNK = [
 ]
 
 
-@EVERY_DOOR
-@pytest.mark.parametrize("status", [200, 400, 429])
-async def test_only_listed_headers_reach_the_client(tmp_path: Path, door: Door, status: int) -> None:
-    """Reliability case 82: of a crowd of headers the client gets the type, when to come back, and the vendor's id."""
+def crowd_of(door: Door) -> list[bytes]:
+    """Return a crowd of header lines: what nobody relays, every vendor's id, and when to come back."""
     others = {field for other in DOORS if other.id_field != door.id_field and (field := other.id_field)}
-    foreign = [field.encode() + b": foreign" for field in others]
+    own = [id_of(door, b"id-of-theirs")] if door.id_field else []
+    return [*JUNK, b"Retry-After: 7", *own, *(field.encode() + b": foreign" for field in others)]
+
+
+def check_listed(door: Door, seen: Seen, *more: str) -> None:
+    """Of that crowd the client has the type, the vendor's id and what else is named, and the date is ours."""
+    assert seen.body == b'{"a":1}'
+    assert seen.names == sorted({"content-type", door.id_field, *more} - {""})
+    assert not door.id_field or seen.value(door.id_field) == "id-of-theirs"
+    assert seen.value("date") != "Thu, 01 Jan 1970 00:00:00 GMT"
+    assert seen.value("connection") == "close"
+
+
+@EVERY_DOOR
+@pytest.mark.parametrize("status", [200, 400])
+async def test_only_listed_headers_reach_the_client(tmp_path: Path, door: Door, status: int) -> None:
+    """Reliability case 82: of a crowd of headers the client gets the type and the vendor's id."""
     async with six_doors(tmp_path) as house:
-        when = [b"Retry-After: 7"] * (status == 429)
-        own = [id_of(door, b"id-of-theirs")] if door.id_field else []
-        house.keeper.pieces = (answer(status, *JUNK, *when, *own, *foreign),)
+        house.keeper.pieces = (answer(status, *crowd_of(door)),)
         seen = await house.ask(door)
-        assert (seen.status, seen.body) == (status, b'{"a":1}')
-        assert seen.names == sorted({"content-type", *(["retry-after"] * len(when)), door.id_field} - {""})
-        assert not when or seen.value("retry-after") == "7"
-        assert not door.id_field or seen.value(door.id_field) == "id-of-theirs"
-        assert seen.value("date") != "Thu, 01 Jan 1970 00:00:00 GMT"
-        assert seen.value("connection") == "close"
+        assert seen.status == status
+        check_listed(door, seen, *["retry-after"] * (door is ANTHROPIC))
+
+
+@EVERY_DOOR
+async def test_refusal_of_a_last_resort_says_when_to_come_back(tmp_path: Path, door: Door) -> None:
+    """Reliability §7 and §8, `least_bad`: what the last resort refuses is relayed, with its time to come back."""
+    async with six_doors(tmp_path, on_exhausted="least_bad") as house:
+        house.keeper.pieces = (answer(429, *crowd_of(door)),)
+        seen = await house.hear(door)
+        assert (seen.status, seen.value("retry-after")) == (429, "7")
+        check_listed(door, seen, "retry-after")
+        assert len(house.keeper.heads) == 2
+
+
+@EVERY_DOOR
+@pytest.mark.parametrize("status", [429, 503, 529, 400, 500, 504])
+async def test_when_to_come_back_is_told_where_it_is_heeded(tmp_path: Path, door: Door, status: int) -> None:
+    """Reliability §8, Anthropic §9: `Retry-After` travels with limits, to Anthropic's clients with anything."""
+    async with six_doors(tmp_path, on_exhausted="least_bad") as house:
+        house.keeper.pieces = (answer(status, b"Retry-After: 7"),)
+        told = [value for name, value in (await house.hear(door)).fields if name == "retry-after"]
+        assert told == ["7"] * (door is ANTHROPIC or status in {429, 503, 529})
 
 
 @EVERY_DOOR
@@ -115,6 +144,28 @@ async def test_id_of_ours_stands_in_every_refusal(tmp_path: Path, door: Door) ->
             assert [name for name in seen.names if name.endswith("id")] == [door.id_field] * bool(door.id_field)
             if door is ANTHROPIC:
                 assert json.loads(seen.body)["request_id"] == seen.value("request-id")
+
+
+@EVERY_DOOR
+async def test_id_without_a_value_is_none(tmp_path: Path, door: Door) -> None:
+    """Reliability §8: an upstream that leaves its id empty has none, so the client finds one of ours, exactly once."""
+    wanted = [door.id_field] * bool(door.id_field)
+    async with six_doors(tmp_path) as house:
+        for status in (200, 400):
+            house.keeper.pieces = (answer(status, id_of(door, b"")) if door.id_field else answer(status),)
+            for target in (door.target, door.stream):
+                seen = await house.ask(door, target=target)
+                assert [name for name, value in seen.fields if name.endswith("id") and value] == wanted
+
+
+@pytest.mark.parametrize("door", [door for door in DOORS if door.id_field], ids=lambda door: door.name)
+async def test_id_is_there_exactly_once(tmp_path: Path, door: Door) -> None:
+    """Reliability §8: an id that an upstream says twice is said once, and of two different ones neither is."""
+    async with six_doors(tmp_path) as house:
+        house.keeper.pieces = (answer(200, id_of(door, b"one"), id_of(door, b"one")),)
+        assert (await house.ask(door)).value(door.id_field) == "one"
+        house.keeper.pieces = (answer(200, id_of(door, b"one"), id_of(door, b"two")),)
+        assert re.fullmatch("[a-z]*_?[A-Za-z0-9-]{24,36}", (await house.ask(door)).value(door.id_field))
 
 
 async def test_headers_that_connection_names_go_no_further(tmp_path: Path) -> None:
@@ -372,8 +423,40 @@ async def test_no_refusal_tells_who_stands_between(tmp_path: Path, door: Door) -
 
 
 @EVERY_DOOR
+async def test_mistake_of_ours_reads_like_one_of_the_vendor(
+    tmp_path: Path, door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reliability §8: an internal fault is a native 500 that says nothing of itself, and the connection lives on."""
+
+    async def fail(_request: object) -> None:
+        raise RuntimeError("pool upstream busbar")
+
+    kinds = {
+        "openai": b'"type":"api_error"',
+        "responses": b'"type":"',
+        "anthropic": b'"type":"api_error"',
+        "gemini": b'"status":"INTERNAL"',
+        "cohere": b'{"message":"',
+        "bedrock": b'"__type":"InternalServerException"',
+    }
+    async with six_doors(tmp_path) as house:
+        asked = post(door.minimal, target=door.target)
+        client = house.connect()
+        with monkeypatch.context() as patch:
+            patch.setattr("busbar_fast.gateway.app.forward", fail)
+            client.send(asked)
+            seen = await client.read_answer(b"POST")
+        assert (seen.status, seen.closes, seen.fields[b"content-type"]) == (500, False, b"application/json")
+        assert kinds[door.name] in seen.body
+        assert not TELLING.search(seen.body)
+        assert sum("a request failed" in record.message for record in caplog.records) == 1
+        client.send(asked)
+        assert (await client.read_answer(b"POST")).status == 200
+
+
+@EVERY_DOOR
 async def test_exhaustion_says_when_to_come_back(tmp_path: Path, door: Door) -> None:
-    """Reliability §8: a 503 of ours carries `Retry-After` in every dialect, and is a native envelope."""
+    """Reliability cases 37 and 64: a 503 of ours is native and says how long the lane rests, then twice that."""
     kinds = {
         "openai": b'"type":"server_error"',
         "responses": b'"type":"server_error"',
@@ -384,38 +467,44 @@ async def test_exhaustion_says_when_to_come_back(tmp_path: Path, door: Door) -> 
     }
     async with six_doors(tmp_path) as house:
         house.keeper.pieces = (b"nonsense\r\n\r\n",)
-        for target in (door.target, door.stream):
+        for target, least_s, most_s in ((door.target, 26, 33), (door.stream, 53, 66)):
             seen = await house.ask(door, target=target)
-            assert (seen.status, seen.value("retry-after")) == (503, "1")
+            assert seen.status == 503
+            assert least_s <= int(seen.value("retry-after")) <= most_s
             assert kinds[door.name] in seen.body
 
 
 @EVERY_DOOR
 async def test_break_in_the_middle_shows_and_says_nothing(tmp_path: Path, door: Door) -> None:
     """Reliability case 58: a document too large to be held ends short of its length, without a word of ours."""
+    part = b'{"a":"' + b"x" * 80_000
+    line = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     async with six_doors(tmp_path) as house:
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 65537\r\n\r\n"
-        house.keeper.pieces = (head + b'{"a"',)
+        house.keeper.pieces = (line + b"Content-Length: 90000\r\n\r\n" + part,)
         house.keeper.closes = True
         raw = await house.say(post(door.minimal, target=door.target))
-        assert raw.endswith(b'\r\n\r\n{"a"')
-        assert b"\r\nContent-Length: 65537\r\n" in raw
-        house.keeper.pieces = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", b"zz\r\n")
+        assert raw.endswith(b"\r\n\r\n" + part)
+        assert b"\r\nContent-Length: 90000\r\n" in raw
+        house.keeper.pieces = (line + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(part, len(part))[:-5], b"zz\r\n")
         raw = await house.say(post(door.minimal, target=door.target))
-        assert raw.endswith(b"3\r\nabc\r\n")
-        await until(lambda: house.site.counts(f"{door.name}-m") == (0, 2, 0))
+        assert raw.endswith(b"xxx\r\n")
+        assert not TELLING.search(raw)
+        await until(lambda: house.site.counts(f"{door.name}-m") == (2, 2, 0))
 
 
 @EVERY_DOOR
 async def test_document_that_breaks_off_is_no_answer(tmp_path: Path, door: Door) -> None:
-    """Reliability §6: of a small document nothing is out before its end, so the client reads a refusal it knows."""
+    """Reliability §6: of a small body that is no stream, whatever its type, nothing is out before its end."""
+    kinds = (b"application/json", b"Application/JSON;charset=UTF-8", b"application/vnd.x+json", b"")
     async with six_doors(tmp_path) as house:
-        house.keeper.pieces = (answer(200)[:-3],)
         house.keeper.closes = True
-        seen = await house.ask(door)
-        assert (seen.status, seen.value("retry-after")) == (503, "1")
-        assert b'{"a"' not in seen.body
-        await until(lambda: house.site.counts(f"{door.name}-m") == (0, 1, 0))
+        for kind in kinds:
+            line = b"Content-Type: %b\r\n" % kind if kind else b""
+            house.keeper.pieces = (b"HTTP/1.1 200 OK\r\n%bContent-Length: 7\r\n\r\n" % line, b'{"a"')
+            seen = await house.ask(door)
+            assert (seen.status, int(seen.value("retry-after")) >= 26) == (503, True)
+            assert b'{"a"' not in seen.body
+        await until(lambda: house.site.counts(f"{door.name}-m") == (0, len(kinds), 0))
 
 
 async def test_array_that_has_not_begun_is_no_answer(tmp_path: Path) -> None:
@@ -430,7 +519,8 @@ async def test_array_that_has_not_begun_is_no_answer(tmp_path: Path) -> None:
             seen = await house.ask(GEMINI, target=array)
             assert (seen.status, seen.body[:9]) == (503, b'[{"error"')
         house.keeper.pieces = (head + b": nothing\n\n",)
-        assert (await house.ask(GEMINI, target=array)).body == b"[]"
+        (only,) = json.loads((await house.ask(GEMINI, target=array)).body)
+        assert only["error"]["status"] == "INTERNAL"
         house.keeper.pieces = (early + b'f\r\ndata: {"a":1}\n\n\r\n',)
         seen = await house.ask(GEMINI, target=array)
         assert seen.status == 200

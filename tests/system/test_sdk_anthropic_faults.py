@@ -10,7 +10,7 @@ from busbar_fast.gateway.admission import Admission
 from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script
 from busbar_fast.wire.limits import Limits
-from tests.system.sdk import OWN_KEY, POOL, TOKEN, Stand, check_neutral, in_thread, stand
+from tests.system.sdk import LEAST_BAD, OWN_KEY, POOL, TOKEN, Stand, check_neutral, in_thread, stand
 from tests.system.sdk_callers import KINDS, messages_caller
 from tests.system.serving import Serve, until
 
@@ -169,9 +169,9 @@ async def test_wrong_method_and_path_are_refused(serve: Serve, parser_kind: str,
 async def test_backend_errors_are_relayed_byte_for_byte(
     serve: Serve, parser_kind: str, kind: str, status: int, *, is_streamed: bool
 ) -> None:
-    """Anthropic case 61: what the backend refuses with is not rewritten."""
+    """Anthropic case 61: what the backend refuses with is not rewritten, as a last resort neither."""
     script = Script(status=status, error="Grüße, \u201cslowly\u201d.", retry_after_s=7)
-    async with stand(serve, parser_kind, script) as made:
+    async with stand(serve, parser_kind, script, settings=LEAST_BAD) as made:
         error = await refused(made, kind, is_streamed=is_streamed)
         raw = b"".join(answer(b"POST", made.last.target, made.last.fields, made.last.body, script).frames)
         assert error.response.content == raw

@@ -14,7 +14,7 @@ from busbar_fast.gateway.admission import Admission
 from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script
 from busbar_fast.wire.limits import Limits
-from tests.system.sdk import OWN_KEY, POOL, TOKEN, Stand, check_neutral, in_thread, stand
+from tests.system.sdk import LEAST_BAD, OWN_KEY, POOL, TOKEN, Stand, check_neutral, in_thread, stand
 from tests.system.sdk_callers import converse_client
 from tests.system.serving import Serve
 
@@ -151,9 +151,9 @@ async def test_wrong_method_is_refused(serve: Serve, parser_kind: str) -> None:
 
 @pytest.mark.parametrize("status", [400, 404, 429, 529])
 async def test_backend_errors_are_relayed_byte_for_byte(serve: Serve, parser_kind: str, status: int) -> None:
-    """Bedrock §10: what the backend refuses with is not rewritten."""
+    """Bedrock §10: what the backend refuses with is not rewritten, as a last resort neither."""
     script = Script(status=status, error="Grüße.", retry_after_s=7)
-    async with stand(serve, parser_kind, script) as made, httpx.AsyncClient() as client:
+    async with stand(serve, parser_kind, script, settings=LEAST_BAD) as made, httpx.AsyncClient() as client:
         url = f"{made.origin}/model/{POOL}/converse-stream"
         got = await client.post(url, content=orjson.dumps({}), headers={"authorization": f"Bearer {TOKEN}"})
         last = made.last
@@ -170,7 +170,7 @@ async def test_client_sees_that_a_stream_was_cut(serve: Serve, parser_kind: str,
         assert seen[0] == {"messageStart": {"role": "assistant"}}
         assert text_of(seen) == SAID[: len(seen) - 1]
         assert not any("messageStop" in event for event in seen)
-        assert made.counts("bedrock") == [(0, 1), (0, 0)]
+        assert (made.visits, made.counts("bedrock")) == ((1, 0), [(1, 1), (0, 0)])
 
 
 @BOTH

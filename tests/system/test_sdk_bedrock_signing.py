@@ -182,7 +182,7 @@ async def test_each_attempt_is_signed_anew(
     assert (parse_stamp(first), parse_stamp(second)) == (now_s, now_s + 7)
     for request in received:
         check_signed(request, SESSION)
-    assert "lane m answered 503, trying another" in caplog.text
+    assert "lane m answered 503: TRANSIENT" in caplog.text
     assert not [secret for secret in (SECRET, SESSION, AKID) if secret in shown + got.text]
 
 

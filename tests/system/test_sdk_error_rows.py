@@ -17,7 +17,7 @@ from busbar_fast.gateway.admission import Admission
 from busbar_fast.mock.script import Script
 from busbar_fast.wire.limits import Limits
 from tests.system.gateways import DOWN, Fate
-from tests.system.sdk import OWN_KEY, POOL, check_neutral, stand
+from tests.system.sdk import LEAST_BAD, OWN_KEY, POOL, check_neutral, stand
 from tests.system.sdk_errors import (
     BOTH_WAYS,
     EVERY_CLIENT,
@@ -70,14 +70,21 @@ BUSY = {
 }
 
 
+RESTING_S = range(27, 34)  # how long a lane rests after one failure
+TOLD_S = range(40, 41)  # what backends ask for here, which is longer
+
+
 class Row(NamedTuple):
-    """One row: how it comes about, and for each vendor class, status, word and message."""
+    """One row: how it comes about, and for each vendor class, status, word and message.
+
+    `again_s` are the seconds after which a client may be told to come back.
+    """
 
     name: str
     question: Question
     fate: Fate
     expected: dict[str, tuple[str, int, str, str]]
-    retry_after: str | None = None
+    again_s: range | None = None
     visits: tuple[int, int] = (0, 0)
     wait_s: float = 300.0
 
@@ -134,10 +141,11 @@ ROWS = [
             "bedrock": ("ValidationException", 413, "ValidationException", "The payload of the request is too large."),
         },
     ),
-    Row("nobody there", Question(), DOWN, BUSY, retry_after="1"),
-    Row("no answer", Question(), Script(refuse=True), BUSY, retry_after="1", visits=(1, 1)),
-    Row("no byte of a body", Question(), Script(cut_at=0), BUSY, retry_after="1", visits=(1, 1)),
-    Row("no HTTP", Question(), Script(garbage=True), BUSY, retry_after="1", visits=(1, 1)),
+    Row("nobody there", Question(), DOWN, BUSY, again_s=RESTING_S),
+    Row("no answer", Question(), Script(refuse=True), BUSY, again_s=RESTING_S, visits=(1, 1)),
+    Row("no byte of a body", Question(), Script(cut_at=0), BUSY, again_s=RESTING_S, visits=(1, 1)),
+    Row("no HTTP", Question(), Script(garbage=True), BUSY, again_s=RESTING_S, visits=(1, 1)),
+    Row("no room", Question(), Script(status=429, error=WORDS, retry_after_s=40), BUSY, TOLD_S, (1, 1)),
     Row(
         "silence",
         Question(),
@@ -172,17 +180,12 @@ ROWS = [
     ),
 ]
 
-# What the official client of each vendor makes of a status that a backend answers with: its class and its word.
+# What the official client of each vendor makes of a status that it hears from a backend: its class and its word.
 RELAYED: dict[int, tuple[tuple[str, str], tuple[str, str], tuple[str, str]]] = {
     400: (
         ("BadRequestError", "invalid_request_error"),
         ("ClientError", "INVALID_ARGUMENT"),
         ("ValidationException", "ValidationException"),
-    ),
-    402: (
-        ("PaymentRequiredError", "billing_error"),
-        ("ClientError", "INVALID_ARGUMENT"),
-        ("ServiceQuotaExceededException", "ServiceQuotaExceededException"),
     ),
     404: (
         ("NotFoundError", "not_found_error"),
@@ -257,7 +260,6 @@ REFUSED_KEY: dict[int, tuple[tuple[str, str], tuple[str, str], tuple[str, str]]]
         ("ClientError", "PERMISSION_DENIED"),
         ("AccessDeniedException", "AccessDeniedException"),
     ),
-    429: RELAYED[429],
 }
 # The words of an error in a stream.
 INSIDE = {
@@ -282,7 +284,14 @@ FAILURES = [
     Script(cut_at=0),
     Script(delay_head_ms=30_000),
 ]
-CLIENT_FAULTS = {400, 402, 404, 408, 409, 413, 422, 424}
+CLIENT_FAULTS = {400, 404, 409, 413, 422, 424}
+# What lanes make good for each other; a quota that is used up takes half an hour.
+PASSED_OVER = dict.fromkeys((408, 429, 500, 502, 503, 504, 529), TOLD_S) | {402: range(1800, 1801)}
+
+
+def is_clients_fault(official: Official, status: int) -> bool:
+    """Bedrock says 424 when its model fails, which is not the client's doing."""
+    return status in CLIENT_FAULTS and (official.dialect, status) != ("bedrock", 424)
 
 
 def told(heard: Heard) -> tuple[str, int, str, str]:
@@ -305,6 +314,17 @@ def check_own(heard: Heard, official: Official, expected: tuple[str, int, str, s
     assert heard.raw_id != MOCK_IDS[official.dialect]
 
 
+def check_again(heard: Heard, official: Official, again_s: range | None) -> None:
+    """The client is told when to come back, or not at all; boto3 looks at a field of its own, in milliseconds."""
+    told_s, told_ms = (heard.fields.get(name) for name in ("retry-after", "x-amz-retry-after"))
+    if again_s is None:
+        assert (told_s, told_ms) == (None, None)
+        return
+    assert told_s is not None
+    assert int(told_s) in again_s
+    assert told_ms == (f"{told_s}000" if official.dialect == "bedrock" else None)
+
+
 @EVERY_CLIENT
 @BOTH_WAYS
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
@@ -316,10 +336,7 @@ async def test_own_refusal_is_the_clients_own_exception(
     async with stand(serve, parser_kind, row.fate, limits=SMALL, wait_s=row.wait_s) as made:
         heard = await hear(made, official, question)
         check_own(heard, official, row.expected[official.dialect], in_stream=is_streamed)
-        assert heard.fields.get("retry-after") == row.retry_after
-        if official.dialect == "bedrock":  # whose client looks at this one alone
-            own = heard.fields.get("x-amz-retry-after")
-            assert own == (None if row.retry_after is None else f"{row.retry_after}000")
+        check_again(heard, official, row.again_s)
         assert (made.visits, len(made.sent)) == (row.visits, 1)
 
 
@@ -336,20 +353,23 @@ async def test_counting_is_refused_in_the_same_way(
         kind, status, word, message = row.expected[official.dialect]
         expected = (kind, status, word, message.replace("<action>", "countTokens"))
         check_own(heard, official, expected, in_stream=False)
-        assert heard.fields.get("retry-after") == row.retry_after
+        check_again(heard, official, row.again_s)
         assert made.visits == row.visits
 
 
 @EVERY_CLIENT
-@pytest.mark.parametrize("status", [400, 404, 429, 503])
+@pytest.mark.parametrize("status", [400, 404])
 async def test_refusal_to_count_is_relayed(serve: Serve, parser_kind: str, official: Official, status: int) -> None:
     """Anthropic case 61, Gemini §14, Bedrock §10: a backend that does not count says so in its own words."""
     kind, word = RELAYED[status][ORDER.index(official.dialect)]
     async with stand(serve, parser_kind, Script(status=status, error=WORDS, retry_after_s=7)) as made:
         heard = await hear(made, official, Question(is_count=True))
         assert told(heard) == (kind, status, word, WORDS)
-        assert (heard.raw_id, heard.fields["retry-after"]) == (MOCK_IDS[official.dialect], "7")
-        assert made.visits == ((1, 0) if status in CLIENT_FAULTS else (1, 1))
+        assert (heard.raw_id, heard.fields.get("retry-after")) == (
+            MOCK_IDS[official.dialect],
+            wait_of(official, status, "7"),
+        )
+        assert made.visits == (1, 0)
 
 
 @EVERY_CLIENT
@@ -390,22 +410,47 @@ async def test_full_house_says_when_to_come_back(
         assert made.visits == (1, 0)
 
 
+def wait_of(official: Official, status: int, seconds: str) -> str | None:
+    """Return what a client hears of when to come back: at limits, and Anthropic's at any status."""
+    return seconds if official.dialect == "anthropic" or status in {429, 503, 529} else None
+
+
 @EVERY_CLIENT
-@BOTH_WAYS
-@pytest.mark.parametrize("status", RELAYED)
+@pytest.mark.parametrize(
+    ("status", "is_streamed"),
+    [*((status, False) for status in RELAYED), *((status, True) for status in (400, 429, 503))],
+)
 async def test_backends_refusal_is_the_clients_own_exception(
     serve: Serve, parser_kind: str, official: Official, status: int, *, is_streamed: bool
 ) -> None:
     """Anthropic cases 61 and 65, Gemini §14, Bedrock §10: class, status, words, id and time are the backend's."""
+    # Of a client's fault at once, of anything else from the lane that is asked once more when all have failed.
     kind, word = RELAYED[status][ORDER.index(official.dialect)]
-    async with stand(serve, parser_kind, Script(status=status, error=WORDS, retry_after_s=7)) as made:
+    is_fault = is_clients_fault(official, status)
+    script = Script(status=status, error=WORDS, retry_after_s=40)  # so that the first to fail is the first to be back
+    async with stand(serve, parser_kind, script, settings=LEAST_BAD) as made:
         heard = await hear(made, official, Question(is_streamed=is_streamed))
         assert told(heard) == (kind, status, word, WORDS)
         assert heard.raw_id == MOCK_IDS[official.dialect]
-        assert heard.fields["retry-after"] == "7"
+        assert heard.fields.get("retry-after") == wait_of(official, status, "40")
         assert heard.fields["content-type"] == "application/json"
-        assert made.visits == ((1, 0) if status in CLIENT_FAULTS else (1, 1))
-        assert made.counts(official.dialect)[0][0] == (status in CLIENT_FAULTS)
+        assert made.visits == ((1, 0) if is_fault else (2, 1))
+        assert made.counts(official.dialect) == ([(0, 0)] * 2 if is_fault else [(0, 2), (0, 1)])
+        blamed = [lane.state.client_fault for lane in made.front.lanes if lane.name.startswith(official.dialect)]
+        assert blamed == [int(is_fault), 0]
+
+
+@EVERY_CLIENT
+@pytest.mark.parametrize("status", PASSED_OVER)
+async def test_refusal_of_every_backend_is_a_full_house(
+    serve: Serve, parser_kind: str, official: Official, status: int
+) -> None:
+    """Reliability §7, Bedrock §10: what passes is nobody's words, but the vendor's own 503, and when to come back."""
+    async with stand(serve, parser_kind, Script(status=status, error=WORDS, retry_after_s=40)) as made:
+        heard = await hear(made, official, Question())
+        check_own(heard, official, BUSY[official.dialect], in_stream=False)
+        check_again(heard, official, PASSED_OVER[status])
+        assert (made.visits, made.counts(official.dialect)) == ((1, 1), [(0, 1), (0, 1)])
 
 
 @EVERY_CLIENT
@@ -415,7 +460,7 @@ async def test_error_inside_a_stream_is_the_clients_own_exception(
 ) -> None:
     """Anthropic case 54, Gemini case 56, Bedrock §9: an error in a stream is raised as the backend worded it."""
     word = INSIDE[status][ORDER.index(official.dialect)]
-    script = Script(status=status, error=WORDS, fail_after=5, delta_chars=1)
+    script = Script(status=status, error=WORDS, fail_after=5, delta_chars=1, delay_frame_ms=10)
     pieces: list[Any] = []
     async with stand(serve, parser_kind, script) as made:
         error = await caught(made, official, Question(is_streamed=True), IN_STREAMS[official.dialect], pieces)
@@ -441,15 +486,33 @@ async def test_error_inside_a_stream_is_the_clients_own_exception(
 async def test_refusal_of_the_callers_own_key_is_relayed(
     serve: Serve, parser_kind: str, official: Official, status: int, *, is_streamed: bool
 ) -> None:
-    """Governance §1: in passthrough mode what is said of the caller's key is the caller's, with words, id and time."""
+    """Reliability case 45: what is said of the caller's own key is the caller's, and no lane is blamed for it."""
     kind, word = REFUSED_KEY[status][ORDER.index(official.dialect)]
     script = Script(status=status, error="Your key is on hold.", retry_after_s=9)
     async with stand(serve, parser_kind, script, admission=PASSTHROUGH) as made:
         heard = await hear(made, official, Question(key=CALLERS_KEY, is_streamed=is_streamed))
         assert told(heard) == (kind, status, word, "Your key is on hold.")
-        assert (heard.raw_id, heard.fields["retry-after"]) == (MOCK_IDS[official.dialect], "9")
+        assert (heard.raw_id, heard.fields.get("retry-after")) == (
+            MOCK_IDS[official.dialect],
+            wait_of(official, status, "9"),
+        )
         assert CALLERS_KEY.encode() in b" ".join(made.last.fields.values())
-        assert made.visits == (1, 0)
+        assert (made.visits, made.counts(official.dialect)) == ((1, 0), [(0, 0), (0, 0)])
+
+
+@EVERY_CLIENT
+async def test_limit_of_the_callers_own_key_is_a_failure_as_ever(
+    serve: Serve, parser_kind: str, official: Official
+) -> None:
+    """Reliability §5: in passthrough mode too a 429 is made good elsewhere, and where it is not, a 503 of our own."""
+    script = Script(status=429, error="Your key is on hold.", retry_after_s=40)
+    async with stand(serve, parser_kind, script, None, admission=PASSTHROUGH) as made:
+        assert await ask(made, official, Question(key=CALLERS_KEY)) == "You said: hi"
+    async with stand(serve, parser_kind, script, admission=PASSTHROUGH) as made:
+        heard = await hear(made, official, Question(key=CALLERS_KEY))
+        check_own(heard, official, BUSY[official.dialect], in_stream=False)
+        check_again(heard, official, TOLD_S)
+        assert (made.visits, made.counts(official.dialect)) == ((1, 1), [(0, 1), (0, 1)])
 
 
 @EVERY_CLIENT

@@ -10,7 +10,7 @@ from busbar_fast.gateway.admission import Admission
 from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script
 from busbar_fast.wire.limits import Limits
-from tests.system.sdk import MODEL, OWN_KEY, POOL, TOKEN, Stand, check_neutral, in_thread, stand
+from tests.system.sdk import LEAST_BAD, MODEL, OWN_KEY, POOL, TOKEN, Stand, check_neutral, in_thread, stand
 from tests.system.sdk_callers import KINDS, contents_caller
 from tests.system.serving import Serve
 
@@ -169,9 +169,9 @@ async def test_key_may_stand_in_the_query(serve: Serve, parser_kind: str, kind: 
 
 @pytest.mark.parametrize("status", [400, 404, 429, 529])
 async def test_backend_errors_are_relayed_byte_for_byte(serve: Serve, parser_kind: str, kind: str, status: int) -> None:
-    """Gemini §14: what the backend refuses with is not rewritten."""
+    """Gemini §14: what the backend refuses with is not rewritten, as a last resort neither."""
     script = Script(status=status, error="Grüße.", retry_after_s=7)
-    async with stand(serve, parser_kind, script) as made:
+    async with stand(serve, parser_kind, script, settings=LEAST_BAD) as made:
         got = await raw_post(made, kind, f"/v1/models/{POOL}:generateContent", b'{"contents":[]}')
         last = made.last
         assert got.content == b"".join(answer(b"POST", last.target, last.fields, last.body, script).frames)
@@ -179,16 +179,19 @@ async def test_backend_errors_are_relayed_byte_for_byte(serve: Serve, parser_kin
 
 
 @pytest.mark.parametrize("script", [Script(cut_at=700, delta_chars=1), Script(reset_at=700, delta_chars=1)])
-async def test_client_sees_that_a_stream_was_cut(serve: Serve, parser_kind: str, kind: str, script: Script) -> None:
-    """Gemini §13: a stream that breaks off in the middle never looks whole, and what came before has come."""
+async def test_client_hears_that_a_stream_was_cut(serve: Serve, parser_kind: str, kind: str, script: Script) -> None:
+    """Reliability case 57: a stream that breaks off ends with an error of the vendor, and what came before has come."""
     async with stand(serve, parser_kind, script) as made, contents_caller(made, kind) as caller:
         seen: list[Any] = []
-        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        with pytest.raises(errors.ServerError) as raised:
             await caller.pieces(lambda client: client.models.generate_content_stream(**ASK), seen)
+        assert (raised.value.code, raised.value.status) == (500, "INTERNAL")
+        check_neutral(str(raised.value))
+        assert seen.pop().candidates is None  # the chunk that broke off, closed so that it can be read
         assert "".join(chunk.text for chunk in seen) == SAID[: len(seen)]
         assert [chunk.candidates[0].finish_reason for chunk in seen] == [None] * len(seen)
         assert len(seen) > 0
-        assert made.counts("gemini") == [(0, 1), (0, 0)]
+        assert (made.visits, made.counts("gemini")) == ((1, 0), [(1, 1), (0, 0)])
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])

@@ -352,7 +352,13 @@ async def test_log_probabilities(visit: Visit, *, streamed: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", [Script(delta_chars=7), Script(thinking=True, split=5), Script(tools=("tides",)), Script(fail_after=2)]
+    "script",
+    [
+        Script(delta_chars=7),
+        Script(thinking=True, split=5),
+        Script(tools=("tides",)),
+        Script(fail_after=2, delay_frame_ms=20),
+    ],
 )
 async def test_stream_is_the_backends_to_the_byte(visit: Visit, script: Script) -> None:
     """Responses case 66: nothing is added to a stream, which has no terminator, and nothing taken away."""

@@ -9,7 +9,7 @@ from botocore.retries.standard import ExponentialBackoff
 from google.genai.types import HttpRetryOptions
 
 from busbar_fast.mock.script import Script
-from tests.system.sdk import stand
+from tests.system.sdk import LEAST_BAD, shown_wait, stand
 from tests.system.sdk_errors import BOTH_WAYS, CLIENTS, EVERY_CLIENT, Official, Question, ask, hear
 from tests.system.serving import Serve
 
@@ -41,31 +41,49 @@ def _noting(reckon: Callable[..., float], wanted: list[float]) -> Callable[..., 
     return note
 
 
-def check_waits(official: Official, waits: list[float], told: list[float]) -> None:
-    """Anthropic's client waits as long as it is told, boto3 the same up to five seconds, Google's as it likes."""
-    if official.dialect == "anthropic":
-        assert waits == told
-    elif official.dialect == "bedrock":
-        assert len(waits) == len(told)
-        assert all(min(wait_s, 5.0) <= had_s <= wait_s + 2.0 for had_s, wait_s in zip(waits, told, strict=True))
-    else:
+def check_waits(official: Official, waits: list[float], told: list[range]) -> None:
+    """Anthropic's client waits as long as it is told, boto3 five seconds more than it would, Google's as it likes.
+
+    All that is told here is longer than those five seconds.
+    """
+    if official.dialect == "gemini":
         assert waits == []
+        return
+    assert len(waits) == len(told)
+    if official.dialect == "anthropic":
+        assert all(had_s in seconds for had_s, seconds in zip(waits, told, strict=True)), waits
+    else:
+        assert all(5.0 <= had_s <= 7.0 for had_s in waits), waits
 
 
 @EVERY_CLIENT
 @BOTH_WAYS
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 500])
 async def test_client_tries_again_and_is_served(
     serve: Serve, parser_kind: str, waits: list[float], official: Official, status: int, *, is_streamed: bool
 ) -> None:
-    """Anthropic §12, Gemini §15, Bedrock §11: the second try is served, after as long as the backend said."""
-    script = Script(status=status, retry_after_s=7)
+    """Reliability §7: a client told by the gateway to come again does so, and a lane that merely rests serves it."""
     question = Question(is_streamed=is_streamed, options=OPTIONS[official.dialect])
-    async with stand(serve, parser_kind, [script, None]) as made:
+    async with stand(serve, parser_kind, [Script(status=status), None]) as made:
         assert await ask(made, official, question) == "You said: hi"
-        check_waits(official, waits, [7.0])
+        check_waits(official, waits, [range(27, 34)])
         assert (len(made.sent), len(made.received)) == (2, 3)  # each backend has failed once
         assert made.sent[0].body == made.sent[1].body
+
+
+@EVERY_CLIENT
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+async def test_client_tries_again_what_it_hears_from_a_backend(
+    serve: Serve, parser_kind: str, waits: list[float], official: Official, status: int
+) -> None:
+    """Anthropic §12, Gemini §15, Bedrock §11: what the last lane said is tried again, after as long as it said."""
+    # Both lanes fail and the first is asked again; at the next try both have to rest, and the second is the least bad.
+    script = Script(status=status, retry_after_s=40)
+    async with stand(serve, parser_kind, [script, script, None], [script, None], settings=LEAST_BAD) as made:
+        assert await ask(made, official, Question(options=OPTIONS[official.dialect])) == "You said: hi"
+        if shown_wait(status, "40"):
+            check_waits(official, waits, [range(40, 41)])
+        assert (len(made.sent), made.visits) == (2, (2, 2))
 
 
 @EVERY_CLIENT
@@ -74,18 +92,20 @@ async def test_client_gives_up_in_the_end(
     serve: Serve, parser_kind: str, waits: list[float], official: Official, *, is_streamed: bool
 ) -> None:
     """Anthropic §12, Gemini §15, Bedrock §11: after its last try the client raises what it was told last."""
+    # Backends that said when to come again are left alone until then.
     question = Question(is_streamed=is_streamed, options=OPTIONS[official.dialect])
-    fates = [Script(status=429, error=f"no {number}", retry_after_s=number + 1) for number in range(3)]
-    async with stand(serve, parser_kind, fates) as made:
+    async with stand(serve, parser_kind, Script(status=429, retry_after_s=50)) as made:
         heard = await hear(made, official, question)
-        assert (heard.status, heard.message, heard.fields["retry-after"]) == (429, "no 2", "3")
-        check_waits(official, waits, [1.0, 2.0])
-        assert (len(made.sent), made.visits) == (3, (3, 3))
+        soon = range(40, 51)  # some of the time has passed by then
+        assert heard.status == 503
+        assert int(heard.fields["retry-after"]) in soon
+        check_waits(official, waits, [soon, soon])
+        assert (len(made.sent), made.visits) == (3, (1, 1))
 
 
 @EVERY_CLIENT
 @BOTH_WAYS
-@pytest.mark.parametrize("status", [400, 402, 404, 413, 422, 424])
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
 async def test_client_leaves_its_own_mistakes_alone(
     serve: Serve, parser_kind: str, waits: list[float], official: Official, status: int, *, is_streamed: bool
 ) -> None:
@@ -137,7 +157,7 @@ async def test_word_of_the_backend_decides_about_retries(
 ) -> None:
     """Anthropic §9: `x-should-retry` of the backend reaches the client, which obeys it against its own habit."""
     script = Script(status=status, should_retry=should_retry)
-    async with stand(serve, parser_kind, script) as made:
+    async with stand(serve, parser_kind, script, settings=LEAST_BAD) as made:
         heard = await hear(made, official, Question(options=OPTIONS["anthropic"]))
         assert heard.status == status
         assert heard.fields["x-should-retry"] == ("true" if should_retry else "false")

@@ -1,25 +1,38 @@
 """What the gateway shows of itself: `/stats` as JSON, `/metrics` as a strict reader of the format sees it."""
 
 import json
-import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from busbar_fast import __version__
 from busbar_fast.mock.server import MockBackend
-from tests.system.doors import OK, House, Keeper, read, six_doors
+from tests.system.doors import OK, Keeper, read, six_doors
 from tests.system.origins import Peer
 from tests.system.programs import Deployment, leave
 from tests.system.rawclient import RawClient
+from tests.system.scrapes import (
+    GET,
+    NAMES,
+    Watch,
+    ask,
+    attempt,
+    check_moves,
+    duo,
+    failover,
+    failure,
+    parse,
+    requests,
+    send,
+    trip,
+)
 from tests.system.serving import Serve, post, until
 
-GET = b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n"
 DIALECTS = ("openai", "responses", "anthropic", "cohere", "gemini", "bedrock")
 OUTCOMES = ("ok", "exhausted", "client_error", "error", "client_closed")
-REASONS = ("timeout", "connect", "transient_upstream", "hard_down")
+DISPOSITIONS = ("transient_upstream", "hard_down", "context_length")
+ENDERS = ("client", "upstream", "drain")
+REASONS = ("timeout", "connect", "transient_upstream", "hard_down", "context_length")
 BOUNDS = [
     "0.005",
     "0.01",
@@ -38,7 +51,7 @@ BOUNDS = [
     "300.0",
     "+Inf",
 ]
-# The order of the chapter; the lanes of today show a part of it.
+# The order of the chapter.
 STATS_FIELDS = [
     "model",
     "provider",
@@ -60,127 +73,6 @@ STATS_FIELDS = [
     "at_capacity",
     "cells",
 ]
-# Of the scrape itself, or of the clock.
-MOVING = ("busbar_connections", "busbar_requests_in_flight", "_sum", "_bucket")
-
-Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-Sample = tuple[str, dict[str, str]]
-
-DUO = """listen: 127.0.0.1:0
-auth: <auth>
-<more>
-providers:
-  up: {protocol: openai, base_url: "http://127.0.0.1:<port>", api_key_env: UP_KEY}
-models:
-  zeta: {provider: up, max_concurrent: 2}
-  alpha: {provider: up, upstream_model: "vendor/a"}
-  "odd \\"na\\\\me é": {provider: up}
-pools:
-  duo: {members: [{target: zeta}, {target: alpha}]}
-  "a/b": {members: [{target: alpha, weight: 3}]}
-"""
-NAMES = ("zeta", "alpha", 'odd "na\\me é', "duo", "a/b")
-
-
-def duo(port: int, auth: str = "{mode: none}", more: str = "") -> str:
-    """Return a deployment of a pool of two lanes at one port."""
-    return DUO.replace("<port>", str(port)).replace("<auth>", auth).replace("<more>", more)
-
-
-class Watch:
-    """The series of a gateway, scrape by scrape."""
-
-    def __init__(self, house: House, *lines: bytes) -> None:
-        self._house = house
-        self._lines = b"".join(line + b"\r\n" for line in lines)
-
-    async def page(self, path: bytes) -> bytes:
-        """Return a page."""
-        raw = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n%b\r\n" % self._lines) % path
-        seen = read(await self._house.say(raw), "GET")
-        assert seen.status == 200
-        return seen.body
-
-    async def scrape(self) -> Series:
-        """Return every series with its value."""
-        return parse(await self.page(b"/metrics"))
-
-    async def stats(self) -> dict[str, dict[str, object]]:
-        """Return what is shown of each lane, by its name."""
-        return {lane["model"]: lane for lane in json.loads(await self.page(b"/stats"))["lanes"]}
-
-    async def moved_by(self, act: Callable[[], Awaitable[object]]) -> list[Sample]:
-        """Return which counters something moves by one; any other move fails."""
-        before = await self.scrape()
-        await act()
-        after = await self.scrape()
-        moved: list[Sample] = []
-        for key, value in after.items():
-            name, labels = key
-            if not name.endswith(MOVING) and value != before.get(key, 0.0):
-                assert value == before.get(key, 0.0) + 1, key
-                moved.append((name, dict(labels)))
-        return moved
-
-
-def parse(raw: bytes) -> Series:
-    """Return the series of an exposition, checked as strictly as the format is written down."""
-    text = raw.decode()
-    assert text.endswith("\n")
-    series: Series = {}
-    for family in text_string_to_metric_families(text):
-        assert family.type in {"counter", "gauge", "histogram"}
-        assert family.documentation
-        for sample in family.samples:
-            key = sample.name, tuple(sorted(sample.labels.items()))
-            assert key not in series
-            assert (family.type == "counter") == sample.name.endswith("_total")
-            series[key] = sample.value
-    names = re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE)
-    assert len(set(names)) == len(names)
-    assert all(name.startswith("busbar_") for name in names)
-    return series
-
-
-def requests(pool: str, outcome: str, dialect: str = "openai") -> list[Sample]:
-    """Return what one request moves in any case."""
-    who = {"ingress_protocol": dialect, "pool": pool}
-    return [
-        ("busbar_requests_total", {**who, "outcome": outcome}),
-        ("busbar_request_duration_seconds_count", who),
-    ]
-
-
-def attempt(pool: str, lane: str) -> Sample:
-    """Return what one request to a lane moves."""
-    return "busbar_upstream_attempts_total", {"pool": pool, "lane": lane}
-
-
-def failover(pool: str, reason: str) -> Sample:
-    """Return what one move to another lane moves."""
-    return "busbar_failovers_total", {"pool": pool, "reason": reason}
-
-
-def in_order(samples: list[Sample]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return samples so that lists of them can be compared."""
-    return sorted((name, sorted(labels.items())) for name, labels in samples)
-
-
-async def check_moves(watch: Watch, act: Callable[[], Awaitable[object]], *samples: Sample) -> None:
-    """Something moves these counters by one and no others."""
-    assert in_order(await watch.moved_by(act)) == in_order(list(samples))
-
-
-async def ask(house: House, model: str, status: int, *lines: bytes) -> None:
-    """Ask for a model; see with which status that ends."""
-    body = json.dumps({"model": model}).encode()
-    raw = post(body, b"Connection: close", *lines, target=b"/v1/chat/completions")
-    assert read(await house.say(raw)).status == status
-
-
-async def send(house: House, raw: bytes, status: int) -> None:
-    """Send a request that ends its connection; see with which status that ends."""
-    assert read(await house.say(raw)).status == status
 
 
 # Before anything happened
@@ -199,10 +91,21 @@ async def test_everything_configured_is_there_with_zeros(tmp_path: Path) -> None
         }
         assert {key for key in series if key[0] == "busbar_requests_total"} == wanted
         pairs = {(name, name) for name in NAMES[:3]} | {("duo", "zeta"), ("duo", "alpha"), ("a/b", "alpha")}
-        attempts = {tuple(value for _, value in key[1]) for key in series if "attempts" in key[0]}
-        assert attempts == {(lane, pool) for pool, lane in pairs}
-        hops = {tuple(value for _, value in key[1]) for key in series if "failovers" in key[0]}
-        assert hops == {(pool, reason) for pool in NAMES for reason in REASONS}
+        lanes = [{"pool": pool, "lane": lane} for pool, lane in pairs]
+        wanted_of = {
+            "busbar_upstream_attempts_total": lanes,
+            "busbar_breaker_trips_total": lanes,
+            "busbar_lane_state": lanes,
+            "busbar_upstream_failures_total": [row | {"disposition": word} for row in lanes for word in DISPOSITIONS],
+            "busbar_failovers_total": [{"pool": pool, "reason": reason} for pool in NAMES for reason in REASONS],
+            "busbar_streams_aborted_total": [{"pool": pool, "reason": word} for pool in NAMES for word in ENDERS],
+            "busbar_time_to_first_byte_seconds_count": [
+                {"ingress_protocol": dialect, "pool": pool} for dialect in DIALECTS for pool in (*NAMES, "unresolved")
+            ],
+            "busbar_admission_denied_total": [{"gate": "inbound"}, {"gate": "lane"}],
+        }
+        for name, labels in wanted_of.items():
+            assert {key for key in series if key[0] == name} == {(name, tuple(sorted(row.items()))) for row in labels}
         ones = {key[0] for key, value in series.items() if value}
         # The reload above, this very scrape, and the constant.
         assert ones == {
@@ -261,7 +164,7 @@ FAULTS = [
     (b"nonsense\r\n\r\n", "connect"),
     (b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n", "transient_upstream"),
     (b"HTTP/1.1 429 X\r\nContent-Length: 0\r\n\r\n", "transient_upstream"),
-    (b"HTTP/1.1 401 X\r\nContent-Length: 0\r\n\r\n", "hard_down"),
+    (b"HTTP/1.1 402 X\r\nContent-Length: 0\r\n\r\n", "hard_down"),
 ]
 
 
@@ -277,6 +180,8 @@ async def test_failover_is_counted_where_it_went(tmp_path: Path, said: bytes, re
             chosen(peer)
 
         house.upstream.script = take_turns
+        blamed = "hard_down" if reason == "hard_down" else "transient_upstream"
+        tripped = [trip("duo", "zeta")] if reason == "hard_down" else []
         await check_moves(
             Watch(house),
             lambda: ask(house, "duo", 200),
@@ -284,6 +189,8 @@ async def test_failover_is_counted_where_it_went(tmp_path: Path, said: bytes, re
             attempt("duo", "zeta"),
             attempt("duo", "alpha"),
             failover("duo", reason),
+            failure("duo", "zeta", blamed),
+            *tripped,
         )
 
 
@@ -300,10 +207,11 @@ async def test_exhaustion_is_counted_once(tmp_path: Path) -> None:
             attempt("duo", "zeta"),
             attempt("duo", "alpha"),
             failover("duo", "connect"),
+            failure("duo", "zeta"),
+            failure("duo", "alpha"),
         )
-        await check_moves(
-            watch, lambda: ask(house, "zeta", 503), *requests("zeta", "exhausted"), attempt("zeta", "zeta")
-        )
+        moved = [*requests("zeta", "exhausted"), attempt("zeta", "zeta"), failure("zeta", "zeta")]
+        await check_moves(watch, lambda: ask(house, "zeta", 503), *moved)
         stats = await watch.stats()
         assert [(stats[name]["ok"], stats[name]["err"]) for name in ("zeta", "alpha")] == [(0, 2), (0, 1)]
 
@@ -370,7 +278,8 @@ async def test_client_that_leaves_is_counted(tmp_path: Path) -> None:
             await until(lambda: house.site.counts("zeta")[2] == 0)
 
         await check_moves(watch, lambda: go_away(b""), *requests("zeta", "client_closed"), attempt("zeta", "zeta"))
-        house.keeper.pieces = (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\n\r\n"
+        house.keeper.pieces = (head + b"abc",)
         await check_moves(watch, lambda: go_away(b"abc"), *requests("zeta", "ok"), attempt("zeta", "zeta"))
         assert (await watch.stats())["zeta"]["err"] == 0
 
@@ -386,7 +295,7 @@ async def test_request_in_line_is_no_attempt_yet(tmp_path: Path) -> None:
 
         async def wait_and_leave() -> None:
             client = house.site.send_chat("zeta")
-            gate = house.site.engine.lanes["zeta"].life.gate
+            gate = house.site.engine.lanes["zeta"].state
             await until(lambda: gate.waiting == 1)
             shown = (await watch.stats())["zeta"]
             assert (shown["inflight"], shown["free_slots"], shown["at_capacity"]) == (2, 0, True)
@@ -435,8 +344,11 @@ async def test_reloads_are_counted_and_numbers_survive_them(tmp_path: Path) -> N
         assert series["busbar_upstream_attempts_total", (("lane", "zeta"), ("pool", "duo"))] == 1
         text = duo(house.upstream.port).replace("  duo: ", "  trio: ")
         assert await house.site.reload(text)
-        pools = {dict(labels).get("pool") for _, labels in await watch.scrape()}
-        assert pools == {*NAMES, "trio", "unresolved", None} - {"duo"}
+        series = await watch.scrape()
+        assert {dict(labels).get("pool") for _, labels in series} == {*NAMES, "trio", "unresolved", None} - {"duo"}
+        fresh = [value for (_, labels), value in series.items() if dict(labels).get("pool") == "trio"]
+        assert len(fresh) > 2 * len(REASONS)
+        assert set(fresh) == {0}
         await check_moves(watch, lambda: ask(house, "duo", 404), *requests("unresolved", "client_error"))
 
 
@@ -487,10 +399,10 @@ async def test_invented_names_add_no_series(tmp_path: Path) -> None:
 # What runs now
 
 
-def stats_row(watched: dict[str, dict[str, object]], name: str) -> tuple[object, ...]:
-    """Return the numbers of a lane."""
+def permits(watched: dict[str, dict[str, object]], name: str) -> tuple[object, ...]:
+    """Return how many permits of a lane are out, and how many are left."""
     row = watched[name]
-    return row["inflight"], row["free_slots"], row["ok"], row["err"]
+    return row["inflight"], row["free_slots"]
 
 
 async def test_stats_are_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -503,7 +415,7 @@ async def test_stats_are_in_the_order_of_the_file(tmp_path: Path) -> None:
         assert list(shown["pools"].items()) == [("duo", ["zeta", "alpha"]), ("a/b", ["alpha"])]
         assert [lane["model"] for lane in shown["lanes"]] == list(NAMES[:3])
         for lane in shown["lanes"]:
-            assert list(lane) == [field for field in STATS_FIELDS if field in lane]
+            assert list(lane) == STATS_FIELDS
         first, second, _ = shown["lanes"]
         wanted = {"provider": "up", "inflight": 0, "ok": 0, "err": 0, "usable": True, "at_capacity": False}
         assert wanted.items() <= first.items()
@@ -520,24 +432,26 @@ async def test_stream_is_in_flight_to_its_last_byte(tmp_path: Path) -> None:
         assert await house.site.reload(duo(house.upstream.port))
         house.keeper.pieces = (head + b"9\r\ndata: 1\n\n\r\n",)
         watch = Watch(house)
-        assert stats_row(await watch.stats(), "zeta") == (0, 2, 0, 0)
+        assert permits(await watch.stats(), "zeta") == (0, 2)
         clients: list[RawClient] = []
         for number in (1, 2):
             clients.append(house.site.send_chat("zeta"))
             await clients[-1].read_until(b"data: 1\n\n\r\n")
-            assert stats_row(await watch.stats(), "zeta") == (number, 2 - number, 0, 0)
+            assert permits(await watch.stats(), "zeta") == (number, 2 - number)
             running = (await watch.scrape())["busbar_requests_in_flight", ()]
             assert running == number + 1  # the scrape is one as well
         clients[0].close()
         await until(lambda: house.site.counts("zeta")[2] == 1)
-        assert stats_row(await watch.stats(), "zeta") == (1, 1, 0, 0)
+        assert permits(await watch.stats(), "zeta") == (1, 1)
         peer = next(peer for peer in house.upstream.peers if not peer.is_over)
         peer.say(b"9\r\ndata: 2\n\n\r\n")
         await clients[1].read_until(b"data: 2\n\n\r\n")
-        assert stats_row(await watch.stats(), "zeta") == (1, 1, 0, 0)
+        assert permits(await watch.stats(), "zeta") == (1, 1)
         peer.say(b"0\r\n\r\n")
         await clients[1].read_until(b"0\r\n\r\n")
-        assert stats_row(await watch.stats(), "zeta") == (0, 2, 1, 0)
+        shown = await watch.stats()
+        assert permits(shown, "zeta") == (0, 2)
+        assert (shown["zeta"]["ok"], shown["zeta"]["err"]) == (2, 0)  # both began well, whoever left
 
 
 async def test_probes_and_pages_change_nothing(tmp_path: Path) -> None:

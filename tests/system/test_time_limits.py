@@ -73,19 +73,33 @@ async def test_stream_that_has_started_may_last(tmp_path: Path) -> None:
         client.send(post(b"{}", CLOSE, SOON, target=GEMINI.stream))
         await client.read_until(b'{"a":1}\n\n')
         await asyncio.sleep(0.5)
-        house.upstream.peers[0].say(EVENT + b"0\r\n\r\n")
+        last = b'data: {"candidates":[{"finishReason":"STOP"}]}\n\n'
+        house.upstream.peers[0].say(EVENT + b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last))
         assert (await client.read_all()).count(b'{"a":1}') >= 1
         client.close()
         await until(lambda: house.site.counts("gemini-m") == (1, 0, 0))
 
 
+@pytest.mark.parametrize("target", [GEMINI.stream, ARRAY], ids=["stream", "array"])
+@pytest.mark.parametrize("metered", ["false", "true"])
+async def test_head_alone_is_no_start(tmp_path: Path, target: bytes, metered: str) -> None:
+    """Gemini §2: a stream has started when its client has a byte of it; until then its time runs."""
+    async with six_doors(tmp_path, more=f"observability: {{token_metrics: {metered}}}\n") as house:
+        house.keeper.pieces = (STARTED,)
+        await check_over(house, post(b"{}", CLOSE, SOON, target=target), in_array=target == ARRAY)
+        await until(lambda: house.site.counts("gemini-m") == (0, 0, 0))
+
+
 async def test_whole_answer_is_cut_when_time_is_over(tmp_path: Path) -> None:
-    """Reliability §6: the body of a whole answer is within the time as well; what is out of it ends short."""
+    """Reliability §6: the body of a whole answer is within the time as well; what is out of a large one ends short."""
     async with six_doors(tmp_path) as house:
         house.keeper.pieces = (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b'{"a":')
+        await check_over(house, post(b"{}", CLOSE, SOON, target=GEMINI.target))
+        house.keeper.pieces = (b"HTTP/1.1 200 OK\r\nContent-Length: 70001\r\n\r\n", b"x" * 70000)
         raw = await house.say(post(b"{}", SOON, target=GEMINI.target))
-        assert raw.endswith(b'\r\n\r\n{"a":')
-        await until(lambda: house.site.counts("gemini-m") == (0, 0, 0))
+        assert b"Content-Length: 70001\r\n" in raw
+        assert 65536 <= len(raw.partition(b"\r\n\r\n")[2]) <= 70000
+        await until(lambda: house.site.counts("gemini-m") == (1, 0, 0))  # it had begun, and the lane did nothing wrong
 
 
 @pytest.mark.parametrize("value", [b"5", b"1.5", b"86400", b"999999999", b"0.25", b"007"])
@@ -133,5 +147,5 @@ async def test_own_limit_holds_if_it_is_shorter(tmp_path: Path) -> None:
         assert await house.site.reload(config(house.upstream.port, more=more))
         house.keeper.pieces = (b"",)
         seen = await house.ask(GEMINI, b"X-Server-Timeout: 60")
-        assert (seen.status, seen.value("retry-after")) == (503, "1")
+        assert (seen.status, json.loads(seen.body)["error"]["status"]) == (504, "DEADLINE_EXCEEDED")
         assert house.site.counts("gemini-m") == (0, 1, 0)
