@@ -164,3 +164,16 @@ async def test_stream_in_crumbs_that_breaks_off_is_sound(tmp_path: Path, serve: 
             if got.status == 200:
                 said = payloads(got.body)
                 assert "error" in said[-2] or said[-2]["choices"][0]["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini"])
+async def test_stream_lasts_as_long_as_it_goes_on(tmp_path: Path, serve: Serve, dialect: str) -> None:
+    """Reliability case 62: no length of time ends a stream that goes on, silence does, with a native error."""
+    slow, mute = Script(deltas=9, delay_frame_ms=200), Script(**LONG | {"stall_at": 1100})
+    limits = "limits: {upstream_request_timeout_secs: 1}"
+    async with fleet(tmp_path, serve, [slow, mute], dialect=dialect, top=limits) as made:
+        answer = await stream(made)
+        assert answer.status == 200
+        assert made.counts("m0") == (1, 0, 0)
+        check_broken(dialect, (await stream(made)).body)
+        assert made.counts("m0") == (2, 1, 0)

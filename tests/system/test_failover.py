@@ -376,3 +376,14 @@ async def test_attempt_has_a_time_of_its_own(tmp_path: Path, serve: Serve) -> No
     slow = Script(delay_first_ms=80, delay_frame_ms=20)
     async with fleet(tmp_path, serve, slow, model=model) as made:
         assert (await made.ask(stream=True)).status == 200
+
+
+async def test_each_name_leads_to_cells_of_its_own(tmp_path: Path, serve: Serve) -> None:
+    """Reliability case 1: by a pool's name its cells are asked, by a lane's own name the default one."""
+    async with fleet(tmp_path, serve, failing(), pool=BREAKERS) as made:
+        assert (await made.ask("m0")).status == 503
+        cells = made.state("m0").cells
+        assert {name: cell.streak for name, cell in cells.items()} == {"": 1, "pool": 0}
+        assert (await made.ask("pool")).status == 503
+        assert {name: cell.streak for name, cell in cells.items()} == {"": 1, "pool": 1}
+        assert (await made.ask("nobody")).status == 404

@@ -538,3 +538,15 @@ async def test_answer_without_a_body_has_none(tmp_path: Path, status: int) -> No
             house.keeper.closes = status in {200, 404} and not line
             seen = await house.ask(door)
             assert (seen.status, seen.body) == (status, b"")
+
+
+@EVERY_DOOR
+async def test_upstream_that_leaves_between_requests_is_no_failure(tmp_path: Path, door: Door) -> None:
+    """Reliability case 87: a kept connection that was closed meanwhile is replaced, and nothing is recorded."""
+    async with six_doors(tmp_path) as house:
+        house.keeper.pieces = (answer(200),)
+        house.keeper.closes = True
+        for number in range(1, 4):
+            assert (await house.ask(door)).status == 200
+            assert house.site.counts(f"{door.name}-m") == (number, 0, 0)
+        assert len(house.upstream.peers) == 3
