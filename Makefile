@@ -1,7 +1,8 @@
 # Every target works on a fresh clone: it makes .venv from the lock files first. Nothing is installed elsewhere.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test test-system test-rest test-parser test-loop test-coverage check perf chaos lock changelog clean
+.PHONY: help run test test-system test-clients test-rest test-parser test-loop test-coverage \
+	check perf chaos lock changelog clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 venv := .venv
@@ -21,11 +22,15 @@ run: $(venv)/runtime.stamp ## start the demo on 127.0.0.1:8080; ARGS="..." is pa
 	$(bin)/python -m busbar_fast demo $(ARGS)
 
 test: $(venv)/dev.stamp ## the whole suite: every test, then sockets again on h11 and on the stock loop, then coverage
-	$(MAKE) --jobs=2 --output-sync=target --no-print-directory test-system test-rest test-parser test-loop test-coverage
+	$(MAKE) --jobs=2 --output-sync=target --no-print-directory \
+		test-system test-rest test-clients test-parser test-loop test-coverage
 
-# The parts of `test`, two at a time: the one with real sockets waits more than it computes.
+# The parts of `test`, two at a time: those with real sockets wait more than they compute.
 test-system: $(venv)/dev.stamp
-	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest tests/system
+	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest tests/system --ignore-glob='*/test_sdk_*.py'
+
+test-clients: $(venv)/dev.stamp
+	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest tests/system/test_sdk_*.py
 
 test-rest: $(venv)/dev.stamp
 	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest tests --ignore=tests/system
