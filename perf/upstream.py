@@ -40,6 +40,7 @@ _GAP: Final = re.compile(shapes.GAP_MARK + rb"(\d+)")
 _BYTES: Final = re.compile(shapes.BYTES_MARK + rb"(\d+)")
 _BIG: Final = re.compile(rb"GET /big\?bytes=(\d+) ")
 _PIECE_BYTES: Final = 16_384
+_DONE: Final = b"data: [DONE]\n\n"
 _NOTHING: Final = -1  # bytes left when no long answer is under way
 
 
@@ -58,6 +59,11 @@ def _piece(size: int) -> bytes:
     if size < len(b"data: \n\n"):
         return b"\n" * size
     return b"data: " + b"x" * (size - len(b"data: \n\n")) + b"\n\n"
+
+
+def _last_piece(size: int) -> bytes:
+    """Return the end of a long stream: a gateway adds an error of its own to one that does not say that it is over."""
+    return _piece(size - len(_DONE)) + _DONE if size >= len(_DONE) else _piece(size)
 
 
 _WRITES: Final = _paced_writes()
@@ -161,13 +167,13 @@ class Upstream(asyncio.Protocol):
         self._write_pieces()
 
     def _write_pieces(self) -> None:
-        while self._left >= _PIECE_BYTES and not self._paused:
+        while self._left > _PIECE_BYTES and not self._paused:
             self._left -= _PIECE_BYTES
             self.transport.write(_BIG_CHUNK)
         if self._paused:
             return
         rest, self._left = self._left, _NOTHING
-        self.transport.write((_chunked(_piece(rest)) if rest else b"") + _LAST_CHUNK)
+        self.transport.write((_chunked(_last_piece(rest)) if rest else b"") + _LAST_CHUNK)
 
 
 async def serve(port: int) -> None:
