@@ -8,44 +8,13 @@ Nothing here changes a cell but for that credit: who only looks must not use up 
 perf/micro/bench_reliability.py.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
-from typing import Protocol, TypeVar
 
 from busbar_fast.reliability.lanes import LaneState
 from busbar_fast.reliability.pools import Pool, PoolMember
 
 Barred = Callable[[LaneState], bool]
-
-
-class Weighted(Protocol):
-    """A member of a rotation."""
-
-    weight: int
-    credit: int
-
-    @property
-    def has_room(self) -> bool:
-        """Whether it could begin at once."""
-
-
-M = TypeVar("M", bound=Weighted)
-
-
-def pick(members: Iterable[M], excluded: Collection[M] = (), *, needs_room: bool = False) -> M | None:
-    """Return the member whose turn it is, or None if all are excluded, or without the room that is needed."""
-    total = 0
-    best: M | None = None
-    for member in members:
-        if member in excluded or (needs_room and not member.has_room):
-            continue
-        member.credit += member.weight
-        total += member.weight
-        if best is None or member.credit > best.credit:
-            best = member
-    if best is not None:
-        best.credit -= total
-    return best
 
 
 def select(
