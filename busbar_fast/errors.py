@@ -64,6 +64,30 @@ class NotJson(BusbarError):
     status = 400
 
 
+class Misshapen(BusbarError):
+    """A document has another shape than its dialect gives it; `param` is the member that is wrong, `reason` why."""
+
+    side = Side.DOWNSTREAM
+    status = 400
+
+    def __init__(self, param: str, reason: str = "") -> None:
+        super().__init__(f"{param}: {reason}" if reason else param)
+        self.param = param
+        self.reason = reason
+
+
+class FaultReported(BusbarError):
+    """An upstream's answer came with the status of a success and is an error: `payload` is the error."""
+
+    side = Side.UPSTREAM
+    retry = Retry.YES
+    status = 502
+
+    def __init__(self, payload: bytes) -> None:
+        super().__init__("an answer is an error")
+        self.payload = payload
+
+
 class Overloaded(BusbarError):
     """We have more to do than we accept at once."""
 
