@@ -1,8 +1,8 @@
-"""What every writer of a stream is: it takes the calls of any reader and makes a legal stream of them. Hot.
+"""Stands between the reader of a stream and its writer, and makes a legal stream of sloppy calls. Hot.
 
 Readers may be sloppy, because upstreams are: blocks that were never opened, never closed or opened twice, a stop that
-comes twice, usage that comes late, a stream that just ends. A writer that extends `Guard` sees none of this: its
-`write_*` methods are called in an order that its dialect allows.
+comes twice, usage that comes late, a stream that just ends. A writer sees none of this: it is called in an order that
+its dialect allows.
 
 Theory of operation. The start is held back until something follows, so that an error in front of any content can still
 go to another lane. Where a dialect grows one block at a time, which is most of them, whatever belongs to another block
@@ -11,14 +11,12 @@ usage, until the stream ends, because usage may follow it. A block that the dial
 report and uses up no index of the writer.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
 
 from busbar_fast.dialects.dialect import StreamFault
 from busbar_fast.dialects.faults import Fault
-from busbar_fast.dialects.spelling import Spelling
-from busbar_fast.dialects.translator import Reply
+from busbar_fast.dialects.stream_writer import StreamBlock, StreamWriter
 from busbar_fast.errors import UpstreamGarbled
 from busbar_fast.ir.answers import Reason, Stop, TokenLogprob, Usage
 from busbar_fast.ir.blocks import (
@@ -38,7 +36,6 @@ from busbar_fast.ir.blocks import (
     ToolUse,
 )
 from busbar_fast.ir.events import Kind
-from busbar_fast.ir.report import Report
 
 MOST_CALLS: Final = 4096
 MOST_HELD_BYTES: Final = 32 * 1024 * 1024
@@ -68,25 +65,7 @@ _FIELD_OF_MEDIA: Final = {
 }
 
 
-class StreamBlock:
-    """One block of a stream. A writer keeps its own number in `slot`, and in `parts` what it collects."""
-
-    __slots__ = ("index", "is_open", "is_started", "kind", "name", "parts", "queue", "slot", "tool_id", "whole")
-
-    def __init__(self, index: int, kind: Kind, tool_id: str = "", name: str = "") -> None:
-        self.index = index  # of the reader; writers number on their own
-        self.kind = kind
-        self.tool_id = tool_id  # as the client sees it
-        self.name = name
-        self.whole: AnyBlock | None = None  # set where the block comes at once
-        self.is_open = True  # the reader may add to it
-        self.is_started = False  # the writer has been told of it
-        self.queue: list[tuple[Callable[..., None], Any]] | None = None  # what waits; None: it is its turn
-        self.slot = -1
-        self.parts: list[str] = []
-
-
-class Guard(ABC):
+class Guard:
     """See the module. `fault` is what the upstream reported; `has_broken_off` that it ended without a reason."""
 
     __slots__ = (
@@ -96,31 +75,22 @@ class Guard(ABC):
         "_is_over",
         "_model",
         "_open",
-        "_out",
         "_start_usage",
         "_stop",
         "_has_begun",
         "_calls",
+        "_report",
         "_usage",
+        "_writer",
         "fault",
         "has_broken_off",
-        "reply",
-        "report",
-        "spelling",
     )
 
-    # What a dialect says: the kinds it has a place for, the whole blocks, and whether several may grow at once.
-    kinds: frozenset[Kind] = frozenset((Kind.TEXT, Kind.THINKING, Kind.TOOL_USE))
-    wholes: frozenset[type] = frozenset()
-    has_overlap = False
-
-    def __init__(self, reply: Reply, report: Report, spelling: Spelling) -> None:
-        self.reply = reply
-        self.report = report
-        self.spelling = spelling  # how ids and seals of others look to this client
+    def __init__(self, writer: StreamWriter) -> None:
+        self._writer = writer
+        self._report = writer.report
         self.fault: StreamFault | None = None
         self.has_broken_off = False
-        self._out: list[bytes] = []
         self._blocks: dict[int, StreamBlock | None] = {}  # None: the dialect has no place for it
         self._open: dict[int, StreamBlock] = {}
         self._current: StreamBlock | None = None  # the one that grows
@@ -132,58 +102,6 @@ class Guard(ABC):
         self._start_usage: Usage | None = None
         self._usage = Usage()
         self._stop: Stop | None = None
-
-    # What a dialect writes
-
-    @abstractmethod
-    def write_start(self, model: str, usage: Usage | None) -> None:
-        """Begin; the usage is what is known of it by now."""
-
-    @abstractmethod
-    def write_open(self, block: StreamBlock) -> None:
-        """Begin a block."""
-
-    @abstractmethod
-    def write_text(self, block: StreamBlock, text: str) -> None:
-        """Write more of a text or a refusal."""
-
-    @abstractmethod
-    def write_thinking(self, block: StreamBlock, text: str) -> None:
-        """Write more of a thought."""
-
-    @abstractmethod
-    def write_args(self, block: StreamBlock, fragment: str) -> None:
-        """Write more of the arguments of a call."""
-
-    @abstractmethod
-    def write_close(self, block: StreamBlock) -> None:
-        """End a block."""
-
-    @abstractmethod
-    def write_end(self, stop: Stop, usage: Usage) -> None:
-        """End the stream."""
-
-    @abstractmethod
-    def write_failure(self, fault: Fault, usage: Usage) -> None:
-        """End the stream with an error; all blocks are closed."""
-
-    def write_stop(self, stop: Stop) -> None:  # noqa: B027  most say it in the end, with the usage
-        """Say why the answer ends: the last block is closed, only usage can follow."""
-
-    def write_whole(self, block: StreamBlock) -> None:  # noqa: B027  most dialects have no such blocks
-        """Write a block that came at once; only what is in `wholes` comes here."""
-
-    def write_seal(self, block: StreamBlock, seal: Seal) -> None:  # noqa: ARG002  not every dialect has a place
-        """Write a piece of a block's seal; by default it is lost."""
-        self.report.dropped("signature")
-
-    def write_citations(self, block: StreamBlock, citations: list[Citation]) -> None:  # noqa: ARG002  as above
-        """Write references of a text."""
-        self.report.dropped("citations")
-
-    def write_logprobs(self, block: StreamBlock, logprobs: list[TokenLogprob]) -> None:  # noqa: ARG002  as above
-        """Write how likely the tokens of a text were."""
-        self.report.dropped("logprobs")
 
     # What readers call
 
@@ -203,53 +121,53 @@ class Guard(ABC):
         """A block comes at once."""
         if index in self._blocks or not self._takes_content():
             return
-        if isinstance(block, Code | CodeResult) and type(block) not in self.wholes:
-            self.report.mapped("code")
+        if isinstance(block, Code | CodeResult) and type(block) not in self._writer.wholes:
+            self._report.mapped("code")
             self.text(index, fenced(block))
             self.close(index)
-        elif type(block) in self.wholes:
+        elif type(block) in self._writer.wholes:
             self._add(index, Kind.TEXT, whole=block)
             self.close(index)
         else:
             self._blocks[index] = None
-            self.report.dropped(field_of(block))
+            self._report.dropped(field_of(block))
 
     def text(self, index: int, text: str) -> None:
         """More of a text or a refusal."""
         block = self._open.get(index) or self._maybe_opened(index, Kind.TEXT)
         if block is not None and text:
-            self._give(block, self.write_text, text)
+            self._give(block, self._writer.write_text, text)
 
     def thinking(self, index: int, text: str) -> None:
         """More of a thought."""
         block = self._open.get(index) or self._maybe_opened(index, Kind.THINKING)
         if block is not None and text:
-            self._give(block, self.write_thinking, text)
+            self._give(block, self._writer.write_thinking, text)
 
     def args(self, index: int, fragment: str) -> None:
         """More of the arguments of a call; without a call they belong to nothing."""
         block = self._open.get(index)
         if block is not None and fragment and block.kind is Kind.TOOL_USE:
             self._hold(len(fragment))
-            self._give(block, self.write_args, fragment)
+            self._give(block, self._writer.write_args, fragment)
 
     def seal(self, index: int, seal: Seal) -> None:
         """A piece of a block's seal."""
         block = self._open.get(index) or self._maybe_opened(index, Kind.THINKING)
         if block is not None:
-            self._give(block, self.write_seal, seal)
+            self._give(block, self._writer.write_seal, seal)
 
     def citations(self, index: int, citations: list[Citation]) -> None:
         """References of a text."""
         block = self._open.get(index) or self._maybe_opened(index, Kind.TEXT)
         if block is not None and citations:
-            self._give(block, self.write_citations, citations)
+            self._give(block, self._writer.write_citations, citations)
 
     def logprobs(self, index: int, logprobs: list[TokenLogprob]) -> None:
         """How likely the tokens of a text were."""
         block = self._open.get(index) or self._maybe_opened(index, Kind.TEXT)
         if block is not None and logprobs:
-            self._give(block, self.write_logprobs, logprobs)
+            self._give(block, self._writer.write_logprobs, logprobs)
 
     def close(self, index: int) -> None:
         """A block has ended."""
@@ -275,7 +193,7 @@ class Guard(ABC):
         if self._calls and stop.reason in _PROMOTED:
             stop = Stop(Reason.TOOL_USE, stop.native, stop.owner)
         self._stop = stop
-        self.write_stop(stop)
+        self._writer.write_stop(stop)
 
     def usage(self, usage: Usage) -> None:
         """What was counted so far."""
@@ -298,7 +216,7 @@ class Guard(ABC):
         self.finish(Stop(Reason.NONE))
         assert self._stop is not None  # finish has seen to it
         self._is_over = True
-        self.write_end(self._stop, self._usage)
+        self._writer.write_end(self._stop, self._usage)
 
     # What the owner of the stream asks
 
@@ -319,7 +237,7 @@ class Guard(ABC):
 
     def take(self) -> bytes:
         """Return what is to be sent now, and forget it."""
-        out = self._out
+        out = self._writer.out
         if not out:
             return b""
         written = out[0] if len(out) == 1 else b"".join(out)
@@ -331,7 +249,7 @@ class Guard(ABC):
         self._begin()
         self._close_all()
         self._is_over = True
-        self.write_failure(fault, self._usage)
+        self._writer.write_failure(fault, self._usage)
 
     # Within
 
@@ -341,7 +259,7 @@ class Guard(ABC):
     def _begin(self) -> None:
         if not self._has_begun:
             self._has_begun = True
-            self.write_start(self._model or self.reply.model, self._start_usage)
+            self._writer.write_start(self._model or self._writer.reply.model, self._start_usage)
 
     def _maybe_opened(self, index: int, kind: Kind) -> StreamBlock | None:
         """Open a block that a delta speaks of and nobody opened; None if it was closed or has no place."""
@@ -354,23 +272,23 @@ class Guard(ABC):
     ) -> StreamBlock | None:
         """Add a block, and begin it if it is its turn."""
         self._begin()
-        if kind is Kind.REFUSAL and kind not in self.kinds:
+        if kind is Kind.REFUSAL and kind not in self._writer.kinds:
             kind = Kind.TEXT
         for other in list(self._open.values()):
             if other.kind is not Kind.TOOL_USE:
                 self.close(other.index)
-        if whole is None and kind not in self.kinds:
+        if whole is None and kind not in self._writer.kinds:
             self._blocks[index] = None
-            self.report.dropped(_FIELD_OF_KIND[kind])
+            self._report.dropped(_FIELD_OF_KIND[kind])
             return None
         if kind is Kind.TOOL_USE:
             self._calls += 1
             if self._calls > MOST_CALLS:
                 raise UpstreamGarbled("more calls than anybody could answer")
-            tool_id = self.spelling.shown_tool_id(tool_id, index)
+            tool_id = self._writer.spelling.shown_tool_id(tool_id, index)
         block = self._blocks[index] = self._open[index] = StreamBlock(index, kind, tool_id, name)
         block.whole = whole
-        if self.has_overlap:
+        if self._writer.has_overlap:
             self._start_block(block)
         elif self._current is None:
             self._current = block
@@ -395,13 +313,13 @@ class Guard(ABC):
     def _start_block(self, block: StreamBlock) -> None:
         block.is_started = True
         if block.whole is None:
-            self.write_open(block)
+            self._writer.write_open(block)
 
     def _end_block(self, block: StreamBlock) -> None:
         if block.whole is None:
-            self.write_close(block)
+            self._writer.write_close(block)
         else:
-            self.write_whole(block)
+            self._writer.write_whole(block)
 
     def _advance(self) -> None:
         """Replay the blocks whose turn it is, up to one that still grows."""

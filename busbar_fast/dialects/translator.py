@@ -21,7 +21,7 @@ from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import Request
 
 if TYPE_CHECKING:
-    from busbar_fast.dialects.guard import Guard
+    from busbar_fast.dialects.stream_writer import StreamWriter
 
 # Tokens to think for that stand for a word, in ascending order.
 BUDGETS: Mapping[str, int] = {
@@ -136,5 +136,5 @@ class Translator(ABC):
         """Return what reads an upstream's stream."""
 
     @abstractmethod
-    def new_writer(self, reply: Reply, report: Report) -> "Guard":
+    def new_writer(self, reply: Reply, report: Report) -> "StreamWriter":
         """Return what writes a client's stream."""

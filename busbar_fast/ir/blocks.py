@@ -83,15 +83,15 @@ class Text(Block, gc=False):
 
 
 class Thinking(Block, gc=False):
-    """What a model thought. Redacted: there is no text, only `data` that its vendor can read."""
+    """What a model thought. Redacted: there is no text, only what its vendor can read."""
 
     text: str = ""
-    data: str = ""
+    sealed: str = ""
 
     @property
     def is_redacted(self) -> bool:
         """Whether nobody but its vendor can read it."""
-        return self.data != ""
+        return self.sealed != ""
 
 
 class ToolUse(Block, gc=False):
@@ -131,7 +131,7 @@ class MediaKind(IntEnum):
 class Inline(Struct, frozen=True, gc=False):
     """Bytes in base64, in the standard alphabet with padding."""
 
-    data: str
+    base64: str
 
 
 class Url(Struct, frozen=True, gc=False):

@@ -116,7 +116,7 @@ class Document(Struct, gc=False):
     id: str = ""
     title: str = ""
     text: str = ""
-    data: Raw = NOTHING  # an object; `text` is empty then
+    content: Raw = NOTHING  # an object; `text` is empty then
     is_cited: bool = True
 
 
