@@ -113,7 +113,6 @@ class Translator(ABC):
     """One dialect, to be translated from and to. It has no state."""
 
     abilities: Abilities
-    stream_type: bytes = b"text/event-stream"
 
     @abstractmethod
     def read_request(self, body: bytes, ask: Ask, report: Report) -> Request:
@@ -138,3 +137,7 @@ class Translator(ABC):
     @abstractmethod
     def new_writer(self, reply: Reply, report: Report) -> "StreamWriter":
         """Return what writes a client's stream."""
+
+    def stream_type(self, ask: Ask) -> bytes:  # noqa: ARG002  one dialect has two
+        """Return the content type of a client's stream."""
+        return b"text/event-stream"
