@@ -165,6 +165,7 @@ class Pool(Record):
     affinity: Affinity = Affinity()
     drop_guardrails: bool = False
     on_lossy: str = "warn"
+    emit_translation_header: bool = False
 
 
 class Limits(Record):

@@ -1,10 +1,13 @@
 """The six dialects by name: the only list of them."""
 
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from busbar_fast.dialects.base import Facts, complaint_of_pair, complaint_of_region, complaint_of_word, no_complaint
 from busbar_fast.dialects.dialect import Dialect
+
+if TYPE_CHECKING:
+    from busbar_fast.dialects.translator import Translator  # brings the neutral model
 
 _LIST = (
     Facts(
@@ -58,6 +61,12 @@ def speak(name: str) -> Dialect:
 def speak_all() -> list[Dialect]:
     """Return every dialect, the one for unclaimed paths first."""
     return [speak(name) for name in _FOLDERS]
+
+
+def translator(dialect: Dialect) -> "Translator":
+    """Return what translates a dialect; it is imported with its first use."""
+    folder = type(dialect).__module__.removeprefix("busbar_fast.dialects.").partition(".")[0]
+    return cast("Translator", import_module(f"busbar_fast.dialects.{folder}.translation").TRANSLATOR)
 
 
 def name_of(dialect: Dialect) -> str:

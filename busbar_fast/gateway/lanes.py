@@ -47,11 +47,25 @@ class Access(NamedTuple):
         return f"<Access style={self.style!r} is_signed={self.sign is not None}>"
 
 
+class Traits(NamedTuple):
+    """What the operator says of a lane that requests are translated for."""
+
+    model: str = ""  # as the upstream calls it
+    host: str = ""
+    options: Mapping[str, str | bool] = {}
+    default_max_tokens: int = 4096
+    has_reasoning: bool = False
+    has_prompt_caching: bool = False
+    budgets: Mapping[str, int] = {}  # tokens to think by word; the words that are missing keep their defaults
+    drops_held: bool = False
+
+
 class Lane:
     """One way to an upstream. `error_map` says what the operator makes of its codes."""
 
     __slots__ = (
         "_access",
+        "_asks",
         "_can_ask_for_usage",
         "_heads",
         "_own_key",
@@ -63,6 +77,7 @@ class Lane:
         "raw_model",
         "state",
         "tallies",
+        "traits",
     )
 
     def __init__(
@@ -75,8 +90,10 @@ class Lane:
         *,
         model: str | None = None,
         error_map: Mapping[str, str] | None = None,
+        traits: Traits = Traits(),  # noqa: B008  as above
     ) -> None:
         self.state = state
+        self.traits = traits
         self.name = state.model
         self.origin = origin
         self.dialect = dialect
@@ -88,6 +105,7 @@ class Lane:
         self._access = access
         self._can_ask_for_usage = dialect.can_ask_for_usage(access.options)
         self._own_key = self._credential(access.key, is_callers=False)
+        self._asks = {in_stream: Ask(dialect, Operation.CONVERSE, in_stream=in_stream) for in_stream in (False, True)}
         self._heads: dict[tuple[Operation, bool], tuple[bytes, bytes]] = {}
 
     def __repr__(self) -> str:
@@ -116,6 +134,10 @@ class Lane:
     def forwarded_fields(self, fields: Fields) -> bytes:
         """Return the header lines of a client that travel on to this lane."""
         return self.dialect.forwarded_fields(fields, self._access.options)
+
+    def own_ask(self, *, in_stream: bool) -> Ask:
+        """Return what a request asks for that was written for this lane, whatever its client speaks."""
+        return self._asks[in_stream]
 
     def encode_head(
         self, ask: Ask, forwarded: bytes, body: bytes, *, in_stream: bool, callers_key: bytes | None

@@ -1,7 +1,6 @@
 """What clients can ask for: a pool or a single lane, and how its members are chosen among.
 
-An offer is made of the configuration and replaced with it. Until one dialect is translated into another, a client
-reaches those members only that speak as it does.
+An offer is made of the configuration and replaced with it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,10 +27,19 @@ class Affinity(NamedTuple):
     from_system: bool = False
 
 
+class Terms(NamedTuple):
+    """What a translation may lose on the way to the members of a pool, and who hears of it."""
+
+    on_lossy: str = "warn"
+    drops_guards: bool = False
+    shows_losses: bool = False
+    reasoning: Mapping[str, bool] = {}  # by model, where a member differs from it
+
+
 class Offer:
     """See the module. Without an affinity every request stands for itself, without a ranker the weights choose."""
 
-    __slots__ = ("_affinity", "_lanes", "_serving", "name", "pool", "ranker")
+    __slots__ = ("_affinity", "_alike", "_lanes", "name", "pool", "ranker", "terms")
 
     def __init__(
         self,
@@ -39,13 +47,15 @@ class Offer:
         lanes: Mapping[str, Lane],
         affinity: Affinity | None = None,
         ranker: "Ranker | None" = None,
+        terms: Terms = Terms(),  # noqa: B008  a record, never changed
     ) -> None:
         self.name = pool.name
+        self.terms = terms
         self.pool = pool
         self.ranker = ranker
         self._affinity = affinity
         self._lanes = lanes
-        self._serving: dict[Dialect, Pool] = {}
+        self._alike: dict[Dialect, Pool] = {}
 
     @property
     def provider(self) -> str:
@@ -57,13 +67,13 @@ class Offer:
         """Every lane that takes part, in the order of the configuration."""
         return [self._lanes[member.lane.model] for member in self.pool.members]
 
-    def serving(self, dialect: Dialect) -> Pool:
+    def alike(self, dialect: Dialect) -> Pool:
         """Return the pool of those members that speak this dialect."""
-        found = self._serving.get(dialect)
+        found = self._alike.get(dialect)
         if found is None:
             pool = self.pool
             speaking = [m for m in pool.members if self._lanes[m.lane.model].dialect is dialect]
-            found = self._serving[dialect] = Pool(pool.name, speaking, pool.settings)
+            found = self._alike[dialect] = Pool(pool.name, speaking, pool.settings)
         return found
 
     def maybe_sticky(self, fields: Fields, body: bytes) -> PoolMember | None:

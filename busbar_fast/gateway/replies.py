@@ -2,11 +2,13 @@
 
 from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.dialect import Dialect
-from busbar_fast.dialects.faults import Fault
+from busbar_fast.dialects.faults import Fault, Kind, kind_of
+from busbar_fast.dialects.upstream_errors import UpstreamError
 from busbar_fast.wire.exchange import Exchange
 
 JSON = b"Content-Type: application/json\r\n"
 _WRONG_METHOD = 405
+_ABOUT_THE_REQUEST = frozenset((Kind.MALFORMED, Kind.TOO_LARGE, Kind.TOO_LONG))
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"
 
 
@@ -19,3 +21,10 @@ def refuse(exchange: Exchange, dialect: Dialect, ask: Ask | None, fault: Fault, 
 def id_line(dialect: Dialect) -> bytes:
     """Return the header line with a fresh id for an answer; nothing where the vendor has none."""
     return b"%b: %b\r\n" % (dialect.id_field, dialect.new_id()) if dialect.id_field else b""
+
+
+def fault_of(error: UpstreamError) -> Fault:
+    """Return an upstream's refusal for a client of another dialect: words only where they are about the request."""
+    kind = kind_of(error.status, is_context_length=error.is_context_length)
+    message = error.message or "" if kind in _ABOUT_THE_REQUEST else ""
+    return Fault(kind, message, retry_after_s=error.retry_after_s)

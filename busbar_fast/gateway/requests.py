@@ -33,6 +33,7 @@ class Request:
         "name",
         "offer",
         "passes_on",
+        "read",
         "route_lines",
         "spans",
         "status",
@@ -55,6 +56,7 @@ class Request:
         self.in_stream = False
         self.usage_edits: Sequence[Edit] | None = None  # ask for usage that the client must not see
         self.offer: Offer | None = None
+        self.read: object = None  # what a translation has understood of it
         self.route_lines = b""  # header lines of a good answer that tell what a policy did
 
     @property

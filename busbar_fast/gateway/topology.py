@@ -12,7 +12,7 @@ from busbar_fast.config.schema import Config, Model, Provider, Security
 from busbar_fast.config.secrets import reveal
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.registry import DIALECTS, speak
-from busbar_fast.gateway.lanes import Access, Lane, Sign, new_state
+from busbar_fast.gateway.lanes import Access, Lane, Sign, Traits, new_state
 from busbar_fast.gateway.offers import Offer, single
 from busbar_fast.gateway.pools import new_offers, new_rankers
 from busbar_fast.gateway.targets import target_of
@@ -28,12 +28,12 @@ _DEFAULT_REGION = "us-east-1"
 
 
 class Topology:
-    """Lanes by model and offers by name. `wait_s` is how long an upstream may stay silent.
+    """Lanes by model, offers and their pools by name. `wait_s` is how long an upstream may stay silent.
 
     `counts_tokens` says that what answers use is counted whoever asks.
     """
 
-    __slots__ = ("_pools", "_singles", "counts_tokens", "lanes", "offers", "wait_s")
+    __slots__ = ("_alike", "_singles", "counts_tokens", "lanes", "offers", "pools", "wait_s")
 
     def __init__(
         self,
@@ -48,7 +48,8 @@ class Topology:
         self.offers = {offer.name: offer for offer in offers}
         self.wait_s = wait_s
         self._singles = {name: single(lane) for name, lane in self.lanes.items()}
-        self._pools: dict[Dialect, Mapping[str, Pool]] = {}
+        self.pools = {name: offer.pool for name, offer in self.offers.items()}
+        self._alike: dict[Dialect, Mapping[str, Pool]] = {}
 
     def find(self, name: str) -> Offer | None:
         """Return the pool of this name, else the lane of this name."""
@@ -58,11 +59,11 @@ class Topology:
         """Return the lane of this name as an offer of its own."""
         return self._singles.get(name)
 
-    def pools(self, dialect: Dialect) -> Mapping[str, Pool]:
-        """Return where requests of a dialect may go on to when a pool is exhausted."""
-        found = self._pools.get(dialect)
+    def pools_alike(self, dialect: Dialect) -> Mapping[str, Pool]:
+        """Return what is left of the pools for requests that only lanes of their own dialect can serve."""
+        found = self._alike.get(dialect)
         if found is None:
-            found = self._pools[dialect] = {name: offer.serving(dialect) for name, offer in self.offers.items()}
+            found = self._alike[dialect] = {name: offer.alike(dialect) for name, offer in self.offers.items()}
         return found
 
     def limit(self, models: Mapping[str, Model]) -> None:
@@ -155,6 +156,16 @@ def _new_lane(model: Model, config: Config, upstreams: Upstreams, inputs: Inputs
         _access(provider, dialect, target.authority, inputs),
         model=model.upstream_model,
         error_map=provider.error_map,
+        traits=Traits(
+            model.upstream_model,
+            target.host,
+            {**provider.options, **model.options},
+            model.default_max_tokens,
+            model.reasoning,
+            model.prompt_caching,
+            config.limits.reasoning_effort_budgets,
+            any("drop" in settings.values() for settings in config.dialects.values()),
+        ),
     )
 
 

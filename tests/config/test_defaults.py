@@ -70,6 +70,7 @@ DEFAULTS: dict[str, object] = {
     "pools.a.affinity.from_system": False,
     "pools.a.drop_guardrails": False,
     "pools.a.on_lossy": "warn",
+    "pools.a.emit_translation_header": False,
     "limits.request_body_max_bytes": 33554432,
     "limits.upstream_error_body_max_bytes": 262144,
     "limits.upstream_request_timeout_secs": 300,

@@ -109,5 +109,4 @@ def read_shutdown(root: Section) -> Shutdown:
 def read_dialect(root: Section, name: str, settings: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """Return the settings that a dialect has for the whole gateway; the first word of each is its default."""
     with root.section(name) as section:
-        section.put_off(*settings)
         return {setting: section.choice(setting, words[0], words) for setting, words in settings.items()}

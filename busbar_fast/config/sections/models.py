@@ -9,7 +9,6 @@ from busbar_fast.config.vocabulary import Vocabulary
 
 def read_model(section: Section, name: str, vocabulary: Vocabulary, default_max_tokens: int) -> Model:
     """Return one lane."""
-    section.put_off("default_max_tokens", "reasoning", "prompt_caching", *vocabulary.model_options)
     max_requests = section.integer("max_requests", -1, I64)
     if max_requests == 0:
         section.error(

@@ -43,7 +43,6 @@ class PoolReader:
 
     def read(self, section: Section) -> Pool:
         """Return one pool."""
-        section.put_off("drop_guardrails", "on_lossy")
         failover, policy = _read_failover(section), self._read_policy(section)
         on_exhausted = _read_exhausted(section, failover)
         return Pool(
@@ -55,6 +54,7 @@ class PoolReader:
             affinity=_read_affinity(section),
             drop_guardrails=section.flag("drop_guardrails", default=False),
             on_lossy=section.choice("on_lossy", "warn", ("allow", "warn", "reject")),
+            emit_translation_header=section.flag("emit_translation_header", default=False),
         )
 
     def _read_policy(self, pool: Section) -> Policy:
@@ -146,7 +146,6 @@ def _read_members(pool: Section) -> tuple[Member, ...]:
 
 
 def _read_member(section: Section) -> Member:
-    section.put_off("reasoning")
     target, model = section.maybe_text("target", not_blank), section.maybe_text("model", not_blank)
     if target is None and model is None and not section.has("target") and not section.has("model"):
         section.error("target", "required, and missing")

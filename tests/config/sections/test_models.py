@@ -31,12 +31,13 @@ def test_a_lane_is_read(text: str, changes: dict[str, object], errors: list[str]
     assert paths_of(section.complaints.errors) == errors
 
 
-def test_what_translation_needs_is_put_off() -> None:
-    """Config §6.2: what a lane may take of requests is there, what is said when they are translated is not yet."""
+def test_what_is_said_of_a_lane_is_read() -> None:
+    """Config §6.2 and §14, X23: how much a lane takes, and what translated requests may ask of it."""
     section = section_of("max_requests: 5\nattempt_timeout_ms: 7\ndefault_max_tokens: 9\nreasoning: true\nprovider: p")
     model = read_model(section, "m", VOCABULARY, 1)
     assert (model.max_requests, model.attempt_timeout_ms) == (5, 7)
-    assert paths_of(section.complaints.unavailable) == ["default_max_tokens", "reasoning"]
+    assert (model.default_max_tokens, model.reasoning) == (9, True)
+    assert paths_of(section.complaints.unavailable) == []
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ def read(text: str) -> tuple[Pool, list[str], list[str]]:
     [
         ("", {}),
         ("drop_guardrails: true\non_lossy: reject\n", {"drop_guardrails": True, "on_lossy": "reject"}),
+        ("emit_translation_header: true\n", {"emit_translation_header": True}),
         (
             "breaker: {trip: {n: 7, window_s: 9, mode: consecutive}}",
             {"breaker": Breaker(trip=Trip(mode="consecutive", consecutive_n=7, window_secs=9))},

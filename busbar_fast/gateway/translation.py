@@ -1,0 +1,329 @@
+"""A request on its way to a lane of another dialect, and the lane's answer on its way back.
+
+A `Translation` belongs to one attempt: it is made from what the client wrote, never from what was written for another
+lane. What was read of the request is kept with the request. A stream is translated as it passes: the reader of the
+lane's dialect calls a guard, the guard calls the writer of the client's, and what comes out is sent. Nothing is sent
+before there is something to say, so an error up to then may still go to another lane.
+
+This module brings the neutral model with it, which costs some milliseconds of import; `dispatch` loads it when needed.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from busbar_fast.clock import now
+from busbar_fast.dialects.collecting import Collector
+from busbar_fast.dialects.dialect import StreamFault, Usage
+from busbar_fast.dialects.faults import Fault, Kind
+from busbar_fast.dialects.guard import Guard
+from busbar_fast.dialects.preparing import prepare_answer, prepare_request
+from busbar_fast.dialects.registry import translator
+from busbar_fast.dialects.replaying import replay
+from busbar_fast.dialects.spelling import Spelling
+from busbar_fast.dialects.translator import BUDGETS, Recipient, Reply, StreamReader
+from busbar_fast.errors import (
+    BusbarError,
+    FaultReported,
+    Misshapen,
+    NotJson,
+    Side,
+    TooDeep,
+    UpstreamGarbled,
+    UpstreamGone,
+)
+from busbar_fast.gateway.answers import MOST_BYTES, Source, StreamFailed
+from busbar_fast.gateway.lanes import Lane
+from busbar_fast.gateway.offers import Terms
+from busbar_fast.gateway.replies import JSON, fault_of, id_line
+from busbar_fast.gateway.requests import Request
+from busbar_fast.ir import answers as ir
+from busbar_fast.ir.report import Action, Entry, Report
+from busbar_fast.ir.requests import Request as Neutral
+from busbar_fast.wire.heads import ResponseHead
+
+_LOSSES: Final = (Action.DROPPED, Action.CLAMPED, Action.TRUNCATED)
+_OK: Final = 200
+_JSON_TYPE: Final = b"application/json"
+_EVENT_STREAM: Final = b"text/event-stream"
+_LONGEST_LINE: Final = 1024
+_BROKEN: Final = Fault(Kind.INTERNAL)
+
+
+class Refused(BusbarError):
+    """A request that cannot be translated for this lane: `fault` is what its client is told."""
+
+    side = Side.DOWNSTREAM
+    status = 400
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+class Read(NamedTuple):
+    """A request as it was understood, and what of it was not."""
+
+    neutral: Neutral
+    entries: list[Entry]
+
+
+class Translation:
+    """See the module. `body` is the request as the lane gets it. Raise Refused if there is none."""
+
+    __slots__ = ("_read", "_report", "_sent_s", "body", "client", "lane", "other", "request", "terms")
+
+    def __init__(self, request: Request, lane: Lane, terms: Terms) -> None:
+        self.request = request
+        self.lane = lane
+        self.terms = terms
+        self.client, self.other = translator(request.dialect), translator(lane.dialect)
+        self._sent_s = now()
+        self._report = Report()
+        try:
+            self._read = self._read_request()
+            self._report.entries.extend(self._read.entries)
+            self.body = self._write_request()
+        except Misshapen as error:
+            raise Refused(Fault(Kind.MALFORMED, str(error), param=error.param or None)) from error
+        except NotJson as error:
+            raise Refused(Fault(Kind.MALFORMED)) from error
+        except TooDeep as error:
+            raise Refused(Fault(Kind.MALFORMED, "The request body is nested too deeply.")) from error
+        lost = [entry.field for entry in self._report.entries if entry.action in _LOSSES]
+        if lost and terms.on_lossy == "reject":
+            raise Refused(Fault(Kind.MALFORMED, f"This model does not support: {', '.join(sorted(set(lost)))}."))
+        request.status.count_losses(*self._names, self._report, is_logged=terms.on_lossy != "allow")
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the lane speaks another dialect than the client; else only the request had to be written anew."""
+        return self.client is not self.other
+
+    @property
+    def reply(self) -> Reply:
+        """What the form of the answer depends on."""
+        model = self.lane.traits.model or self.request.name
+        return Reply(self._read.neutral, self.request.ask, model, int(time.time()), self._elapsed_ms)
+
+    @property
+    def spelling(self) -> Spelling:
+        """How ids of others look to the client."""
+        salt = self.request.dialect.new_id().decode("ascii")
+        return Spelling(
+            self.client.abilities, salt, in_hex=self.lane.traits.options.get("tool_id_style") == "hex"
+        )
+
+    @property
+    def losses_line(self) -> bytes:
+        """The header line that tells a client what was lost of its request, where the pool tells it."""
+        if not self.terms.shows_losses:
+            return b""
+        source, target = self._names
+        parts = [f"from={source};to={target}"]
+        for action in Action:
+            fields = [entry.field for entry in self._report.entries if entry.action is action]
+            if fields:
+                parts.append(f"{action.name.lower()}={','.join(fields)}")
+        return b"x-busbar-translation: %b\r\n" % ";".join(parts).encode()[:_LONGEST_LINE]
+
+    def count_losses(self, report: Report) -> None:
+        """Count what was lost of the answer."""
+        source, target = self._names
+        self.request.status.count_losses(target, source, report, is_logged=self.terms.on_lossy != "allow")
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        return self.client.abilities.name, self.other.abilities.name
+
+    def _elapsed_ms(self) -> int:
+        return int((now() - self._sent_s) * 1000)
+
+    def _read_request(self) -> Read:
+        """Read what the client wrote, once for all lanes."""
+        request = self.request
+        if not isinstance(request.read, Read):
+            report = Report()
+            request.read = Read(self.client.read_request(request.body, request.ask, report), report.entries)
+        return request.read
+
+    def _write_request(self) -> bytes:
+        traits, terms = self.lane.traits, self.terms
+        recipient = Recipient(
+            traits.model or self.request.name,
+            traits.host,
+            traits.options,
+            traits.default_max_tokens,
+            terms.reasoning.get(self.lane.name, traits.has_reasoning),
+            traits.has_prompt_caching,
+            {**BUDGETS, **traits.budgets},
+            terms.drops_guards,
+            traits.drops_held,
+        )
+        prepared = prepare_request(self._read.neutral, self.other.abilities, recipient, self._report)
+        return self.other.write_request(prepared, recipient, self._report)
+
+
+class Translated:
+    """The answer of a lane as the client gets it; the same to `dispatch` as an `Answer`."""
+
+    __slots__ = (
+        "_begin_well",
+        "_count",
+        "_has_begun",
+        "_head",
+        "_lines",
+        "_report",
+        "_source",
+        "_translation",
+        "fault",
+        "has_stopped",
+    )
+
+    def __init__(
+        self,
+        translation: Translation,
+        source: Source,
+        head: ResponseHead,
+        lines: bytes,
+        *,
+        begin_well: Callable[[], None],
+        count: Callable[[Usage], None],
+    ) -> None:
+        self._translation = translation
+        self._source = source
+        self._head = head
+        self._lines = lines + translation.losses_line
+        self._begin_well = begin_well
+        self._count = count
+        self._has_begun = False
+        self._report = Report()
+        self.fault: StreamFault | None = None  # that the stream reported
+        self.has_stopped = False  # without saying that it is complete
+
+    async def give(self) -> None:
+        """Give the client the answer. Raise what the lane did wrong while another one may still be asked."""
+        kind = self._head.fields.get(b"content-type", b"").lower()
+        try:
+            if not self._translation.request.in_stream:
+                await (self._collect() if kind.startswith(_EVENT_STREAM) else self._give_document())
+            elif kind.startswith(_JSON_TYPE):
+                await self._give_document()
+            else:
+                await self._give_stream()
+        finally:
+            self._translation.count_losses(self._report)
+
+    # A document
+
+    async def _give_document(self) -> None:
+        """Translate an answer that came as one document."""
+        translation = self._translation
+        document, is_whole = await self._source.read_body(MOST_BYTES)
+        if not is_whole:
+            self._give_up()
+            return
+        try:
+            answer = translation.other.read_answer(document, self._report)
+        except FaultReported as error:
+            raise StreamFailed(StreamFault("", error.payload), b"", b"") from error
+        except (Misshapen, NotJson, TooDeep):
+            self._give_up()
+            return
+        self._give_answer(answer)
+
+    async def _collect(self) -> None:
+        """Translate an answer that came as a stream though nobody asked for one."""
+        collector = Collector(self._translation.other.abilities.name)
+        reader = self._translation.other.new_reader(collector, self._report)
+        while (part := await self._source.next_part()) is not None:
+            reader.feed(part)
+        reader.end()
+        if collector.fault is not None:
+            raise StreamFailed(collector.fault, b"", b"")
+        self._give_answer(collector.answer())
+
+    def _give_answer(self, answer: ir.Answer) -> None:
+        translation, request = self._translation, self._translation.request
+        self._settle_usage(answer.usage)
+        self._begin_well()
+        if request.in_stream:
+            guard = self._new_guard()
+            replay(answer, guard)
+            request.exchange.reply(_OK, self._stream_fields(), guard.take())
+            return
+        client, reply = translation.client, translation.reply
+        prepared = prepare_answer(answer, client.abilities, translation.spelling, reply.model, self._report)
+        body = client.write_answer(prepared, reply, self._report)
+        request.exchange.reply(_OK, JSON + id_line(request.dialect) + self._lines, body)
+
+    def _give_up(self) -> None:
+        """Tell the client that nobody can read its answer; the lane has done its part."""
+        self._begin_well()
+        self._translation.request.refuse(Kind.INTERNAL)
+
+    # A stream
+
+    async def _give_stream(self) -> None:
+        """Translate a stream as it passes."""
+        guard = self._new_guard()
+        reader = self._translation.other.new_reader(guard, self._report)
+        try:
+            while not guard.is_over and (part := await self._source.next_part()) is not None:
+                reader.feed(part)
+                await self._send(guard)
+        except BusbarError as error:
+            if error.side is not Side.UPSTREAM or not self._has_begun:
+                raise
+        self._end(guard, reader)
+        await self._send(guard)
+        self._translation.request.exchange.finish()
+
+    def _end(self, guard: Guard, reader: StreamReader) -> None:
+        """End a stream as it deserves. Raise what was wrong while another lane may still be asked."""
+        if not guard.is_over:
+            reader.end()
+        if guard.fault is not None:
+            if not self._has_begun:
+                raise StreamFailed(guard.fault, b"", b"")
+            self.fault = guard.fault
+            guard.break_off(fault_of(self._translation.lane.read_fault(guard.fault)))
+        elif guard.has_broken_off:
+            if not self._has_begun:
+                raise UpstreamGone("a stream ended before it began")
+            self.has_stopped = True
+            guard.break_off(_BROKEN)
+        else:
+            self._settle_usage(guard.counted)
+
+    async def _send(self, guard: Guard) -> None:
+        """Send what is to be sent by now."""
+        piece = guard.take()
+        if not piece:
+            return
+        exchange = self._translation.request.exchange
+        if not self._has_begun:
+            self._has_begun = True
+            self._begin_well()
+            exchange.start(_OK, self._stream_fields())
+        exchange.write(piece)
+        if exchange.is_congested:
+            await exchange.drained()
+
+    # Both
+
+    def _new_guard(self) -> Guard:
+        translation = self._translation
+        writer = translation.client.new_writer(translation.reply, self._report)
+        writer.spelling = translation.spelling
+        return Guard(writer)
+
+    def _stream_fields(self) -> bytes:
+        request = self._translation.request
+        kind = self._translation.client.stream_type(request.ask)
+        return b"Content-Type: %b\r\n%b%b" % (kind, id_line(request.dialect), self._lines)
+
+    def _settle_usage(self, usage: ir.Usage) -> None:
+        """Count what the answer used, if that is wanted and was told."""
+        if self._translation.request.is_metered and (usage.input is not None or usage.output is not None):
+            self._count(Usage(usage.total_input, usage.output or 0))
