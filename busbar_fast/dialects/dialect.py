@@ -138,6 +138,8 @@ class Dialect(ABC):
     usage_member = b""
     # What every stream that is complete ends with, where that alone tells it; empty where events have to be read.
     last_event = b""
+    # What stands in every request that leans on something which only this vendor keeps, or that it must guard.
+    kept_words: tuple[bytes, ...] = ()
     # The least that can be asked of a model, without its name.
     ping: bytes
     # Whose signatures a request carries when the key is a pair; empty where keys are shown as they are.

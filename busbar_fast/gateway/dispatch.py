@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from busbar_fast.clock import now
 from busbar_fast.dialects.dialect import StreamFault
-from busbar_fast.dialects.faults import Fault, kind_of
 from busbar_fast.dialects.upstream_errors import UpstreamError
 from busbar_fast.errors import BusbarError, Side, UpstreamTimeout
 from busbar_fast.gateway.answers import Answer, Source, StreamFailed, relayed_fields, unpacked
 from busbar_fast.gateway.lanes import Lane
+from busbar_fast.gateway.offers import Terms
+from busbar_fast.gateway.replies import fault_of
 from busbar_fast.gateway.requests import Request
 from busbar_fast.observe.log import fields as fields_of
 from busbar_fast.reliability.attempts import Attempt, Attempts, Phase
@@ -27,6 +28,7 @@ from busbar_fast.wire.upstream import Upstream
 
 if TYPE_CHECKING:
     from busbar_fast.gateway.rankers import Ranker
+    from busbar_fast.gateway.translation import Translated, Translation
 
 _log = logging.getLogger("busbar_fast.gateway")
 
@@ -36,6 +38,11 @@ _REFUSAL_S = 10.0
 _OK = 200
 _NOT_OK = 300
 _HARD_DOWN = (Disposition.HARD_DOWN_AUTH, Disposition.HARD_DOWN_BILLING)
+# Stands where a client sends back what another vendor has sealed: `ir.seals`, which is not imported for it.
+_SEALED_ELSEWHERE = b"bbf1"
+
+
+_NO_TERMS = Terms()
 
 
 class Rejection(NamedTuple):
@@ -70,7 +77,12 @@ class Dispatch:
         lane = topology.lanes[attempt.lane.model]
         tally = lane.tallies[attempts.pool.name]
         tally.attempts += 1
-        first, apart = shape(request, lane)
+        translation = None
+        if lane.dialect is not request.dialect or _SEALED_ELSEWHERE in request.body:
+            translation = self._maybe_translation(lane)
+            if translation is None:
+                return ""
+        first, apart = shape(request, lane, translation)
         sent_s = now()
         wait_s = min(attempts.remaining_s(sent_s), topology.wait_s, attempt.member.attempt_timeout_s or inf)
         try:
@@ -85,6 +97,9 @@ class Dispatch:
                 source = unpacked(upstream, coding, in_stream=request.in_stream)
                 latency_ms = (now() - sent_s) * 1000
                 _log.debug("lane %s answers %d", lane.name, head.status)
+                if translation is not None and translation.is_foreign:
+                    await self._give(attempt, lane, upstream, self._new_translated(attempt, lane, source, head, latency_ms, translation))
+                    return ""
                 whole = None if request.in_stream or request.is_metered else source.maybe_whole()
                 if whole is not None:
                     self._commit(attempt, latency_ms)
@@ -94,7 +109,8 @@ class Dispatch:
                 await self._give(attempt, lane, upstream, answer)
         except StreamFailed as failed:
             error = lane.read_fault(failed.fault)
-            return self._act(attempt, lane, error, Rejection(_OK, failed.fields, failed.begun))
+            begun = Rejection(_OK, failed.fields, failed.begun)
+            return self._act(attempt, lane, error, begun if failed.begun else reworded(request, error))
         except BusbarError as error:
             if error.side is Side.OURS or attempt.phase is not Phase.RUNNING:
                 raise
@@ -108,6 +124,32 @@ class Dispatch:
         rejection = self.rejection
         assert rejection is not None  # an attempt was rejected for its length
         self._request.exchange.reply(*rejection)
+
+    # Another dialect
+
+    def _maybe_translation(self, lane: Lane) -> "Translation | None":
+        """Translate the request for a lane; None if it was refused because that cannot be done."""
+        from busbar_fast.gateway.translation import Refused, Translation  # noqa: PLC0415  brings the neutral model
+
+        offer = self._request.visit.topology.offers.get(self._attempts.pool.name)
+        try:
+            translation = Translation(self._request, lane, _NO_TERMS if offer is None else offer.terms)
+        except Refused as refused:
+            fault = refused.fault
+            self._request.refuse(fault.kind, fault.message, param=fault.param)
+            return None
+        return translation
+
+    def _new_translated(
+        self, attempt: Attempt, lane: Lane, source: Source, head: ResponseHead, latency_ms: float, by: "Translation"
+    ) -> "Translated":
+        return by.new_answer(
+            source,
+            head,
+            self._request.route_lines,
+            begin_well=partial(self._commit, attempt, latency_ms),
+            count=lane.tallies[self._attempts.pool.name].add_usage,
+        )
 
     # A good answer
 
@@ -137,7 +179,9 @@ class Dispatch:
             count=lane.tallies[self._attempts.pool.name].add_usage,
         )
 
-    async def _give(self, attempt: Attempt, lane: Lane, upstream: Upstream, answer: Answer) -> None:
+    async def _give(
+        self, attempt: Attempt, lane: Lane, upstream: Upstream, answer: "Answer | Translated"
+    ) -> None:
         """Give the client an answer as it comes, and settle how it ended."""
         request = self._request
         try:
@@ -193,7 +237,8 @@ class Dispatch:
         most_bytes = lane.origin.limits.max_error_body_bytes
         body, is_whole = await read_refusal(source, request.exchange, most_bytes, self._left_s())
         error = lane.dialect.read_error(head.status, head.fields, body, time.time())
-        rejection = Rejection(head.status, fields, body) if is_whole else reworded(request, error)
+        is_readable = is_whole and lane.dialect is request.dialect
+        rejection = Rejection(head.status, fields, body) if is_readable else reworded(request, error)
         return self._act(attempt, lane, error, rejection)
 
     def _act(self, attempt: Attempt, lane: Lane, error: UpstreamError, rejection: Rejection) -> str:
@@ -237,20 +282,23 @@ class Dispatch:
         return self._attempts.remaining_s(now())
 
 
-def shape(request: Request, lane: Lane) -> tuple[bytes, bytes]:
+def shape(request: Request, lane: Lane, translation: "Translation | None" = None) -> tuple[bytes, bytes]:
     """Return a request as a lane gets it: head and body in one if the body is small, else apart."""
-    body = lane.shape(request.body, request.spans, request.usage_edits)
-    forwarded = lane.forwarded_fields(request.exchange.head.fields)
+    ask, in_stream = request.ask, request.in_stream
+    body = lane.shape(request.body, request.spans, request.usage_edits) if translation is None else translation.body
+    forwarded = b""
+    if lane.dialect is request.dialect:
+        forwarded = lane.forwarded_fields(request.exchange.head.fields)
+    else:
+        ask = lane.own_ask(in_stream=in_stream)
     key = request.visit.token if request.passes_on else None
-    head = lane.encode_head(request.ask, forwarded, body, in_stream=request.in_stream, callers_key=key)
+    head = lane.encode_head(ask, forwarded, body, in_stream=in_stream, callers_key=key)
     return (head + body, b"") if len(body) < _APART_BYTES else (head, body)
 
 
 def reworded(request: Request, error: UpstreamError) -> Rejection:
-    """Return a refusal in words of ours, for one that broke off: half a document is no error that a client can read."""
-    kind = kind_of(error.status, is_context_length=error.is_context_length)
-    fault = Fault(kind, retry_after_s=error.retry_after_s)
-    refusal = request.dialect.encode_fault(fault, request.ask, request.dialect.new_id())
+    """Return a refusal in the client's dialect, for one that broke off, and for one in another dialect."""
+    refusal = request.dialect.encode_fault(fault_of(error), request.ask, request.dialect.new_id())
     return Rejection(refusal.status, refusal.fields, refusal.body)
 
 

@@ -3,12 +3,14 @@
 What one try is stands in `dispatch`; which lane is next, how often and until when, in `reliability.attempts`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from busbar_fast.clock import now
+from busbar_fast.dialects.asks import Operation
 from busbar_fast.dialects.faults import Kind
 from busbar_fast.gateway.dispatch import Dispatch
+from busbar_fast.gateway.offers import Offer
 from busbar_fast.gateway.requests import Request
 from busbar_fast.gateway.waiting import Line
 from busbar_fast.reliability.attempts import Attempt, Attempts, Ending
@@ -25,8 +27,7 @@ async def forward(request: Request, line: Line) -> None:
     offer = await request.maybe_offer()
     if offer is None:
         return
-    dialect = request.dialect
-    pool = offer.serving(dialect)
+    pool, pools = reachable(request, offer)
     if not pool.members:  # nobody here speaks as this client does
         request.refuse(Kind.UNKNOWN_MODEL, name=offer.name)
         return
@@ -38,7 +39,7 @@ async def forward(request: Request, line: Line) -> None:
     attempts = Attempts(
         pool,
         began_s,
-        pools=request.visit.topology.pools(dialect),
+        pools=pools,
         ranked=ranked,
         sticky=offer.maybe_sticky(request.exchange.head.fields, request.body),
     )
@@ -54,6 +55,20 @@ async def forward(request: Request, line: Line) -> None:
                 return
         is_silent = is_silent and hop == "timeout"
     refuse(request, attempts, dispatch, is_silent=bool(hop) and is_silent)
+
+
+def reachable(request: Request, offer: Offer) -> tuple[Pool, Mapping[str, Pool]]:
+    """Return whom a request may be sent to, and where it may go on to.
+
+    What only the client's own vendor can do goes to lanes of that vendor's dialect, as long as there are any.
+    """
+    topology, dialect = request.visit.topology, request.dialect
+    if request.ask.operation is Operation.CONVERSE:
+        if not dialect.kept_words or not request.leans_on_vendor():
+            return offer.pool, topology.pools
+        if not offer.alike(dialect).members:
+            return offer.pool, topology.pools
+    return offer.alike(dialect), topology.pools_alike(dialect)
 
 
 async def maybe_ranked(request: Request, ranker: "Ranker", pool: Pool) -> Sequence[PoolMember] | None:

@@ -90,6 +90,10 @@ class Request:
         """Return what to raise when the client's time is over; nothing if it has a part of a stream, which may last."""
         return None if self.in_stream and self.exchange.has_begun else OutOfTime("the client's time is over")
 
+    def leans_on_vendor(self) -> bool:
+        """Return whether the request seems to need what only its own vendor has."""
+        return any(word in self.body for word in self.visit.dialect.kept_words)
+
     def refuse(self, kind: Kind, message: str = "", **more: str | int | None) -> None:
         """Answer with a refusal."""
         refuse(self.exchange, self.visit.dialect, self.ask, Fault(kind, message, **more))  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from busbar_fast import __version__
 from busbar_fast.clock import now
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.registry import name_of
+from busbar_fast.gateway.losses import LossLog
 from busbar_fast.gateway.replies import JSON
 from busbar_fast.gateway.topology import Topology
 from busbar_fast.gateway.waiting import Line
@@ -22,6 +23,7 @@ from busbar_fast.reliability.report import report
 from busbar_fast.wire.gate import Gate
 
 if TYPE_CHECKING:
+    from busbar_fast.ir.report import Report  # brings the neutral model
     from busbar_fast.wire.service import Service
 
 STATS = b"/stats"
@@ -31,7 +33,7 @@ METRICS = b"/metrics"
 class Status:
     """Counts what became of requests, and shows it."""
 
-    __slots__ = ("_cells", "_gate", "_line", "_names", "_tallies", "paths", "reloads")
+    __slots__ = ("_cells", "_gate", "_line", "_loss_log", "_names", "_tallies", "paths", "reloads")
 
     def __init__(self, dialects: Sequence[Dialect], gate: Gate, line: Line) -> None:
         self._names = {dialect: name_of(dialect) for dialect in dialects}
@@ -39,6 +41,7 @@ class Status:
         self._line = line
         self._tallies = Tallies()
         self._cells: dict[tuple[Dialect, str], Tally] = {}
+        self._loss_log = LossLog()
         self.reloads = {"ok": 0, "error": 0}
         self.paths = (STATS, METRICS)
 
@@ -84,6 +87,19 @@ class Status:
     def count_selection(self, pool: str, policy: str) -> None:
         """Count one request whose lane was chosen by a policy."""
         self._tallies.selections[pool, policy] += 1
+
+    def count_translation(self, source: str, target: str) -> None:
+        """Count one request that is written in another dialect."""
+        self._tallies.translations[source, target] = self._tallies.translations.get((source, target), 0) + 1
+
+    def count_losses(self, source: str, target: str, report: "Report", *, is_logged: bool) -> None:
+        """Count what was lost on the way from one dialect to another; log each loss now and then."""
+        losses = self._tallies.losses
+        for entry in report.entries:
+            loss = (source, target, entry.action.name.lower(), entry.field)
+            losses[loss] = losses.get(loss, 0) + 1
+            if is_logged:
+                self._loss_log.note(loss, entry.detail, now())
 
     async def page(self, path: bytes, topology: Topology, service: "Service | None") -> tuple[bytes, bytes]:
         """Return header lines and body of one page."""
@@ -135,6 +151,12 @@ class Status:
         chosen = [(pair, count) for pair, count in self._tallies.selections.items() if self._tallies.is_shown(pair[0])]
         text = "Requests whose lanes a policy put in order."
         yield Family(COUNTER, "busbar_route_policy_selections", text, ("pool", "policy"), chosen)
+        ways = ("from", "to")
+        text = "Requests that were written in another dialect."
+        yield Family(COUNTER, "busbar_translations", text, ways, list(self._tallies.translations.items()))
+        text = "What translations could not carry as it was."
+        losses = list(self._tallies.losses.items())
+        yield Family(COUNTER, "busbar_translation_loss", text, (*ways, "action", "field"), losses)
         aborts = [(pair, count) for pair, count in self._tallies.aborts.items() if self._tallies.is_shown(pair[0])]
         text = "Streams that ended before their end."
         yield Family(COUNTER, "busbar_streams_aborted", text, ("pool", "reason"), aborts)

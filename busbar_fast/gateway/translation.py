@@ -80,6 +80,8 @@ class Translation:
         self.client, self.other = translator(request.dialect), translator(lane.dialect)
         self._sent_s = now()
         self._report = Report()
+        if self.is_foreign:
+            request.status.count_translation(*self._names)
         try:
             self._read = self._read_request()
             self._report.entries.extend(self._read.entries)
@@ -126,6 +128,18 @@ class Translation:
             if fields:
                 parts.append(f"{action.name.lower()}={','.join(fields)}")
         return b"x-busbar-translation: %b\r\n" % ";".join(parts).encode()[:_LONGEST_LINE]
+
+    def new_answer(
+        self,
+        source: Source,
+        head: ResponseHead,
+        lines: bytes,
+        *,
+        begin_well: Callable[[], None],
+        count: Callable[[Usage], None],
+    ) -> "Translated":
+        """Return the lane's answer as the client gets it."""
+        return Translated(self, source, head, lines, begin_well=begin_well, count=count)
 
     def count_losses(self, report: Report) -> None:
         """Count what was lost of the answer."""

@@ -15,6 +15,10 @@ ABORTS = ("client", "upstream", "drain")  # who ended a stream before its end
 OUTCOMES = ("ok", "exhausted", "client_error", "error", "client_closed")
 
 
+# From which dialect to which, what was done, to what.
+Loss = tuple[str, str, str, str]
+
+
 class Histogram:
     """Durations by bucket."""
 
@@ -80,7 +84,17 @@ class LaneTally:
 class Tallies:
     """Every tally by dialect and pool; a pool that is not configured counts as `unresolved`."""
 
-    __slots__ = ("_lanes", "_pools", "_tallies", "aborts", "auth_failures", "failovers", "selections")
+    __slots__ = (
+        "_lanes",
+        "_pools",
+        "_tallies",
+        "aborts",
+        "auth_failures",
+        "failovers",
+        "losses",
+        "selections",
+        "translations",
+    )
 
     def __init__(self) -> None:
         self._pools: Mapping[str, Sequence[str]] = {}
@@ -90,6 +104,8 @@ class Tallies:
         self.failovers: dict[tuple[str, str], int] = {}  # by pool and reason
         self.aborts: dict[tuple[str, str], int] = {}  # of streams, by pool and reason
         self.selections: dict[tuple[str, str], int] = {}  # by pool and policy
+        self.translations: dict[tuple[str, str], int] = {}  # by the dialects of client and lane
+        self.losses: dict[Loss, int] = {}
 
     def know(self, dialects: Sequence[str], pools: Mapping[str, Sequence[str]]) -> None:
         """Show these pools and their lanes from now on, with zeros where nothing happened; what is known goes on."""

@@ -37,6 +37,7 @@ class _Bedrock(Dialect):
 
     id_field = b"x-amzn-requestid"
     ping = b'{"messages":[{"role":"user","content":[{"text":"ping"}]}],"inferenceConfig":{"maxTokens":1}}'
+    kept_words = (b'"guardrailConfig"', b'"guardContent"')
     relayed = (b"content-type", b"retry-after", b"x-amz-retry-after", b"x-amzn-errortype")
     has_model_in_body = False
     needs_model_in_body = False

@@ -54,6 +54,7 @@ class _Gemini(Dialect):
 
     has_key_in_query = True
     ping = b'{"contents":[{"role":"user","parts":[{"text":"ping"}]}],"generationConfig":{"maxOutputTokens":1}}'
+    kept_words = (b'"cachedContent"', b'"cached_content"')
     needs_model_in_body = False
     before_model = "models/"
     time_limit_field = b"x-server-timeout"

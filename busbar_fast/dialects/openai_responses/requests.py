@@ -20,6 +20,7 @@ class OpenAIResponses(OpenAIDialect):
     """The Responses API. The SDK appends `/responses` to a base URL that may or may not end in `/v1`."""
 
     ping = b'{"input":"ping","max_output_tokens":16}'  # fewer are refused
+    kept_words = (b'"previous_response_id"', b'"conversation"', b'"prompt"', b'"background"', b'"item_reference"')
 
     def __init__(self) -> None:
         converse = Ask(self, Operation.CONVERSE)
