@@ -16,7 +16,7 @@ from busbar_fast.dialects.upstream_errors import UpstreamError
 from busbar_fast.errors import BusbarError, Side, UpstreamTimeout
 from busbar_fast.gateway.answers import Answer, Source, StreamFailed, relayed_fields, unpacked
 from busbar_fast.gateway.lanes import Lane
-from busbar_fast.gateway.offers import Terms
+from busbar_fast.gateway.offers import Tolerance
 from busbar_fast.gateway.replies import fault_of
 from busbar_fast.gateway.requests import Request
 from busbar_fast.observe.log import fields as fields_of
@@ -42,7 +42,7 @@ _HARD_DOWN = (Disposition.HARD_DOWN_AUTH, Disposition.HARD_DOWN_BILLING)
 _SEALED_ELSEWHERE = b"bbf1"
 
 
-_NO_TERMS = Terms()
+_ANYTHING_GOES = Tolerance()
 
 
 class Rejection(NamedTuple):
@@ -98,7 +98,12 @@ class Dispatch:
                 latency_ms = (now() - sent_s) * 1000
                 _log.debug("lane %s answers %d", lane.name, head.status)
                 if translation is not None and translation.is_foreign:
-                    await self._give(attempt, lane, upstream, self._new_translated(attempt, lane, source, head, latency_ms, translation))
+                    await self._give(
+                        attempt,
+                        lane,
+                        upstream,
+                        self._new_translated(attempt, lane, source, head, latency_ms, translation),
+                    )
                     return ""
                 whole = None if request.in_stream or request.is_metered else source.maybe_whole()
                 if whole is not None:
@@ -133,7 +138,7 @@ class Dispatch:
 
         offer = self._request.visit.topology.offers.get(self._attempts.pool.name)
         try:
-            translation = Translation(self._request, lane, _NO_TERMS if offer is None else offer.terms)
+            translation = Translation(self._request, lane, _ANYTHING_GOES if offer is None else offer.tolerance)
         except Refused as refused:
             fault = refused.fault
             self._request.refuse(fault.kind, fault.message, param=fault.param)
@@ -179,9 +184,7 @@ class Dispatch:
             count=lane.tallies[self._attempts.pool.name].add_usage,
         )
 
-    async def _give(
-        self, attempt: Attempt, lane: Lane, upstream: Upstream, answer: "Answer | Translated"
-    ) -> None:
+    async def _give(self, attempt: Attempt, lane: Lane, upstream: Upstream, answer: "Answer | Translated") -> None:
         """Give the client an answer as it comes, and settle how it ended."""
         request = self._request
         try:

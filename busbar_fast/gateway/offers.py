@@ -27,7 +27,7 @@ class Affinity(NamedTuple):
     from_system: bool = False
 
 
-class Terms(NamedTuple):
+class Tolerance(NamedTuple):
     """What a translation may lose on the way to the members of a pool, and who hears of it."""
 
     on_lossy: str = "warn"
@@ -39,7 +39,7 @@ class Terms(NamedTuple):
 class Offer:
     """See the module. Without an affinity every request stands for itself, without a ranker the weights choose."""
 
-    __slots__ = ("_affinity", "_alike", "_lanes", "name", "pool", "ranker", "terms")
+    __slots__ = ("_affinity", "_alike", "_lanes", "name", "pool", "ranker", "tolerance")
 
     def __init__(
         self,
@@ -47,10 +47,10 @@ class Offer:
         lanes: Mapping[str, Lane],
         affinity: Affinity | None = None,
         ranker: "Ranker | None" = None,
-        terms: Terms = Terms(),  # noqa: B008  a record, never changed
+        tolerance: Tolerance = Tolerance(),  # noqa: B008  a record, never changed
     ) -> None:
         self.name = pool.name
-        self.terms = terms
+        self.tolerance = tolerance
         self.pool = pool
         self.ranker = ranker
         self._affinity = affinity

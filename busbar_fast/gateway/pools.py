@@ -10,7 +10,7 @@ from busbar_fast.config import schema
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.secrets import reveal
 from busbar_fast.gateway.lanes import Lane
-from busbar_fast.gateway.offers import Affinity, Offer, Terms
+from busbar_fast.gateway.offers import Affinity, Offer, Tolerance
 from busbar_fast.reliability.breaker import BreakerSettings, Trip
 from busbar_fast.reliability.lanes import DEFAULT
 from busbar_fast.reliability.pools import Action, OnExhausted, Pool, PoolMember, PoolSettings
@@ -68,7 +68,7 @@ def new_offers(
             lanes,
             _affinity(pool.affinity),
             rankers.get(name),
-            _terms(pool),
+            _tolerance(pool),
         )
         for name, pool in config.pools.items()
     ]
@@ -115,9 +115,9 @@ def _affinity(record: schema.Affinity) -> Affinity:
     return Affinity(record.header_name.lower().encode(), record.from_system)
 
 
-def _terms(record: schema.Pool) -> Terms:
+def _tolerance(record: schema.Pool) -> Tolerance:
     reasoning = {member.target: member.reasoning for member in record.members if member.reasoning is not None}
-    return Terms(record.on_lossy, record.drop_guardrails, record.emit_translation_header, reasoning)
+    return Tolerance(record.on_lossy, record.drop_guardrails, record.emit_translation_header, reasoning)
 
 
 def _new_pool(

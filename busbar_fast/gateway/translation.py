@@ -34,7 +34,7 @@ from busbar_fast.errors import (
 )
 from busbar_fast.gateway.answers import MOST_BYTES, Source, StreamFailed
 from busbar_fast.gateway.lanes import Lane
-from busbar_fast.gateway.offers import Terms
+from busbar_fast.gateway.offers import Tolerance
 from busbar_fast.gateway.replies import JSON, fault_of, id_line
 from busbar_fast.gateway.requests import Request
 from busbar_fast.ir import answers as ir
@@ -71,12 +71,12 @@ class Read(NamedTuple):
 class Translation:
     """See the module. `body` is the request as the lane gets it. Raise Refused if there is none."""
 
-    __slots__ = ("_read", "_report", "_sent_s", "body", "client", "lane", "other", "request", "terms")
+    __slots__ = ("_read", "_report", "_sent_s", "body", "client", "lane", "other", "request", "tolerance")
 
-    def __init__(self, request: Request, lane: Lane, terms: Terms) -> None:
+    def __init__(self, request: Request, lane: Lane, tolerance: Tolerance) -> None:
         self.request = request
         self.lane = lane
-        self.terms = terms
+        self.tolerance = tolerance
         self.client, self.other = translator(request.dialect), translator(lane.dialect)
         self._sent_s = now()
         self._report = Report()
@@ -93,9 +93,9 @@ class Translation:
         except TooDeep as error:
             raise Refused(Fault(Kind.MALFORMED, "The request body is nested too deeply.")) from error
         lost = [entry.field for entry in self._report.entries if entry.action in _LOSSES]
-        if lost and terms.on_lossy == "reject":
+        if lost and tolerance.on_lossy == "reject":
             raise Refused(Fault(Kind.MALFORMED, f"This model does not support: {', '.join(sorted(set(lost)))}."))
-        request.status.count_losses(*self._names, self._report, is_logged=terms.on_lossy != "allow")
+        request.status.count_losses(*self._names, self._report, is_logged=tolerance.on_lossy != "allow")
 
     @property
     def is_foreign(self) -> bool:
@@ -112,14 +112,12 @@ class Translation:
     def spelling(self) -> Spelling:
         """How ids of others look to the client."""
         salt = self.request.dialect.new_id().decode("ascii")
-        return Spelling(
-            self.client.abilities, salt, in_hex=self.lane.traits.options.get("tool_id_style") == "hex"
-        )
+        return Spelling(self.client.abilities, salt, in_hex=self.lane.traits.options.get("tool_id_style") == "hex")
 
     @property
     def losses_line(self) -> bytes:
         """The header line that tells a client what was lost of its request, where the pool tells it."""
-        if not self.terms.shows_losses:
+        if not self.tolerance.shows_losses:
             return b""
         source, target = self._names
         parts = [f"from={source};to={target}"]
@@ -144,7 +142,7 @@ class Translation:
     def count_losses(self, report: Report) -> None:
         """Count what was lost of the answer."""
         source, target = self._names
-        self.request.status.count_losses(target, source, report, is_logged=self.terms.on_lossy != "allow")
+        self.request.status.count_losses(target, source, report, is_logged=self.tolerance.on_lossy != "allow")
 
     @property
     def _names(self) -> tuple[str, str]:
@@ -162,16 +160,16 @@ class Translation:
         return request.read
 
     def _write_request(self) -> bytes:
-        traits, terms = self.lane.traits, self.terms
+        traits, tolerance = self.lane.traits, self.tolerance
         recipient = Recipient(
             traits.model or self.request.name,
             traits.host,
             traits.options,
             traits.default_max_tokens,
-            terms.reasoning.get(self.lane.name, traits.has_reasoning),
+            tolerance.reasoning.get(self.lane.name, traits.has_reasoning),
             traits.has_prompt_caching,
             {**BUDGETS, **traits.budgets},
-            terms.drops_guards,
+            tolerance.drops_guards,
             traits.drops_held,
         )
         prepared = prepare_request(self._read.neutral, self.other.abilities, recipient, self._report)

@@ -28,16 +28,16 @@ def sticky(affinity: Affinity | None) -> Offer:
     return Offer(plain.pool, {one.name: one for one in plain.lanes}, affinity)
 
 
-def test_client_reaches_members_of_its_dialect() -> None:
-    """Reliability §1: without translation a client reaches the members that speak as it does, and no others."""
+def test_members_alike_are_those_of_one_dialect() -> None:
+    """IR §6: what only its own vendor can do reaches the members that speak as the client does, and no others."""
     settings = PoolSettings(max_hops=7)
     offer = pool_of("p", [lane("a"), lane("b", "cohere"), lane("c")], settings)
-    assert models(offer.serving(SPOKEN)) == ["a", "c"]
-    assert models(offer.serving(OTHER)) == ["b"]
-    assert models(offer.serving(speak("gemini"))) == []
-    assert offer.serving(SPOKEN) is offer.serving(SPOKEN)
-    assert offer.serving(SPOKEN).settings is settings
-    assert offer.serving(SPOKEN).members[1] is offer.pool.members[2]  # one cell, whoever asks
+    assert models(offer.alike(SPOKEN)) == ["a", "c"]
+    assert models(offer.alike(OTHER)) == ["b"]
+    assert models(offer.alike(speak("gemini"))) == []
+    assert offer.alike(SPOKEN) is offer.alike(SPOKEN)
+    assert offer.alike(SPOKEN).settings is settings
+    assert offer.alike(SPOKEN).members[1] is offer.pool.members[2]  # one cell, whoever asks
 
 
 def test_lane_by_itself_is_on_its_default_cell() -> None:
