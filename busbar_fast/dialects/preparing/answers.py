@@ -1,0 +1,86 @@
+"""An answer on its way to a client of another dialect."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec import structs
+
+from busbar_fast.dialects.guard import fenced, field_of
+from busbar_fast.dialects.spelling import Spelling
+from busbar_fast.dialects.translator import Abilities
+from busbar_fast.ir.answers import Answer, Reason, Stop
+from busbar_fast.ir.blocks import AnyBlock, Block, Code, CodeResult, Opaque, Seal, Text, Thinking, ToolUse
+from busbar_fast.ir.report import Report
+
+_PROMOTED: Final = (Reason.END_TURN, Reason.NONE)
+
+
+def prepare_answer(
+    answer: Answer, client: Abilities, spelling: Spelling, fallback_model: str, report: Report
+) -> Answer:
+    """Return an answer in which nothing is left that only the vendor of the lane understands."""
+    blocks = []
+    for index, block in enumerate(answer.blocks):
+        prepare = _PREPARED.get(type(block))
+        kept = block if prepare is None else prepare(block, index, client, spelling, report)
+        if kept is not None:
+            blocks.append(_sealed(kept, client, spelling, report))
+    stop = answer.stop
+    if stop.reason in _PROMOTED and any(isinstance(block, ToolUse) for block in blocks):
+        stop = Stop(Reason.TOOL_USE, stop.native, stop.owner)
+    is_own = answer.source == client.name
+    return structs.replace(
+        answer,
+        id=answer.id if is_own else "",
+        model=answer.model or fallback_model,
+        blocks=blocks,
+        stop=stop,
+        ext=answer.ext if is_own else None,
+    )
+
+
+def _sealed(block: AnyBlock, client: Abilities, spelling: Spelling, report: Report) -> AnyBlock:
+    """Return a block with its seal as the client sees it."""
+    seal = block.seal
+    if seal is None:
+        return block
+    if not client.seal:
+        report.dropped("signature")
+        return structs.replace(block, seal=None)
+    return structs.replace(block, seal=Seal(client.seal, spelling.shown_seal(seal)))
+
+
+def _tool_use(block: ToolUse, index: int, _client: Abilities, spelling: Spelling, _report: Report) -> AnyBlock:
+    return structs.replace(block, id=spelling.shown_tool_id(block.id, index))
+
+
+def _thinking(block: Thinking, _index: int, client: Abilities, spelling: Spelling, report: Report) -> AnyBlock | None:
+    if not block.is_redacted:
+        return block
+    if client.takes_redacted and block.seal is not None:
+        return structs.replace(block, sealed=spelling.shown_seal(block.seal))
+    report.dropped("redacted_thinking")
+    return None
+
+
+def _code(block: Code | CodeResult, _index: int, client: Abilities, _spelling: Spelling, report: Report) -> AnyBlock:
+    if client.takes_code:
+        return block
+    report.mapped("code")
+    return Text(fenced(block))
+
+
+def _opaque(block: Opaque, _index: int, client: Abilities, _spelling: Spelling, report: Report) -> AnyBlock | None:
+    if block.owner == client.name:
+        return block
+    report.dropped(field_of(block))
+    return None
+
+
+_PREPARED: Final[dict[type[Block], Callable[[Any, int, Abilities, Spelling, Report], AnyBlock | None]]] = {
+    ToolUse: _tool_use,
+    Thinking: _thinking,
+    Code: _code,
+    CodeResult: _code,
+    Opaque: _opaque,
+}
