@@ -29,7 +29,6 @@ from busbar_fast.errors import (
     NotJson,
     Side,
     TooDeep,
-    UpstreamGarbled,
     UpstreamGone,
 )
 from busbar_fast.gateway.answers import MOST_BYTES, Source, StreamFailed

@@ -61,6 +61,18 @@ class BlockPreparer:
         self._marks = marks
         self._is_own = is_own
         self.beside: list[AnyBlock] = []
+        self._prepare: dict[type[Block], Callable[[Any], AnyBlock | None]] = {
+            Text: self._text,
+            Thinking: self._thinking,
+            ToolUse: self._tool_use,
+            ToolResult: self._tool_result,
+            Json: self._json,
+            Media: self._media,
+            SearchResult: self._search_result,
+            Code: self._code,
+            CodeResult: self._code,
+            Opaque: self._opaque,
+        }
 
     def prepared(self, blocks: list[AnyBlock]) -> list[AnyBlock]:
         """Return what is left of blocks."""
@@ -84,7 +96,7 @@ class BlockPreparer:
     def _one(self, block: AnyBlock) -> AnyBlock | None:
         """Return a block as the target takes it, None if it does not."""
         report_members(block.ext, self._report)
-        kept = _PREPARED[type(block)](self, block)
+        kept = self._prepare[type(block)](block)
         if kept is None:
             return None
         changes: dict[str, object] = {}
@@ -199,17 +211,3 @@ class BlockPreparer:
             return block
         self._dropped(block)
         return None
-
-
-_PREPARED: Final[dict[type[Block], Callable[[BlockPreparer, Any], AnyBlock | None]]] = {
-    Text: BlockPreparer._text,
-    Thinking: BlockPreparer._thinking,
-    ToolUse: BlockPreparer._tool_use,
-    ToolResult: BlockPreparer._tool_result,
-    Json: BlockPreparer._json,
-    Media: BlockPreparer._media,
-    SearchResult: BlockPreparer._search_result,
-    Code: BlockPreparer._code,
-    CodeResult: BlockPreparer._code,
-    Opaque: BlockPreparer._opaque,
-}

@@ -84,7 +84,7 @@ def _is_own(owner: str, target: Abilities, report: Report) -> bool:
     return owner == target.name
 
 
-def _if(value: _T | None, is_taken: bool, label: str, report: Report) -> _T | None:  # noqa: FBT001  not a switch
+def _if(value: _T | None, is_taken: bool, label: str, report: Report) -> _T | None:
     """Return a value that the target takes; note one that it does not."""
     if value and not is_taken:
         report.dropped(label)
@@ -219,7 +219,7 @@ def _sampling(sampling: Sampling, target: Abilities, recipient: Recipient, repor
             if value != b"1" or name != "n":
                 report.dropped(_LABELS.get(name, name))
     for name, (low, high) in target.ranges.items():
-        raw = changes.get(name, getattr(sampling, name))
+        raw: Raw = NOTHING if name in changes else getattr(sampling, name)
         if raw and (clamped := _clamped(raw, low, high)) is not None:
             changes[name] = clamped
             report.clamped(name)
@@ -233,9 +233,9 @@ def _sampling(sampling: Sampling, target: Abilities, recipient: Recipient, repor
     return structs.replace(sampling, **changes) if changes else sampling
 
 
-def _clamped(raw: object, low: float, high: float) -> Raw | None:
+def _clamped(raw: Raw, low: float, high: float) -> Raw | None:
     """Return the limit that a number passes, None if it does not."""
-    value = float(bytes(raw))  # type: ignore[call-overload]  it is raw JSON
+    value = float(bytes(raw))
     limit = low if value < low else high if value > high else None
     if limit is None:
         return None
