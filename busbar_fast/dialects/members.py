@@ -222,6 +222,14 @@ def objects_of(raw: Raw, place: str) -> list[Members]:
         raise Misshapen(place, "must be a list of objects") from error
 
 
+def items_of(raw: Raw, place: str) -> list[Raw]:
+    """Take a raw list apart. Raise Misshapen if it is something else."""
+    try:
+        return _decode_list(raw)
+    except ValidationError as error:
+        raise Misshapen(place, "must be a list") from error
+
+
 def object_of(raw: Raw, place: str) -> Members:
     """Take a raw object apart. Raise Misshapen if it is something else."""
     try:

@@ -34,7 +34,10 @@ def prepare_request(request: Request, target: Abilities, recipient: Recipient, r
     tools = _tools(request.tools, target, report, marks)
     preparer = BlockPreparer(target, report, marks, is_own=False)
     system = preparer.prepared(request.system)
-    messages, later = _messages(request.messages, preparer, target, report)
+    takes_later = target.takes_later_system == "always" or (
+        target.takes_later_system == "asked" and recipient.options.get("inline_system") is True
+    )
+    messages, later = _messages(request.messages, preparer, report, takes_later=takes_later)
     tools, choice = _choice(request, tools, target, report)
     is_marked = request.mark is not None and marks.takes(report)
     messages = _with_documents(messages, request.documents, target, report)
@@ -103,7 +106,7 @@ def _mark_budget(request: Request, target: Abilities, recipient: Recipient) -> M
 
 
 def _messages(
-    messages: list[Message], preparer: BlockPreparer, target: Abilities, report: Report
+    messages: list[Message], preparer: BlockPreparer, report: Report, *, takes_later: bool
 ) -> tuple[list[Message], list[AnyBlock]]:
     """Return the turns as the target takes them, and what of them has to stand in front with the system prompt."""
     found: list[Message] = []
@@ -112,7 +115,7 @@ def _messages(
         if message.role is not Role.TOOL:
             _set_beside(found, preparer)
         blocks = preparer.prepared(message.blocks)
-        if message.role is Role.SYSTEM and not target.takes_later_system:
+        if message.role is Role.SYSTEM and not takes_later:
             report.mapped("message_role")
             later += blocks
             continue
@@ -211,6 +214,8 @@ def _parallel(request: Request, tools: list[Tool], target: Abilities, report: Re
 
 
 def _sampling(sampling: Sampling, target: Abilities, recipient: Recipient, report: Report) -> Sampling:
+    if sampling.max_tokens == b"0":
+        raise Misshapen("max_tokens", "must be at least 1 for this model")
     changes: dict[str, object] = {}
     for name in _RARE:
         value = getattr(sampling, name)
