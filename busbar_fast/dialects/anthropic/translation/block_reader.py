@@ -3,7 +3,7 @@
 A block of a kind that nobody here knows keeps its place as it was written.
 """
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
@@ -30,6 +30,9 @@ from busbar_fast.ir.blocks import (
     ToolUse,
     Url,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class BlockReader:

@@ -51,7 +51,7 @@ class Writer(StreamWriter):
 
     def write_start(self, model: str, usage: Usage | None) -> None:
         self._start_usage = usage or Usage()
-        message = {
+        message: dict[str, object] = {
             "id": new_id(),
             "type": "message",
             "role": "assistant",
