@@ -1,0 +1,78 @@
+"""Calls of tools as messages hold them: functions take an object, written as a text; custom tools take any text."""
+
+import re
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from msgspec import Raw
+
+from busbar_fast.dialects.members import Members, is_object, read_object, text_of, write
+from busbar_fast.errors import Misshapen, NotJson, TooDeep
+from busbar_fast.ir import tool_ids
+from busbar_fast.ir.blocks import NO_ARGS, NOTHING, AnyBlock, ToolUse
+
+_SHORT: Final = "mistral9"
+_is_short = re.compile(r"[A-Za-z0-9]{9}").fullmatch
+
+
+def read_call(members: Members) -> ToolUse:
+    """Read one call. Its id is as it was written."""
+    function, custom = members.maybe_object("function"), members.maybe_object("custom")
+    tool_id = members.maybe_text("id") or ""
+    if custom is not None:
+        text = custom.maybe_text("input") or ""
+        return ToolUse(tool_id, custom.maybe_text("name") or "", Raw(write({"input": text})))
+    if function is None:
+        return ToolUse(tool_id, "")
+    args, text = args_of(function.raw("arguments"))
+    return ToolUse(tool_id, function.maybe_text("name") or "", args, text)
+
+
+def args_of(raw: Raw) -> tuple[Raw, str | None]:
+    """Return arguments as an object, or as the text that is none; some hosts write the object itself."""
+    if not raw:
+        return NO_ARGS, None
+    if is_object(raw):
+        return raw, None
+    text = text_of(raw)
+    if text is None:
+        return NOTHING, bytes(raw).decode()
+    if not text.strip():
+        return NO_ARGS, None
+    encoded = text.encode()
+    try:
+        read_object(encoded)
+    except (NotJson, TooDeep, Misshapen):
+        return NOTHING, text
+    return Raw(encoded.strip()), None
+
+
+def args_text(block: ToolUse) -> str:
+    """Return arguments as the text that messages hold."""
+    return bytes(block.args).decode() if block.args_text is None else block.args_text
+
+
+def free_text(args: Raw) -> str:
+    """Return what a custom tool is given, out of the object that stands for it."""
+    return read_object(args).maybe_text("input") or ""
+
+
+def calls_of(blocks: Iterable[AnyBlock], custom: AbstractSet[str], style: object = "") -> list[dict[str, object]]:
+    """Return the calls among blocks as they are written; tools in `custom` take free text."""
+    found = []
+    for block in blocks:
+        if isinstance(block, ToolUse):
+            what: dict[str, object] = {"name": block.name, "arguments": args_text(block)}
+            kind = "function"
+            if block.name in custom and block.args_text is None:
+                kind, what = "custom", {"name": block.name, "input": free_text(block.args)}
+            found.append({"id": styled(block.id, style), "type": kind, kind: what})
+    return found
+
+
+def styled(tool_id: str, style: object) -> str:
+    """Return an id as a host takes it that has ideas of its own about them."""
+    if style != _SHORT or _is_short(tool_id):
+        return tool_id
+    return tool_ids.hashed(tool_id, "")[-9:]
