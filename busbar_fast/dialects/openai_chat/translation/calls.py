@@ -21,8 +21,8 @@ def read_call(members: Members) -> ToolUse:
     function, custom = members.maybe_object("function"), members.maybe_object("custom")
     tool_id = members.maybe_text("id") or ""
     if custom is not None:
-        text = custom.maybe_text("input") or ""
-        return ToolUse(tool_id, custom.maybe_text("name") or "", Raw(write({"input": text})))
+        given = {"input": custom.maybe_text("input") or ""}
+        return ToolUse(tool_id, custom.maybe_text("name") or "", Raw(write(given)))
     if function is None:
         return ToolUse(tool_id, "")
     args, text = args_of(function.raw("arguments"))
@@ -60,7 +60,7 @@ def free_text(args: Raw) -> str:
 
 def calls_of(blocks: Iterable[AnyBlock], custom: AbstractSet[str], style: object = "") -> list[dict[str, object]]:
     """Return the calls among blocks as they are written; tools in `custom` take free text."""
-    found = []
+    found: list[dict[str, object]] = []
     for block in blocks:
         if isinstance(block, ToolUse):
             what: dict[str, object] = {"name": block.name, "arguments": args_text(block)}

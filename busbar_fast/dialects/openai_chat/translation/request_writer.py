@@ -1,6 +1,6 @@
 """A request for an upstream: only what the request needs, because hosts that are like the vendor refuse the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Raw
@@ -185,7 +185,7 @@ class MessageWriter:
         text = "".join(part.text for part in block.blocks if isinstance(part, Text))
         return {"role": "tool", "tool_call_id": styled(block.tool_id, self._style), "content": text}
 
-    def _assistant(self, blocks: list[AnyBlock], message: Message) -> list[dict[str, object]]:
+    def _assistant(self, blocks: Sequence[AnyBlock], message: Message) -> list[dict[str, object]]:
         calls = calls_of(blocks, self._custom, self._style)
         refusal = "".join(block.text for block in blocks if isinstance(block, Text) and block.is_refusal)
         spoken = [block for block in blocks if isinstance(block, Text | Opaque) and not _is_refusal(block)]
@@ -199,7 +199,7 @@ class MessageWriter:
             members["tool_calls"] = calls
         return [members | (message.ext or {})]
 
-    def _content(self, blocks: list[AnyBlock]) -> object:
+    def _content(self, blocks: Sequence[AnyBlock]) -> object:
         """Return parts, or just the text where there is nothing else; nothing at all is empty."""
         parts = [part for part in map(self._part, blocks) if part is not None]
         if len(parts) == 1 and isinstance(parts[0], dict) and parts[0].keys() == {"type", "text"}:
