@@ -117,9 +117,14 @@ def integer_of(raw: Raw) -> int | None:
     return int(text.partition(b".")[0]) if _is_integer(text) else None
 
 
+def first_of(raw: Raw) -> bytes:
+    """Return the first byte of raw JSON, which says what kind of value it is; nothing if there is none."""
+    return bytes(memoryview(raw)[:1])
+
+
 def is_object(raw: Raw) -> bool:
     """Say whether raw JSON is an object."""
-    return bytes(memoryview(raw)[:1]) == b"{"
+    return first_of(raw) == b"{"
 
 
 class Members:

@@ -18,6 +18,8 @@ from busbar_fast.ir.requests import ChoiceMode, Document, Message, Request, Role
 _T = TypeVar("_T")
 
 _INPUT: Final = Raw(b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}')
+_ZERO: Final = Raw(b"0")
+_ONE: Final = Raw(b"1")
 _RARE: Final = ("top_k", "seed", "n", "frequency_penalty", "presence_penalty", "has_logprobs", "top_logprobs")
 _LABELS: Final = {"has_logprobs": "logprobs", "top_logprobs": "logprobs"}
 
@@ -214,14 +216,14 @@ def _parallel(request: Request, tools: list[Tool], target: Abilities, report: Re
 
 
 def _sampling(sampling: Sampling, target: Abilities, recipient: Recipient, report: Report) -> Sampling:
-    if sampling.max_tokens == b"0":
+    if sampling.max_tokens == _ZERO:
         raise Misshapen("max_tokens", "must be at least 1 for this model")
     changes: dict[str, object] = {}
     for name in _RARE:
         value = getattr(sampling, name)
         if value and name not in target.sampling:
             changes[name] = None if name == "has_logprobs" else NOTHING
-            if value != b"1" or name != "n":
+            if name != "n" or value != _ONE:
                 report.dropped(_LABELS.get(name, name))
     for name, (low, high) in target.ranges.items():
         raw: Raw = NOTHING if name in changes else getattr(sampling, name)

@@ -7,7 +7,7 @@ from msgspec import Raw
 from busbar_fast.dialects.anthropic.translation.abilities import NAME
 from busbar_fast.dialects.anthropic.translation.block_reader import BlockReader, read_mark
 from busbar_fast.dialects.asks import Ask
-from busbar_fast.dialects.members import Members, integer_of, items_of, object_of, read_object, text_of, write
+from busbar_fast.dialects.members import Members, first_of, integer_of, items_of, object_of, read_object, text_of, write
 from busbar_fast.ir.blocks import NOTHING, AnyBlock, Ext
 from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import (
@@ -82,7 +82,7 @@ def read_request(body: bytes, ask: Ask, report: Report) -> Request:
 def _system(members: Members) -> list[AnyBlock]:
     """Read the system prompt; whatever is neither text nor blocks is none."""
     raw = members.raw("system")
-    if raw[:1] not in (b'"', b"["):
+    if first_of(raw) not in (b'"', b"["):
         return []
     return _BLOCKS.content(Members({"system": raw}), "system")
 

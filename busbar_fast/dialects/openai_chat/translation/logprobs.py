@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 from msgspec import Raw
 
-from busbar_fast.dialects.members import Members, objects_of
+from busbar_fast.dialects.members import Members, first_of, objects_of
 from busbar_fast.ir.answers import TokenLogprob
 
 
 def read_logprobs(raw: Raw) -> list[TokenLogprob]:
     """Read a list of tokens; nothing for what is none. Raise Misshapen for a list of something else."""
-    return [_read_token(token) for token in objects_of(raw, "logprobs")] if raw[:1] == b"[" else []
+    return [_read_token(token) for token in objects_of(raw, "logprobs")] if first_of(raw) == b"[" else []
 
 
 def logprobs_of(tokens: Iterable[TokenLogprob]) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Raw
 
 from busbar_fast.dialects.asks import Ask
-from busbar_fast.dialects.members import Members, integer_of, items_of, object_of, read_object, text_of, write
+from busbar_fast.dialects.members import Members, first_of, integer_of, items_of, object_of, read_object, text_of, write
 from busbar_fast.dialects.openai_chat.translation.abilities import NAME
 from busbar_fast.dialects.openai_chat.translation.message_reader import read_messages
 from busbar_fast.ir.blocks import NOTHING, Ext
@@ -128,7 +128,7 @@ def _sampling(members: Members, echo: Ext, report: Report) -> Sampling:
     if newer and not limit:
         echo["max_completion_tokens"] = newer
     stop = members.raw("stop")
-    stops = [stop] if stop[:1] == b'"' else items_of(stop, members.place("stop")) if stop else []
+    stops = [stop] if first_of(stop) == b'"' else items_of(stop, members.place("stop")) if stop else []
     return Sampling(
         limit or newer,
         members.number("temperature"),

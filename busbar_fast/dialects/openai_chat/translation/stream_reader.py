@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from busbar_fast.dialects.members import Members, is_object, object_of, read_typed, text_of, write_text
+from busbar_fast.dialects.members import Members, first_of, is_object, object_of, read_typed, text_of, write_text
 from busbar_fast.dialects.openai_chat.translation.citations import read_annotations
 from busbar_fast.dialects.openai_chat.translation.logprobs import read_logprobs
 from busbar_fast.dialects.openai_chat.translation.stops import stop_of
@@ -126,12 +126,12 @@ class StreamReader(SseReader):
             if self._refusal < 0:
                 self._refusal = self._opened(Kind.REFUSAL)
             self.sink.text(self._refusal, delta.refusal)
-        if delta.tool_calls[:1] == b"[":
+        if first_of(delta.tool_calls) == b"[":
             for member in Members({"": delta.tool_calls}).objects(""):
                 self._call(member)
         if is_object(delta.function_call or _NULL):
             self._call(Members({"function": delta.function_call, "index": Raw(b"0")}))
-        if delta.annotations[:1] == b"[":
+        if first_of(delta.annotations) == b"[":
             annotations = Members({"": delta.annotations}).maybe_items("") or []
             self.sink.citations(self._at_text(), read_annotations(raw for raw in annotations if is_object(raw)))
 
