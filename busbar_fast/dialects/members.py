@@ -75,7 +75,7 @@ def read_typed(decoder: Decoder[_T], document: bytes) -> _T:
     except RecursionError as error:
         raise TooDeep from error
     except DecodeError as error:
-        again = mended(document.removeprefix(b"\xef\xbb\xbf"))
+        again = mended(bytes(document).removeprefix(b"\xef\xbb\xbf"))
         if again == document:
             raise NotJson(str(error)) from error
         return read_typed(decoder, again)
