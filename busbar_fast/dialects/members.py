@@ -48,7 +48,7 @@ def mended(document: bytes) -> bytes:
 
 def unmended(written: bytes) -> bytes:
     """Return what was written with each half of a pair in the place of its stand-in."""
-    return _find_stand_ins.sub(_half, written) if _STAND_IN_LEAD in written else written
+    return _find_stand_ins.sub(_half, written)
 
 
 def _stand_in(match: re.Match[bytes]) -> bytes:
@@ -88,12 +88,14 @@ def read_object(document: bytes, path: str = "") -> "Members":
 
 def write(document: object) -> bytes:
     """Encode a tree of dicts, lists, texts, numbers and raw JSON, compactly."""
-    return _encode(document)
+    written = _encode(document)
+    return unmended(written) if _STAND_IN_LEAD in written else written
 
 
 def write_text(text: str) -> bytes:
-    """Encode a text, with its quotes."""
-    return _encode(text)
+    """Encode a text, with its quotes. Hot."""
+    written = _encode(text)
+    return unmended(written) if _STAND_IN_LEAD in written else written
 
 
 def text_of(raw: Raw) -> str | None:

@@ -7,10 +7,10 @@ from typing import Final
 
 from msgspec import Raw
 
-from busbar_fast.dialects.members import Members, is_object, read_object, text_of, write
-from busbar_fast.errors import Misshapen, NotJson, TooDeep
+from busbar_fast.dialects.call_arguments import args_of, args_text
+from busbar_fast.dialects.members import Members, read_object, write
 from busbar_fast.ir import tool_ids
-from busbar_fast.ir.blocks import NO_ARGS, NOTHING, AnyBlock, ToolUse
+from busbar_fast.ir.blocks import AnyBlock, ToolUse
 
 _SHORT: Final = "mistral9"
 _is_short = re.compile(r"[A-Za-z0-9]{9}").fullmatch
@@ -27,30 +27,6 @@ def read_call(members: Members) -> ToolUse:
         return ToolUse(tool_id, "")
     args, text = args_of(function.raw("arguments"))
     return ToolUse(tool_id, function.maybe_text("name") or "", args, text)
-
-
-def args_of(raw: Raw) -> tuple[Raw, str | None]:
-    """Return arguments as an object, or as the text that is none; some hosts write the object itself."""
-    if not raw:
-        return NO_ARGS, None
-    if is_object(raw):
-        return raw, None
-    text = text_of(raw)
-    if text is None:
-        return NOTHING, bytes(raw).decode()
-    if not text.strip():
-        return NO_ARGS, None
-    encoded = text.encode()
-    try:
-        read_object(encoded)
-    except (NotJson, TooDeep, Misshapen):
-        return NOTHING, text
-    return Raw(encoded.strip()), None
-
-
-def args_text(block: ToolUse) -> str:
-    """Return arguments as the text that messages hold."""
-    return bytes(block.args).decode() if block.args_text is None else block.args_text
 
 
 def free_text(args: Raw) -> str:

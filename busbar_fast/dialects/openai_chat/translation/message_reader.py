@@ -5,10 +5,11 @@ from typing import Final
 
 from msgspec import Raw
 
+from busbar_fast.dialects.call_arguments import args_of
 from busbar_fast.dialects.file_urls import read_url
 from busbar_fast.dialects.members import Members, items_of, object_of, text_of
 from busbar_fast.dialects.openai_chat.translation.abilities import NAME, TOOL_PREFIX
-from busbar_fast.dialects.openai_chat.translation.calls import args_of, read_call
+from busbar_fast.dialects.openai_chat.translation.calls import read_call
 from busbar_fast.errors import Misshapen
 from busbar_fast.ir import tool_ids
 from busbar_fast.ir.blocks import (
