@@ -26,6 +26,7 @@ from busbar_fast.ir.blocks import (
     ToolUse,
 )
 from busbar_fast.ir.report import Report
+from busbar_fast.ir.requests import Document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,12 +40,16 @@ def behind_results(blocks: list[AnyBlock]) -> int:
 
 
 class BlockPreparer:
-    """Prepares blocks in the order of the conversation. `beside` holds files that results could not keep."""
+    """Prepares blocks in the order of the conversation.
+
+    `beside` holds files that results could not keep, `documents` those that have a place of their own in the target.
+    """
 
     def __init__(self, target: Abilities, report: Report) -> None:
         self._target = target
         self._report = report
         self.beside: list[AnyBlock] = []
+        self.documents: list[Document] = []
         self._prepare: dict[type[Block], Callable[[Any], AnyBlock | None]] = {
             Text: self._text,
             Thinking: self._thinking,
@@ -74,11 +79,11 @@ class BlockPreparer:
     def _one(self, block: AnyBlock) -> AnyBlock | None:
         report_members(block.ext, self._report)
         kept = self._prepare[type(block)](block)
-        if kept is None:
-            if block.mark is not None:
-                self._report.dropped("cache_control")
-            return None
-        return structs.replace(kept, mark=block.mark, seal=self._opened(block), ext=None)
+        if kept is not None:
+            return structs.replace(kept, mark=block.mark, seal=self._opened(block), ext=None)
+        if block.mark is not None:
+            self._report.dropped("cache_control")
+        return None
 
     def _own(self, block: AnyBlock) -> AnyBlock | None:
         if isinstance(block, ToolUse):
@@ -146,14 +151,20 @@ class BlockPreparer:
 
     def _part(self, block: AnyBlock) -> AnyBlock | None:
         """Return a part of a result; a file that it cannot hold becomes text, or stands beside it."""
+        if isinstance(block, Media) and isinstance(block.source, Plain):
+            return self._plain_part(block, block.source)
         kept = self._one(block)
         if not isinstance(kept, Media) or (kept.kind, type(kept.source)) in self._target.result_media:
             return kept
-        if isinstance(kept.source, Plain):
-            return structs.replace(self._spoken(kept, kept.source), mark=kept.mark)
         self._report.mapped("media_in_result")
         self.beside.append(kept)
         return None
+
+    def _plain_part(self, block: Media, source: Plain) -> AnyBlock | None:
+        if (block.kind, Plain) in self._target.result_media:
+            return self._one(block)
+        report_members(block.ext, self._report)
+        return structs.replace(self._spoken(block, source), mark=block.mark)
 
     def _json(self, block: Json) -> AnyBlock:
         if self._target.takes_json_results:
@@ -164,7 +175,11 @@ class BlockPreparer:
     def _media(self, block: Media) -> AnyBlock | None:
         target, source = self._target, block.source
         if isinstance(source, Plain) and not target.takes_text_documents:
-            return self._spoken(block, source)
+            if not target.takes_documents:
+                return self._spoken(block, source)
+            self._report.mapped("document")
+            self.documents.append(Document(title=block.name, text=source.text, is_cited=block.is_cited))
+            return None
         if isinstance(source, Held):
             if source.owner != target.name:
                 self._report.dropped("vendor_file")

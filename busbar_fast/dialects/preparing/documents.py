@@ -38,7 +38,8 @@ def _file(document: Document) -> Media:
 
 def _listed(document: Document) -> str:
     """Return a document as lines of a list: which it is, what it says."""
-    head = " ".join(part for part in (document.id, document.title) if part)
+    title = "" if document.content else document.title  # an object says it itself
+    head = " ".join(part for part in (document.id, title) if part)
     return "\n".join(part for part in (head, _content(document)) if part)
 
 

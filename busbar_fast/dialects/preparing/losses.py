@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from msgspec import Raw
+
 from busbar_fast.ir.blocks import Ext
 from busbar_fast.ir.report import FIELDS, Report
 
-_NULL: Final = b"null"
+_NULL: Final = Raw(b"null")
 
 # Names of vendors for what reports have another word for.
 _LABELS: Final = {

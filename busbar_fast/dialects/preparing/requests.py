@@ -97,7 +97,8 @@ def _conversation(request: Request, target: Abilities, recipient: Recipient, rep
             blocks[at:at] = preparer.take_beside()
         _add(messages, message.role, blocks)
     _add(messages, Role.USER, preparer.take_beside())
-    return structs.replace(request, system=system, messages=messages)
+    documents = request.documents + preparer.documents
+    return structs.replace(request, system=system, messages=messages, documents=documents)
 
 
 def _add(messages: list[Message], role: Role, blocks: Sequence[AnyBlock]) -> None:

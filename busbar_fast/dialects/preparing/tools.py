@@ -69,6 +69,8 @@ def _chosen(
         return tools, None
     if choice.mode is ChoiceMode.NONE:
         return _none(request, tools, target, report)
+    if not tools and choice.mode is ChoiceMode.REQUIRED:
+        report.dropped("tool_choice")
     names = [tool.name for tool in tools]
     if choice.mode is ChoiceMode.NAMED and choice.name not in names:
         report.dropped("tool_choice")  # the provider would have run it
