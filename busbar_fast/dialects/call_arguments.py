@@ -29,3 +29,8 @@ def args_of(raw: Raw) -> tuple[Raw, str | None]:
 def args_text(block: ToolUse) -> str:
     """Return arguments as the text that messages hold."""
     return bytes(block.args).decode() if block.args_text is None else block.args_text
+
+
+def free_text(args: Raw) -> str:
+    """Return what a custom tool is given, out of the object that stands for it."""
+    return read_object(args).maybe_text("input") or ""

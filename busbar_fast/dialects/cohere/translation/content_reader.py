@@ -61,8 +61,8 @@ def _document(members: Members) -> AnyBlock:
     document = members.maybe_object("document")
     if document is None:
         raise members.wrong("document", "must be an object")
-    data, name = document.raw("data"), document.maybe_text("id") or ""
-    return Json(data, name) if is_object(data) else Text(text_of(data) or "" if data else "")
+    content, name = document.raw("data"), document.maybe_text("id") or ""
+    return Json(content, id=name) if is_object(content) else Text(text_of(content) or "" if content else "")
 
 
 _BLOCKS: Final[dict[str, Callable[[Members], AnyBlock]]] = {

@@ -5,11 +5,11 @@ from msgspec import Raw
 from busbar_fast.dialects.members import Members, is_object, object_of, read_object
 from busbar_fast.dialects.openai_chat.translation.abilities import NAME
 from busbar_fast.dialects.openai_chat.translation.calls import read_call
-from busbar_fast.dialects.openai_chat.translation.citations import read_annotations
-from busbar_fast.dialects.openai_chat.translation.logprobs import read_logprobs
 from busbar_fast.dialects.openai_chat.translation.message_reader import read_content
 from busbar_fast.dialects.openai_chat.translation.stops import stop_of
 from busbar_fast.dialects.openai_chat.translation.usages import read_usage
+from busbar_fast.dialects.openai_shared_annotations import read_annotations
+from busbar_fast.dialects.openai_shared_logprobs import read_logprobs
 from busbar_fast.errors import FaultReported, Misshapen
 from busbar_fast.ir.answers import Answer, Usage
 from busbar_fast.ir.blocks import NOTHING, AnyBlock, Text, Thinking
@@ -58,7 +58,7 @@ def _blocks(message: Members) -> list[AnyBlock]:
     annotations = message.maybe_items("annotations")
     if annotations:
         text = "".join(block.text for block in spoken)
-        spoken = [Text(text, read_annotations(raw for raw in annotations if is_object(raw)))]
+        spoken = [Text(text, read_annotations((raw for raw in annotations if is_object(raw)), NAME))]
     blocks += spoken
     refusal = message.maybe_text("refusal")
     if refusal:

@@ -1,14 +1,16 @@
 """A whole answer for a client."""
 
+from collections.abc import Iterable
+
 from busbar_fast.dialects.guard import field_of
 from busbar_fast.dialects.members import write
 from busbar_fast.dialects.minting import base62
 from busbar_fast.dialects.openai_chat.translation.abilities import NAME
 from busbar_fast.dialects.openai_chat.translation.calls import calls_of
-from busbar_fast.dialects.openai_chat.translation.citations import annotations_of
-from busbar_fast.dialects.openai_chat.translation.logprobs import logprobs_of
 from busbar_fast.dialects.openai_chat.translation.stops import word_of
 from busbar_fast.dialects.openai_chat.translation.usages import usage_of
+from busbar_fast.dialects.openai_shared_annotations import annotations_of
+from busbar_fast.dialects.openai_shared_logprobs import logprobs_of
 from busbar_fast.dialects.translator import Reply
 from busbar_fast.ir.answers import Answer
 from busbar_fast.ir.blocks import Text, Thinking, ToolUse
@@ -25,6 +27,11 @@ def new_id() -> str:
 def custom_names(reply: Reply) -> frozenset[str]:
     """Return the tools of the client that take free text."""
     return frozenset(tool.name for tool in reply.request.tools if tool.is_custom)
+
+
+def nested(annotations: Iterable[dict[str, object]]) -> list[object]:
+    """Return annotations as messages of this dialect hold them."""
+    return [{"type": "url_citation", "url_citation": one} for one in annotations]
 
 
 def write_answer(answer: Answer, reply: Reply, report: Report) -> bytes:
@@ -57,7 +64,7 @@ def _message(answer: Answer, reply: Reply, report: Report) -> dict[str, object]:
     annotations: list[object] = []
     offset = 0
     for text in texts:
-        annotations += annotations_of(text.citations, offset, len(text.text), report)
+        annotations += nested(annotations_of(text.citations, offset, len(text.text), report))
         offset += len(text.text)
     message: dict[str, object] = {
         "role": "assistant",

@@ -7,8 +7,8 @@ from typing import Final
 
 from msgspec import Raw
 
-from busbar_fast.dialects.call_arguments import args_of, args_text
-from busbar_fast.dialects.members import Members, read_object, write
+from busbar_fast.dialects.call_arguments import args_of, args_text, free_text
+from busbar_fast.dialects.members import Members, write
 from busbar_fast.ir import tool_ids
 from busbar_fast.ir.blocks import AnyBlock, ToolUse
 
@@ -27,11 +27,6 @@ def read_call(members: Members) -> ToolUse:
         return ToolUse(tool_id, "")
     args, text = args_of(function.raw("arguments"))
     return ToolUse(tool_id, function.maybe_text("name") or "", args, text)
-
-
-def free_text(args: Raw) -> str:
-    """Return what a custom tool is given, out of the object that stands for it."""
-    return read_object(args).maybe_text("input") or ""
 
 
 def calls_of(blocks: Iterable[AnyBlock], custom: AbstractSet[str], style: object = "") -> list[dict[str, object]]:

@@ -10,10 +10,11 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from busbar_fast.dialects.members import Members, first_of, is_object, object_of, read_typed, text_of, write_text
-from busbar_fast.dialects.openai_chat.translation.citations import read_annotations
-from busbar_fast.dialects.openai_chat.translation.logprobs import read_logprobs
+from busbar_fast.dialects.openai_chat.translation.abilities import NAME
 from busbar_fast.dialects.openai_chat.translation.stops import stop_of
 from busbar_fast.dialects.openai_chat.translation.usages import read_usage
+from busbar_fast.dialects.openai_shared_annotations import read_annotations
+from busbar_fast.dialects.openai_shared_logprobs import read_logprobs
 from busbar_fast.dialects.stream_reading import SseReader
 from busbar_fast.ir.blocks import NOTHING
 from busbar_fast.ir.events import Kind, Sink
@@ -133,7 +134,7 @@ class StreamReader(SseReader):
             self._call(Members({"function": delta.function_call, "index": Raw(b"0")}))
         if first_of(delta.annotations) == b"[":
             annotations = Members({"": delta.annotations}).maybe_items("") or []
-            self.sink.citations(self._at_text(), read_annotations(raw for raw in annotations if is_object(raw)))
+            self.sink.citations(self._at_text(), read_annotations((raw for raw in annotations if is_object(raw)), NAME))
 
     def _say(self, content: str | list[Raw]) -> None:
         """Add to the text; some hosts send parts, thoughts among them."""

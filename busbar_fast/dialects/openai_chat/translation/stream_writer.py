@@ -4,15 +4,15 @@ from typing import Final
 
 from msgspec import Raw
 
+from busbar_fast.dialects.call_arguments import free_text
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.members import write, write_text
 from busbar_fast.dialects.openai_chat.faults import refuse
-from busbar_fast.dialects.openai_chat.translation.answer_writer import custom_names, new_id
-from busbar_fast.dialects.openai_chat.translation.calls import free_text
-from busbar_fast.dialects.openai_chat.translation.citations import annotations_of
-from busbar_fast.dialects.openai_chat.translation.logprobs import logprobs_of
+from busbar_fast.dialects.openai_chat.translation.answer_writer import custom_names, nested, new_id
 from busbar_fast.dialects.openai_chat.translation.stops import word_of
 from busbar_fast.dialects.openai_chat.translation.usages import usage_of
+from busbar_fast.dialects.openai_shared_annotations import annotations_of
+from busbar_fast.dialects.openai_shared_logprobs import logprobs_of
 from busbar_fast.dialects.spelling import Spelling
 from busbar_fast.dialects.stream_writer import StreamBlock, StreamWriter
 from busbar_fast.dialects.translator import Reply
@@ -87,7 +87,7 @@ class Writer(StreamWriter):
 
     def write_citations(self, block: StreamBlock, citations: list[Citation]) -> None:
         length = self._length - block.slot
-        self._annotations += annotations_of(citations, block.slot, length, self.report)
+        self._annotations += nested(annotations_of(citations, block.slot, length, self.report))
 
     def write_logprobs(self, block: StreamBlock, logprobs: list[TokenLogprob]) -> None:  # noqa: ARG002  as above
         shown = write({"content": logprobs_of(logprobs), "refusal": None})

@@ -1,16 +1,15 @@
-"""References as the vendor writes them: annotations of a text, each a URL and the part of the text that rests on it."""
+"""References as the vendor's two dialects write them: annotations of a text, each a URL and what of it rests on it."""
 
 from collections.abc import Iterable
 
 from msgspec import Raw
 
 from busbar_fast.dialects.members import Members, object_of
-from busbar_fast.dialects.openai_chat.translation.abilities import NAME
 from busbar_fast.ir.blocks import Citation, CitationKind, Span
 from busbar_fast.ir.report import Report
 
 
-def read_annotations(raws: Iterable[Raw]) -> list[Citation]:
+def read_annotations(raws: Iterable[Raw], owner: str) -> list[Citation]:
     """Read annotations; some hosts write them without the inner object."""
     found = []
     for raw in raws:
@@ -19,28 +18,29 @@ def read_annotations(raws: Iterable[Raw]) -> list[Citation]:
         url = members.maybe_text("url") or ""
         if url:
             title = members.maybe_text("title") or ""
-            found.append(Citation(CitationKind.WEB, _span(members), title=title, url=url, raw=raw, owner=NAME))
+            found.append(Citation(CitationKind.WEB, _span(members), title=title, url=url, raw=raw, owner=owner))
     return found
 
 
-def annotations_of(citations: Iterable[Citation], offset: int, length: int, report: Report) -> list[object]:
-    """Return annotations of a text of this length that has so many characters before it in its message.
+def annotations_of(citations: Iterable[Citation], offset: int, length: int, report: Report) -> list[dict[str, object]]:
+    """Return annotations, without their type, of a text of this length behind so many characters of its message.
 
     A reference that does not say which part rests on it goes for the whole text.
     """
-    found: list[object] = []
+    found: list[dict[str, object]] = []
     for citation in citations:
         if not citation.url:
             report.dropped("citations")
             continue
         start, end = (0, length) if citation.answer is None else (citation.answer.start, citation.answer.end)
-        cited = {
-            "url": citation.url,
-            "title": citation.title or citation.url,
-            "start_index": offset + start,
-            "end_index": offset + end,
-        }
-        found.append({"type": "url_citation", "url_citation": cited})
+        found.append(
+            {
+                "url": citation.url,
+                "title": citation.title or citation.url,
+                "start_index": offset + start,
+                "end_index": offset + end,
+            }
+        )
     return found
 
 
