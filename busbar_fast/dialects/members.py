@@ -247,7 +247,7 @@ def objects_of(raw: Raw, place: str) -> list[Members]:
     """Take the objects of a raw list apart. Raise Misshapen if it is or holds something else."""
     try:
         return [Members(_decode_object(item), f"{place}[{at}]") for at, item in enumerate(_decode_list(raw))]
-    except ValidationError as error:
+    except DecodeError as error:
         raise Misshapen(place, "must be a list of objects") from error
 
 
@@ -255,7 +255,7 @@ def items_of(raw: Raw, place: str) -> list[Raw]:
     """Take a raw list apart. Raise Misshapen if it is something else."""
     try:
         return _decode_list(raw)
-    except ValidationError as error:
+    except DecodeError as error:
         raise Misshapen(place, "must be a list") from error
 
 
@@ -263,7 +263,7 @@ def object_of(raw: Raw, place: str) -> Members:
     """Take a raw object apart. Raise Misshapen if it is something else."""
     try:
         return Members(_decode_object(raw), place)
-    except ValidationError as error:
+    except DecodeError as error:
         raise Misshapen(place, "must be an object") from error
 
 
