@@ -8,6 +8,7 @@ characters of plane 16 in its place before anything is decoded, `unmended` takes
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from msgspec import DecodeError, Raw, ValidationError
@@ -15,6 +16,7 @@ from msgspec.json import Decoder, Encoder
 
 from busbar_fast.errors import Misshapen, NotJson, TooDeep
 from busbar_fast.ir.blocks import NOTHING, Ext
+from busbar_fast.wire.json_scan import MAX_DEPTH, find_members
 
 _T = TypeVar("_T")
 
@@ -23,11 +25,11 @@ _STAND_IN: Final = 0x10F800  # of the first half; the others follow
 _STAND_IN_LEAD: Final = b"\xf4\x8f"
 # An escape that is no half of a pair; the backslashes before it are not escaped themselves.
 _find_escapes = re.compile(
-    rb"\\(?:u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F]..|.)", re.DOTALL
+    rb"\\(?:u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
 _find_stand_ins = re.compile(rb"\xf4\x8f[\xa0-\xbf][\x80-\xbf]")
 _is_integer = re.compile(rb"-?[0-9]{1,40}(?:\.0{1,20})?").fullmatch
-_is_number = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?").fullmatch
+_is_number = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?").fullmatch
 
 _OBJECT: Final = Decoder(dict[str, Raw])
 _decode_object: Final = _OBJECT.decode
@@ -37,6 +39,8 @@ _decode_flag: Final = Decoder(bool).decode
 _decode_any: Final = Decoder().decode
 _encode: Final = Encoder().encode
 
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_NO_OPENERS: Final = bytes(byte for byte in range(256) if byte not in b"[{")
 _NULL: Final = Raw(b"null")
 _WRONG: Final = (ValidationError, UnicodeDecodeError)
 
@@ -52,14 +56,8 @@ def unmended(written: bytes) -> bytes:
 
 
 def _stand_in(match: re.Match[bytes]) -> bytes:
-    escape = match[0]
-    if len(escape) != 6 or escape[1:2] != b"u":
-        return escape
-    try:
-        half = int(b"0x" + escape[2:], 0)
-    except ValueError:
-        return escape  # no escape at all: the decoder will say so
-    return chr(_STAND_IN + half - _FIRST_HALF).encode()
+    half = match[1]
+    return match[0] if half is None else chr(_STAND_IN + int(half, 16) - _FIRST_HALF).encode()
 
 
 def _half(match: re.Match[bytes]) -> bytes:
@@ -68,22 +66,43 @@ def _half(match: re.Match[bytes]) -> bytes:
 
 def read_typed(decoder: Decoder[_T], document: bytes) -> _T:
     """Decode a document as the decoder's type. Raise NotJson, TooDeep or, where a type is wrong, Misshapen."""
+    document = document.removeprefix(_BYTE_ORDER_MARK)
+    _refuse_unsound(document)
+    try:
+        return _decoded(decoder, document)
+    except NotJson:
+        again = mended(document)
+        if again == document:
+            raise
+    return _decoded(decoder, again)
+
+
+def _decoded(decoder: Decoder[_T], document: bytes) -> _T:
     try:
         return decoder.decode(document)
-    except _WRONG as error:
+    except ValidationError as error:
         raise Misshapen("", str(error)) from error
     except RecursionError as error:
         raise TooDeep from error
     except DecodeError as error:
-        again = mended(bytes(document).removeprefix(b"\xef\xbb\xbf"))
-        if again == document:
+        raise NotJson(str(error)) from error
+
+
+def _refuse_unsound(document: bytes) -> None:
+    """Raise NotJson for bytes that are no text, TooDeep for too many levels; the decoder sees to everything else."""
+    if not document.isascii():
+        try:
+            document.decode()
+        except UnicodeDecodeError as error:
             raise NotJson(str(error)) from error
-        return read_typed(decoder, again)
+    if len(document) > 2 * MAX_DEPTH and len(document.translate(None, _NO_OPENERS)) > MAX_DEPTH:
+        with suppress(NotJson):
+            find_members(document, ())
 
 
 def read_object(document: bytes, path: str = "") -> "Members":
     """Take an object apart. Raise NotJson, TooDeep, or Misshapen if it is none."""
-    return Members(read_typed(_OBJECT, document), path)
+    return Members(read_typed(_OBJECT, bytes(document)), path)  # raw JSON is as welcome
 
 
 def write(document: object) -> bytes:
@@ -107,8 +126,11 @@ def text_of(raw: Raw) -> str | None:
 
 
 def value_of(raw: Raw) -> Any:
-    """Decode a raw value of any kind; numbers that are not in need of their digits only."""
-    return _decode_any(raw)
+    """Decode a raw value of any kind, for who can do without digits. Raise Misshapen for a number beyond all limits."""
+    try:
+        return _decode_any(raw)
+    except ValidationError as error:
+        raise Misshapen("", str(error)) from error
 
 
 def integer_of(raw: Raw) -> int | None:

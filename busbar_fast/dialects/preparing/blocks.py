@@ -16,9 +16,9 @@ from busbar_fast.ir.blocks import (
     Held,
     Json,
     Media,
-    MediaKind,
     Opaque,
     Plain,
+    Seal,
     SearchResult,
     Text,
     Thinking,
@@ -26,43 +26,30 @@ from busbar_fast.ir.blocks import (
     ToolUse,
 )
 from busbar_fast.ir.report import Report
+from busbar_fast.ir.requests import Document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_UNSAID_DETAILS: Final = ("", "auto")
+_UNSAID_DETAIL: Final = "auto"
 
 
-class MarkBudget:
-    """How many marks of a prompt may stay: the last ones count, so the first ones go."""
-
-    __slots__ = ("_left_out", "_takes_any")
-
-    def __init__(self, marks: int, most: int, *, takes_any: bool) -> None:
-        self._takes_any = takes_any
-        self._left_out = max(0, marks - most) if most else 0
-
-    def takes(self, report: Report) -> bool:
-        """Say whether the next mark stays."""
-        if not self._takes_any:
-            report.dropped("cache_control")
-            return False
-        if self._left_out:
-            self._left_out -= 1
-            report.truncated("cache_control")
-            return False
-        return True
+def behind_results(blocks: list[AnyBlock]) -> int:
+    """Return the place behind the results among blocks, which must come first in a turn."""
+    return 1 + max((at for at, block in enumerate(blocks) if isinstance(block, ToolResult)), default=-1)
 
 
 class BlockPreparer:
-    """Prepares blocks in the order of the conversation. `beside` holds files that results could not keep."""
+    """Prepares blocks in the order of the conversation.
 
-    def __init__(self, target: Abilities, report: Report, marks: MarkBudget, *, is_own: bool) -> None:
+    `beside` holds files that results could not keep, `documents` those that have a place of their own in the target.
+    """
+
+    def __init__(self, target: Abilities, report: Report) -> None:
         self._target = target
         self._report = report
-        self._marks = marks
-        self._is_own = is_own
         self.beside: list[AnyBlock] = []
+        self.documents: list[Document] = []
         self._prepare: dict[type[Block], Callable[[Any], AnyBlock | None]] = {
             Text: self._text,
             Thinking: self._thinking,
@@ -77,56 +64,67 @@ class BlockPreparer:
         }
 
     def prepared(self, blocks: list[AnyBlock]) -> list[AnyBlock]:
-        """Return what is left of blocks."""
-        if self._is_own:
-            return [block for block in map(self._without_foreign_seal, blocks) if block is not None]
-        found = []
-        for block in blocks:
-            kept = self._one(block)
-            if kept is not None:
-                found.append(kept)
-        return found
+        """Return what the target has a place for, in its form."""
+        return [kept for kept in map(self._one, blocks) if kept is not None]
 
-    def shown_id(self, tool_id: str) -> str:
-        """Return the id of a call as the vendor takes it."""
-        target = self._target
-        if self._is_own or target.takes_tool_id(tool_id):
-            return tool_id
-        self._report.mapped("tool_id")
-        return tool_ids.hashed(tool_id, target.tool_prefix)
+    def reopened(self, blocks: list[AnyBlock]) -> list[AnyBlock]:
+        """Return blocks of the target's own dialect without what it can neither open nor call by its name."""
+        return [kept for kept in map(self._own, blocks) if kept is not None]
+
+    def take_beside(self) -> list[AnyBlock]:
+        """Return the files that results could not keep, and forget them."""
+        beside, self.beside = self.beside, []
+        return beside
 
     def _one(self, block: AnyBlock) -> AnyBlock | None:
-        """Return a block as the target takes it, None if it does not."""
         report_members(block.ext, self._report)
         kept = self._prepare[type(block)](block)
-        if kept is None:
-            return None
-        changes: dict[str, object] = {}
-        if block.ext:
-            changes["ext"] = None
-        if block.mark is not None and not self._marks.takes(self._report):
-            changes["mark"] = None
-        if kept.seal is not None and kept.seal.family not in self._target.opens:
-            self._report.dropped("signature")
-            changes["seal"] = None
-        if kept is not block and block.mark is not None and "mark" not in changes:
-            changes["mark"] = block.mark
-        return structs.replace(kept, **changes) if changes else kept
+        if kept is not None:
+            return structs.replace(kept, mark=block.mark, seal=self._opened(block), ext=None)
+        if block.mark is not None:
+            self._report.dropped("cache_control")
+        return None
 
-    def _without_foreign_seal(self, block: AnyBlock) -> AnyBlock | None:
-        """Return a block of the target's own dialect without what another vendor has sealed."""
-        if block.seal is None or block.seal.family in self._target.opens:
+    def _own(self, block: AnyBlock) -> AnyBlock | None:
+        if isinstance(block, ToolUse):
+            block = self._tool_use(block)
+        elif isinstance(block, ToolResult):
+            return structs.replace(block, tool_id=self._taken_id(block.tool_id))
+        if block.seal is None or self._can_open(block.seal):
             return block
-        if isinstance(block, Thinking):
-            self._report.dropped(field_of(block))
-            return None
+        if isinstance(block, Thinking) and (block.is_redacted or not self._target.takes_unsealed_thinking):
+            return self._if(block, is_taken=False)
+        return structs.replace(block, seal=self._opened(block))
+
+    # Ids and seals
+
+    def _taken_id(self, tool_id: str) -> str:
+        """Return the id of a call as the target takes it."""
+        if self._target.takes_tool_id(tool_id):
+            return tool_id
+        self._report.mapped("tool_id")
+        return tool_ids.hashed(tool_id, self._target.tool_prefix)
+
+    def _can_open(self, seal: Seal | None) -> bool:
+        return seal is not None and seal.family in self._target.opens
+
+    def _opened(self, block: AnyBlock) -> Seal | None:
+        """Return the seal of a block if the target can open it."""
+        if block.seal is None or self._can_open(block.seal):
+            return block.seal
         self._report.dropped("signature")
-        return structs.replace(block, seal=None)
+        return None
 
-    def _dropped(self, block: AnyBlock) -> None:
+    # One kind after the other
+
+    def _if(self, block: AnyBlock, *, is_taken: bool) -> AnyBlock | None:
+        """Return a block that is taken; note one that is not."""
+        if is_taken:
+            return block
         self._report.dropped(field_of(block))
+        return None
 
-    def _text(self, block: Text) -> AnyBlock | None:
+    def _text(self, block: Text) -> AnyBlock:
         if block.is_plan and not self._target.takes_plans:
             self._report.mapped("plan")
             return structs.replace(block, is_plan=False)
@@ -134,46 +132,41 @@ class BlockPreparer:
 
     def _thinking(self, block: Thinking) -> AnyBlock | None:
         target = self._target
-        is_sealed = block.seal is not None and block.seal.family in target.opens
         if block.is_redacted:
-            is_taken = target.takes_redacted and is_sealed
+            is_taken = target.takes_redacted and self._can_open(block.seal)
         else:
-            is_taken = target.takes_thinking and (is_sealed or target.takes_unsealed_thinking)
-        if is_taken:
-            return block
-        self._dropped(block)
-        return None
+            is_taken = target.takes_thinking and (target.takes_unsealed_thinking or self._can_open(block.seal))
+        return self._if(block, is_taken=is_taken)
 
-    def _tool_use(self, block: ToolUse) -> AnyBlock | None:
-        shown = self.shown_id(block.id)
-        return block if shown == block.id else structs.replace(block, id=shown)
+    def _tool_use(self, block: ToolUse) -> ToolUse:
+        taken = self._taken_id(block.id)
+        return block if taken == block.id else structs.replace(block, id=taken)
 
-    def _tool_result(self, block: ToolResult) -> AnyBlock | None:
-        target = self._target
-        blocks = self._in_result(block.blocks)
-        is_error = block.is_error and target.takes_error_flag
+    def _tool_result(self, block: ToolResult) -> AnyBlock:
+        is_error = block.is_error and self._target.takes_error_flag
         if block.is_error and not is_error:
             self._report.dropped("tool_error")
-        return structs.replace(block, tool_id=self.shown_id(block.tool_id), blocks=blocks, is_error=is_error)
+        parts = [kept for kept in map(self._part, block.blocks) if kept is not None]
+        return structs.replace(block, tool_id=self._taken_id(block.tool_id), blocks=parts, is_error=is_error)
 
-    def _in_result(self, blocks: list[AnyBlock]) -> list[AnyBlock]:
-        """Return the parts of a result; files that it cannot hold stand beside it."""
-        found = []
-        for block in blocks:
-            if isinstance(block, Media) and (block.kind, type(block.source)) in self._target.result_media:
-                kept = self._one(block)
-            elif isinstance(block, Media) and not isinstance(block.source, Plain):
-                kept, beside = None, self._one(block)
-                if beside is not None:
-                    self._report.mapped("media_in_result")
-                    self.beside.append(beside)
-            else:
-                kept = self._one(block)
-            if kept is not None:
-                found.append(kept)
-        return found
+    def _part(self, block: AnyBlock) -> AnyBlock | None:
+        """Return a part of a result; a file that it cannot hold becomes text, or stands beside it."""
+        if isinstance(block, Media) and isinstance(block.source, Plain):
+            return self._plain_part(block, block.source)
+        kept = self._one(block)
+        if not isinstance(kept, Media) or (kept.kind, type(kept.source)) in self._target.result_media:
+            return kept
+        self._report.mapped("media_in_result")
+        self.beside.append(kept)
+        return None
 
-    def _json(self, block: Json) -> AnyBlock | None:
+    def _plain_part(self, block: Media, source: Plain) -> AnyBlock | None:
+        if (block.kind, Plain) in self._target.result_media:
+            return self._one(block)
+        report_members(block.ext, self._report)
+        return structs.replace(self._spoken(block, source), mark=block.mark)
+
+    def _json(self, block: Json) -> AnyBlock:
         if self._target.takes_json_results:
             return block
         self._report.mapped("json")
@@ -181,35 +174,40 @@ class BlockPreparer:
 
     def _media(self, block: Media) -> AnyBlock | None:
         target, source = self._target, block.source
-        if isinstance(source, Plain) and block.kind is MediaKind.DOCUMENT and not target.takes_text_documents:
+        if isinstance(source, Plain) and not target.takes_text_documents:
+            if not target.takes_documents:
+                return self._spoken(block, source)
             self._report.mapped("document")
-            return Text(f"{block.name}\n\n{source.text}" if block.name else source.text)
-        fits = (block.kind, type(source)) in target.media or isinstance(source, Plain)
-        if isinstance(source, Held):
-            fits = source.owner == target.name
-        if not fits:
-            self._report.dropped("vendor_file" if isinstance(source, Held) else field_of(block))
+            self.documents.append(Document(title=block.name, text=source.text, is_cited=block.is_cited))
             return None
-        if block.detail and not target.takes_image_detail:
-            if block.detail not in _UNSAID_DETAILS:
-                self._report.dropped("image_detail")
-            return structs.replace(block, detail="")
-        return block
-
-    def _search_result(self, block: SearchResult) -> AnyBlock | None:
-        if self._target.takes_search_results:
+        if isinstance(source, Held):
+            if source.owner != target.name:
+                self._report.dropped("vendor_file")
+                return None
+        elif not isinstance(source, Plain) and (block.kind, type(source)) not in target.media:
+            return self._if(block, is_taken=False)
+        if target.takes_image_detail or not block.detail:
             return block
+        if block.detail != _UNSAID_DETAIL:
+            self._report.dropped("image_detail")
+        return structs.replace(block, detail="")
+
+    def _spoken(self, block: Media, source: Plain) -> Text:
+        """Return a document that is text as a text."""
+        self._report.mapped("document")
+        return Text("\n\n".join(part for part in (block.name, block.context, source.text) if part))
+
+    def _search_result(self, block: SearchResult) -> AnyBlock:
+        if self._target.takes_search_results:
+            return structs.replace(block, blocks=self.prepared([*block.blocks]))
         self._report.mapped("search_result")
         return Text("\n".join((block.title, block.source, *(text.text for text in block.blocks))))
 
-    def _code(self, block: Code | CodeResult) -> AnyBlock | None:
+    def _code(self, block: Code | CodeResult) -> AnyBlock:
         if self._target.takes_code:
             return block
         self._report.mapped("code")
         return Text(fenced(block))
 
     def _opaque(self, block: Opaque) -> AnyBlock | None:
-        if block.owner == self._target.name:
-            return block
-        self._dropped(block)
-        return None
+        return self._if(block, is_taken=block.owner == self._target.name)
