@@ -20,8 +20,9 @@ _LABELS: Final = {
 
 
 def report_members(ext: Ext | None, report: Report, but: Iterable[str] = ()) -> None:
-    """Note members that reach nobody but the vendor they were written for."""
-    for name in ext or ():
-        if name not in but:
+    """Note members that reach nobody but the vendor they were written for; a path means its last name."""
+    for path in ext or ():
+        if path not in but:
+            name = path.rpartition(".")[2]
             label = _LABELS.get(name, name)
             report.dropped(label if label in FIELDS else "other")

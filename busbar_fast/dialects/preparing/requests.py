@@ -9,11 +9,22 @@ from msgspec import Raw, structs
 
 from busbar_fast.dialects.preparing.blocks import BlockPreparer, MarkBudget
 from busbar_fast.dialects.preparing.losses import report_members
+from busbar_fast.dialects.preparing.openapi import to_json_schema
 from busbar_fast.dialects.translator import Abilities, Recipient
 from busbar_fast.errors import Misshapen
 from busbar_fast.ir.blocks import NOTHING, AnyBlock, Text, ToolResult
 from busbar_fast.ir.report import Report
-from busbar_fast.ir.requests import ChoiceMode, Document, Message, Request, Role, Sampling, Tool, ToolChoice
+from busbar_fast.ir.requests import (
+    ChoiceMode,
+    Document,
+    Message,
+    OutputFormat,
+    Request,
+    Role,
+    Sampling,
+    Tool,
+    ToolChoice,
+)
 
 _T = TypeVar("_T")
 
@@ -49,6 +60,7 @@ def prepare_request(request: Request, target: Abilities, recipient: Recipient, r
         parallel_tools=_parallel(request, tools, target, report),
         strict_tools=request.strict_tools if target.takes_strict else None,
         sampling=_sampling(request.sampling, target, recipient, report),
+        format=_format(request.format),
         reasoning=_if(request.reasoning, target.takes_reasoning and recipient.has_reasoning, "reasoning", report),
         documents=request.documents if target.takes_documents else [],
         user=_if(request.user, target.takes_user, "user", report) or "",
@@ -168,6 +180,8 @@ def _tools(tools: list[Tool], target: Abilities, report: Report, marks: MarkBudg
         if tool.is_custom and not target.takes_custom_tools:
             report.mapped("custom_tool")
             changes |= {"is_custom": False, "schema": _INPUT}
+        if tool.is_openapi:
+            changes |= {"is_openapi": False, "schema": to_json_schema(tool.schema)}
         if tool.strict is not None and not target.takes_strict:
             changes["strict"] = None
             if tool.strict:
@@ -205,6 +219,13 @@ def _parallel(request: Request, tools: list[Tool], target: Abilities, report: Re
             report.dropped("parallel_tool_calls")
         return None
     return request.parallel_tools
+
+
+def _format(wanted: OutputFormat | None) -> OutputFormat | None:
+    """Return what an answer should look like, with a schema that everybody reads."""
+    if wanted is None or not wanted.is_openapi:
+        return wanted
+    return structs.replace(wanted, is_openapi=False, schema=to_json_schema(wanted.schema))
 
 
 # Numbers
