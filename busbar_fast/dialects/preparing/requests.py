@@ -29,6 +29,7 @@ from busbar_fast.ir.requests import (
 _T = TypeVar("_T")
 
 _INPUT: Final = Raw(b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}')
+_ONE: Final = Raw(b"1")
 _RARE: Final = ("top_k", "seed", "n", "frequency_penalty", "presence_penalty", "has_logprobs", "top_logprobs")
 _LABELS: Final = {"has_logprobs": "logprobs", "top_logprobs": "logprobs"}
 
@@ -237,7 +238,7 @@ def _sampling(sampling: Sampling, target: Abilities, recipient: Recipient, repor
         value = getattr(sampling, name)
         if value and name not in target.sampling:
             changes[name] = None if name == "has_logprobs" else NOTHING
-            if value != b"1" or name != "n":
+            if name != "n" or value != _ONE:
                 report.dropped(_LABELS.get(name, name))
     for name, (low, high) in target.ranges.items():
         raw: Raw = NOTHING if name in changes else getattr(sampling, name)

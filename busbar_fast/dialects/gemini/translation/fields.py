@@ -14,6 +14,8 @@ from msgspec.json import Decoder
 from busbar_fast.dialects.members import Members, integer_of, is_object, read_typed, text_of
 from busbar_fast.errors import Misshapen
 
+NULL: Final = Raw(b"null")
+
 _OBJECT: Final = Decoder(dict[str, Raw])
 _decode_object: Final = _OBJECT.decode
 _decode_list: Final = Decoder(list[Raw]).decode
@@ -51,13 +53,17 @@ class Fields(Members):
         raw = self.raw(name)
         return fields_of(raw, self.place(name)) if raw else None
 
+    def items(self, name: str) -> list[Raw]:
+        """Take the items of a list, or a single object. Raise Misshapen if it is something else."""
+        items = items_of(self.raw(name))
+        if items is None:
+            raise self.wrong(name, "must be a list of objects")
+        return items
+
     def several(self, name: str) -> "list[Fields]":
         """Take the objects of a list, or a single one. Raise Misshapen if there is something else."""
         place = self.place(name)
-        items = items_of(self.raw(name))
-        if items is None:
-            raise Misshapen(place, "must be a list of objects")
-        return [fields_of(item, f"{place}[{at}]") for at, item in enumerate(items)]
+        return [fields_of(item, f"{place}[{at}]") for at, item in enumerate(self.items(name))]
 
     def texts(self, name: str) -> list[str]:
         """Take the texts of a list, or a single one; what is no text or empty is left out."""
@@ -82,8 +88,13 @@ def read_fields(document: bytes) -> Fields:
 
 def fields_of(raw: Raw, place: str = "") -> Fields:
     """Take a raw object apart. Raise Misshapen if it is something else."""
+    return Fields(decoded(raw, place), place)
+
+
+def decoded(raw: Raw, place: str = "") -> dict[str, Raw]:
+    """Return the members of an object whose names are users' own. Raise Misshapen if it is something else."""
     try:
-        return Fields(_decode_object(raw), place)
+        return _decode_object(raw)
     except ValidationError as error:
         raise Misshapen(place, "must be an object") from error
 
@@ -106,9 +117,10 @@ def items_of(raw: Raw) -> list[Raw] | None:
 
 
 def _in_camel_case(members: Mapping[str, Raw]) -> dict[str, Raw]:
-    """Return members by the one spelling; where both are given it wins."""
-    if members.keys().isdisjoint(_CAMEL):
-        return dict(members)
-    renamed = {_CAMEL.get(name, name): raw for name, raw in members.items()}
-    return renamed | {name: raw for name, raw in members.items() if name not in _CAMEL}
-
+    """Return members by the one spelling, where both are given it wins; null is as good as absent."""
+    said = {name: raw for name, raw in members.items() if raw != NULL}
+    if said.keys().isdisjoint(_CAMEL):
+        return said
+    return {_CAMEL.get(name, name): raw for name, raw in said.items()} | {
+        name: raw for name, raw in said.items() if name not in _CAMEL
+    }

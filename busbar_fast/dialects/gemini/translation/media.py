@@ -3,15 +3,13 @@
 from base64 import b64decode, b64encode
 from binascii import Error
 from typing import Final
-from urllib.parse import urlsplit
 
 from msgspec import Raw
 
 from busbar_fast.dialects.gemini.translation.abilities import NAME
 from busbar_fast.dialects.gemini.translation.carrying import packed, unpacked
 from busbar_fast.dialects.gemini.translation.fields import Fields
-from busbar_fast.dialects.members import write_text
-from busbar_fast.ir.blocks import Ext, Held, Inline, Media, MediaKind, Plain, Url
+from busbar_fast.ir.blocks import Held, Inline, Media, MediaKind, Plain, Url
 
 _TO_STANDARD: Final = str.maketrans("-_", "+/", "= \t\r\n")
 _KINDS: Final = {"image": MediaKind.IMAGE, "audio": MediaKind.AUDIO, "video": MediaKind.VIDEO}
@@ -41,7 +39,7 @@ _USUAL: Final = {
     MediaKind.VIDEO: "video/mp4",
 }
 _WEB: Final = ("http://", "https://")
-_FILES_HOST: Final = "generativelanguage.googleapis.com"
+_VENDOR: Final = "https://generativelanguage.googleapis.com/"
 
 
 def read_inline(inline: Fields) -> Media:
@@ -70,25 +68,27 @@ def read_file(raw: Raw, file: Fields) -> Media:
         head, _, encoded = uri.removeprefix("data:").partition(",")
         mime = mime or head.partition(";")[0]
         return Media(kind=kind_of(mime), source=Inline(_standard(encoded)), mime=mime, name=name)
-    if not uri.startswith(_WEB) or urlsplit(uri).hostname == _FILES_HOST:
+    if not uri.startswith(_WEB) or uri.startswith(_VENDOR):
         return Media(kind=kind, source=Held(NAME, raw), mime=mime, name=name)
     return Media(kind=kind, source=Url(uri), mime=mime, name=name, ext=packed(file.rest(), "fileData") or None)
 
 
-def media_member(media: Media, *, with_name: bool) -> tuple[str, Ext | Raw]:
-    """Return the member of a part that is this file, and its name. Nobody but the vendor's cloud takes names."""
+def media_member(media: Media, *, with_name: bool) -> tuple[str, object]:
+    """Return the member of a part that is this file, and its name; only some upstreams take names of files."""
     source = media.source
     if isinstance(source, Held):
         return "fileData", source.raw
-    name = {"displayName": Raw(write_text(media.name))} if media.name and with_name else {}
     if isinstance(source, Url):
         mime = media.mime or _type_by_name(source.url) or _USUAL[media.kind]
-        said = {"fileUri": Raw(write_text(source.url)), "mimeType": Raw(write_text(mime))}
-        return "fileData", {**said, **name, **unpacked(media.ext, "fileData")}
-    encoded = source.base64 if isinstance(source, Inline) else b64encode(source.text.encode()).decode()
-    mime = media.mime or (_USUAL[media.kind] if isinstance(source, Inline) else "text/plain")
-    said = {"mimeType": Raw(write_text(mime)), "data": Raw(write_text(encoded))}
-    return "inlineData", {**said, **name, **unpacked(media.ext, "inlineData")}
+        said, member = {"fileUri": source.url, "mimeType": mime}, "fileData"
+    elif isinstance(source, Inline):
+        said, member = {"mimeType": media.mime or _USUAL[media.kind], "data": source.base64}, "inlineData"
+    else:
+        encoded = b64encode(source.text.encode()).decode()
+        said, member = {"mimeType": media.mime or "text/plain", "data": encoded}, "inlineData"
+    if media.name and with_name:
+        said["displayName"] = media.name
+    return member, said | unpacked(media.ext, member)
 
 
 def kind_of(mime: str) -> MediaKind:
