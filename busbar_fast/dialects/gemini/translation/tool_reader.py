@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from busbar_fast.dialects.gemini.translation.abilities import NAME
 from busbar_fast.dialects.gemini.translation.carrying import joined, packed
-from busbar_fast.dialects.gemini.translation.fields import Fields
+from busbar_fast.dialects.gemini.translation.fields import Fields, decoded
 from busbar_fast.dialects.members import write
 from busbar_fast.ir.blocks import NOTHING, Ext
 from busbar_fast.ir.requests import ChoiceMode, HostedTool, Tool, ToolChoice
@@ -58,6 +58,7 @@ def read_choice(config: Fields) -> tuple[ToolChoice | None, bool | None, Ext | N
     left |= packed(calling.rest(), "functionCallingConfig")
     mode = _CHOICES.get(word)
     if mode is None:
+        left |= packed({"allowedFunctionNames": Raw(write(names))} if names else None, "functionCallingConfig")
         return None, None, joined(left)
     is_strict = True if word == _STRICT else None
     if mode is ChoiceMode.REQUIRED and len(names) == 1:
@@ -66,11 +67,17 @@ def read_choice(config: Fields) -> tuple[ToolChoice | None, bool | None, Ext | N
 
 
 def _function(declared: Fields) -> Tool:
-    schema, older = declared.raw("parametersJsonSchema"), declared.raw("parameters")
+    schema, older = _schema(declared, "parametersJsonSchema"), _schema(declared, "parameters")
     return Tool(
         declared.text("name"),
         declared.text("description"),
-        schema or older or NOTHING,
+        schema or older,
         is_openapi=bool(older) and not schema,
         ext=declared.rest(),
     )
+
+
+def _schema(declared: Fields, name: str) -> Raw:
+    """Take a schema; an empty one is as good as none. Raise Misshapen if it is no object."""
+    raw = declared.raw(name)
+    return raw if raw and decoded(raw, declared.place(name)) else NOTHING
