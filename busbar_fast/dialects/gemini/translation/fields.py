@@ -36,7 +36,9 @@ _NAMES: Final = """
     enableAffectiveDialog audioTranscriptionConfig translationConfig responseFormat
 """
 _CAMEL: Final = {
-    snake: name for name in _NAMES.split() if (snake := re.sub("[A-Z]", lambda hump: f"_{hump[0].lower()}", name)) != name
+    snake: name
+    for name in _NAMES.split()
+    if (snake := re.sub("[A-Z]", lambda hump: f"_{hump[0].lower()}", name)) != name
 }
 
 

@@ -62,15 +62,17 @@ def maybe_json(text: str) -> Raw | None:
     return raw
 
 
-def args_of(block: ToolUse) -> Raw | Part:
+def object_of(value: Raw) -> Raw | Part:
     """Return arguments as the object they have to be; what is none is wrapped into one."""
-    text = block.args_text
-    if text is None:
-        return block.args if is_object(block.args) else NO_ARGS
-    value = maybe_json(text)
-    if value is None:
-        return {"args": text}
     return value if is_object(value) else {"args": value}
+
+
+def args_of(block: ToolUse) -> Raw | Part:
+    """Return the arguments of a call; text that is no JSON is wrapped too."""
+    if block.args_text is None:
+        return object_of(block.args or NO_ARGS)
+    value = maybe_json(block.args_text)
+    return {"args": block.args_text} if value is None else object_of(value)
 
 
 def _text(block: Text) -> Part:

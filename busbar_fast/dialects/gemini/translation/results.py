@@ -16,9 +16,7 @@ _OUTPUT: Final = "output"
 _ERROR: Final = "error"
 
 
-def write_result(
-    block: ToolResult, tool_id: str, name: str, report: Report, *, is_own: bool
-) -> Part:
+def write_result(block: ToolResult, tool_id: str, name: str, report: Report, *, is_own: bool) -> Part:
     """Return a result as a part; `is_own` says that the client's dialect was this one, so that texts stay texts."""
     result: Part = {"id": tool_id} if tool_id else {}
     result |= {"name": name, "response": _response(block, report, is_own=is_own)}
