@@ -16,7 +16,6 @@ from busbar_fast.ir.blocks import Text
 from busbar_fast.ir.report import Report
 
 _ID_LENGTH: Final = 16
-_BLOCKED: Final = {"blockReason": "SAFETY"}
 _FEEDBACK: Final = "promptFeedback"
 
 
@@ -32,13 +31,12 @@ def is_blocked(stop: Stop, usage: Usage, *, has_content: bool) -> bool:
 
 def feedback_of(stop: Stop) -> dict[str, object]:
     """Return what is said of a prompt that was refused."""
-    return _BLOCKED | ({"blockReasonMessage": stop.detail} if stop.detail else {})
+    return {"blockReason": "SAFETY"} | ({"blockReasonMessage": stop.detail} if stop.detail else {})
 
 
 def ending_of(stop: Stop) -> dict[str, object]:
     """Return what a candidate says of its end."""
-    reason = {"finishReason": finish_reason(stop)}
-    return reason | ({"finishMessage": stop.detail} if stop.detail else {})
+    return {"finishReason": finish_reason(stop)} | ({"finishMessage": stop.detail} if stop.detail else {})
 
 
 def write_answer(answer: Answer, reply: Reply, report: Report) -> bytes:

@@ -47,7 +47,7 @@ class Fields(Members):
 
     __slots__ = ()
 
-    def __init__(self, members: Mapping[str, Raw], path: str = "") -> None:
+    def __init__(self, members: dict[str, Raw], path: str = "") -> None:
         super().__init__(_in_camel_case(members), path)
 
     def inner(self, name: str) -> "Fields | None":
@@ -118,7 +118,7 @@ def items_of(raw: Raw) -> list[Raw] | None:
         return None
 
 
-def _in_camel_case(members: Mapping[str, Raw]) -> dict[str, Raw]:
+def _in_camel_case(members: dict[str, Raw]) -> dict[str, Raw]:
     """Return members by the one spelling, where both are given it wins; null is as good as absent."""
     said = {name: raw for name, raw in members.items() if raw != NULL}
     if said.keys().isdisjoint(_CAMEL):

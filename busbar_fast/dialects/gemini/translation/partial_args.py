@@ -1,6 +1,7 @@
 """Arguments of a call that the vendor's cloud streams value by value, each with its place, put together again."""
 
 import re
+from itertools import pairwise
 from typing import Any, Final
 
 from msgspec import Raw
@@ -24,7 +25,7 @@ class PartialArgs:
         if not steps or not isinstance(steps[0], str):
             return
         place: Any = self._root
-        for step, following in zip(steps, steps[1:], strict=False):
+        for step, following in pairwise(steps):
             inner = _get(place, step)
             if not isinstance(inner, dict if isinstance(following, str) else list):
                 inner = {} if isinstance(following, str) else []

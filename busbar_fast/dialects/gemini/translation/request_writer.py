@@ -10,7 +10,7 @@ from busbar_fast.dialects.gemini.translation.request_reader import invented_id
 from busbar_fast.dialects.gemini.translation.results import write_result
 from busbar_fast.dialects.gemini.translation.tool_writer import tool_config, tool_entries
 from busbar_fast.dialects.guard import field_of
-from busbar_fast.dialects.members import unmended, write
+from busbar_fast.dialects.members import unmended, without_nothing, write
 from busbar_fast.dialects.translator import Recipient
 from busbar_fast.errors import Misshapen
 from busbar_fast.ir.blocks import AnyBlock, Media, Seal, Text, ToolResult, ToolUse, Url
@@ -32,14 +32,12 @@ def write_request(request: Request, recipient: Recipient, report: Report) -> byt
     if system:
         document["systemInstruction"] = {"parts": system}
     document["contents"] = _Contents(request, recipient, report).written()
-    for name, members in (
-        ("tools", tool_entries(request, recipient, report)),
-        ("toolConfig", tool_config(request, report)),
-        ("generationConfig", generation_config(request, recipient, report)),
-    ):
-        if members:
-            document[name] = members
-    return unmended(write(document | unpacked(request.ext)))
+    document |= {
+        "tools": tool_entries(request, recipient, report) or None,
+        "toolConfig": tool_config(request, report) or None,
+        "generationConfig": generation_config(request, recipient, report) or None,
+    }
+    return unmended(write(without_nothing(document | unpacked(request.ext))))
 
 
 def _system(request: Request, report: Report) -> list[object]:

@@ -4,13 +4,15 @@ References are put in place, what has no word there falls away, and null becomes
 depends on where they stand: below `properties` they are users' own.
 """
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Raw
 
 from busbar_fast.dialects.members import value_of, write
 from busbar_fast.errors import TooDeep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Schema = dict[str, Any]
 

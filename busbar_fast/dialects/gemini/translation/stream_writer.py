@@ -5,8 +5,7 @@ arguments are there; references come once all texts are. The SDK takes no event 
 of life and no terminator, and an error is a chunk that begins with it.
 """
 
-from collections.abc import Callable
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.gemini.faults import encode_error
@@ -28,6 +27,9 @@ from busbar_fast.ir.answers import Stop, TokenLogprob, Usage
 from busbar_fast.ir.blocks import NO_ARGS, AnyBlock, Citation, Code, CodeResult, Media, Seal
 from busbar_fast.ir.events import Kind
 from busbar_fast.ir.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TEXT: Final = b'{"candidates":[{"content":{"role":"model","parts":[{"text":'
 _AFTER_TEXT: Final = b'}]},"index":0}],'
