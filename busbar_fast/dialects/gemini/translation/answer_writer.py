@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from busbar_fast.dialects.gemini.translation.abilities import NAME
 from busbar_fast.dialects.gemini.translation.carrying import unpacked
 from busbar_fast.dialects.gemini.translation.citations import CitationSheet
 from busbar_fast.dialects.gemini.translation.logprobs import logprobs_result
@@ -72,4 +73,6 @@ def _candidate(answer: Answer, report: Report) -> dict[str, object]:
     } | ending_of(answer.stop)
     if answer.logprobs:
         candidate["logprobsResult"] = logprobs_result(answer.logprobs)
-    return candidate | {"index": 0} | sheet.members() | unpacked(answer.ext, "candidate")
+    # The vendor's own references are carried as they were.
+    references = {} if answer.source == NAME else sheet.members()
+    return candidate | {"index": 0} | references | unpacked(answer.ext, "candidate")

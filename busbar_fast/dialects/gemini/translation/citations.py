@@ -22,6 +22,7 @@ _FOUND: Final = {
     "retrievedContext": (CitationKind.DOCUMENT, "uri"),
 }
 
+Member = dict[str, Any]
 Placed = tuple[int, Citation]  # with the number of the text it belongs to
 
 
@@ -94,29 +95,29 @@ def _code_points(raw: bytes, size: int) -> int:
 class CitationSheet:
     """The references of an answer as its client gets them: all at once, behind the texts."""
 
-    __slots__ = ("_chunks", "_numbers", "_report", "_sources", "_supports")
+    __slots__ = ("_chunks", "_report", "_sources", "_supports")
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._sources: list[dict[str, Any]] = []
-        self._supports: list[dict[str, Any]] = []
-        self._chunks: list[dict[str, Any]] = []
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._sources: list[Member] = []
+        self._supports: list[Member] = []
+        self._chunks: list[Member] = []
 
     def add(self, citations: list[Citation], text: str, bytes_before: int, part: int | None = None) -> None:
-        """Add the references of one text; `part` is its number, where the client can count parts."""
+        """Add the references of one text; `part` is its number, where clients can count parts."""
         for citation in citations:
             named = {"uri": citation.url, "title": citation.title}
-            named = {name: value for name, value in named.items() if value}
-            if not named:
+            source = {name: value for name, value in named.items() if value}
+            span = citation.answer
+            if not source:
                 self._report.dropped("citations")
-            elif citation.answer is None:
-                self._sources.append(named)
+            elif span is None:
+                self._sources.append(source)
             elif citation.kind is CitationKind.WEB:
-                self._ground(citation, citation.answer, text, 0 if part else bytes_before, part)
+                place = _place(span, text, bytes_before if part is None else 0)
+                self._ground(source, _segment(place, text[span.start : span.end], part))
             else:
-                start, end = _bytes_of(citation.answer, text)
-                self._sources.append({"startIndex": start + bytes_before, "endIndex": end + bytes_before, **named})
+                self._sources.append(_place(span, text, bytes_before) | source)
 
     def members(self) -> dict[str, object]:
         """Return the members of the candidate, none if there are no references."""
@@ -127,20 +128,20 @@ class CitationSheet:
             members["groundingMetadata"] = {"groundingChunks": self._chunks, "groundingSupports": self._supports}
         return members
 
-    def _ground(self, citation: Citation, span: Span, text: str, bytes_before: int, part: int | None) -> None:
-        key = (citation.url, citation.title)
-        if key not in self._numbers:
-            self._numbers[key] = len(self._chunks)
-            self._chunks.append({"web": {"uri": citation.url, "title": citation.title}})
-        start, end = _bytes_of(span, text)
-        segment: dict[str, Any] = {"partIndex": part} if part else {}
-        segment |= {"startIndex": start + bytes_before, "endIndex": end + bytes_before}
-        cited = text[span.start : span.end]
-        if cited:
-            segment["text"] = cited
-        self._supports.append({"segment": segment, "groundingChunkIndices": [self._numbers[key]]})
+    def _ground(self, source: Member, segment: Member) -> None:
+        """Note what a search has found, once, and which part of the answer rests on it."""
+        chunk: Member = {"web": source}
+        if chunk not in self._chunks:
+            self._chunks.append(chunk)
+        self._supports.append({"segment": segment, "groundingChunkIndices": [self._chunks.index(chunk)]})
 
 
-def _bytes_of(span: Span, text: str) -> tuple[int, int]:
+def _place(span: Span, text: str, bytes_before: int) -> Member:
     """Return a place in code points as one in bytes."""
-    return len(text[: span.start].encode()), len(text[: span.end].encode())
+    start, end = (bytes_before + len(text[:at].encode()) for at in (span.start, span.end))
+    return {"startIndex": start, "endIndex": end}
+
+
+def _segment(place: Member, cited: str, part: int | None) -> Member:
+    segment: Member = {"partIndex": part} if part else {}
+    return segment | place | ({"text": cited} if cited else {})

@@ -133,7 +133,7 @@ def test_more_than_one_candidate_is_noted() -> None:
 
 def test_references_are_placed_by_their_bytes() -> None:
     """Plain ones count over all texts, found ones in one part; both are kept whole as well (gemini.md case 60)."""
-    sources = {"citationSources": [{"startIndex": 6, "endIndex": 9, "uri": "https://a.test"}]}
+    sources = {"citationSources": [{"startIndex": 7, "endIndex": 9, "uri": "https://a.test"}]}
     grounding = {
         "groundingChunks": [{"web": {"uri": "https://b.test", "title": "B"}}],
         "groundingSupports": [
@@ -153,7 +153,7 @@ def test_references_are_placed_by_their_bytes() -> None:
                 Citation(CitationKind.WEB, Span(0, 1, "b"), title="B", url="https://b.test"),
             ],
         ),
-    ] or found.blocks[0] == Text("m\u00e4\U0001f642", [Citation(CitationKind.WEB, Span(2, 3), url="https://a.test")])
+    ]
     assert found.ext is not None
     assert set(found.ext) == {"candidate.citationMetadata", "candidate.groundingMetadata"}
 
