@@ -8,7 +8,7 @@ from msgspec import Raw
 from busbar_fast.dialects.gemini.translation.abilities import NAME
 from busbar_fast.dialects.gemini.translation.carrying import joined, packed
 from busbar_fast.dialects.gemini.translation.citations import read_citations
-from busbar_fast.dialects.gemini.translation.fields import Fields, items_of, maybe_fields, read_fields
+from busbar_fast.dialects.gemini.translation.fields import Fields, fields_in, items_of, read_fields
 from busbar_fast.dialects.gemini.translation.logprobs import read_logprobs
 from busbar_fast.dialects.gemini.translation.part_reader import read_part, seal_of_vendor
 from busbar_fast.dialects.gemini.translation.stops import read_block, read_stop
@@ -28,7 +28,7 @@ def read_answer(body: bytes, report: Report) -> Answer:
     document = read_fields(body)
     if is_object(document.raw("error")):
         raise FaultReported(body)
-    metadata = maybe_fields(document.raw("usageMetadata")) or Fields({})
+    metadata = fields_in(document.raw("usageMetadata"))
     answer = Answer(
         NAME,
         id=document.maybe_text("responseId") or "",
@@ -40,7 +40,7 @@ def read_answer(body: bytes, report: Report) -> Answer:
         report.dropped("candidates")
     left = packed(metadata.rest(), "usageMetadata")
     if candidates:
-        left |= _read_candidate(answer, maybe_fields(candidates[0]) or Fields({}))
+        left |= _read_candidate(answer, fields_in(candidates[0]))
     if not answer.blocks and answer.stop.reason is Reason.NONE:
         feedback = document.raw("promptFeedback")
         answer.stop = read_feedback(feedback) or _nothing()
@@ -51,7 +51,7 @@ def read_answer(body: bytes, report: Report) -> Answer:
 
 def read_feedback(raw: Raw) -> Stop | None:
     """Return why a prompt was blocked; None if it was not."""
-    feedback = maybe_fields(raw) or Fields({})
+    feedback = fields_in(raw)
     word = feedback.maybe_text("blockReason")
     return read_block(word, feedback.maybe_text("blockReasonMessage") or "") if word else None
 
@@ -78,7 +78,7 @@ def _nothing() -> Stop:
 
 def _read_candidate(answer: Answer, candidate: Fields) -> Mapping[str, Raw]:
     """Read a candidate into an answer; return what is left of it."""
-    content = maybe_fields(candidate.raw("content")) or Fields({})
+    content = fields_in(candidate.raw("content"))
     content.raw("role")
     candidate.raw("index")
     answer.blocks = [read_block_of_vendor(part) for part in items_of(content.raw("parts")) or ()]

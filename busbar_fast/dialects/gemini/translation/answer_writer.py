@@ -32,12 +32,16 @@ def is_blocked(stop: Stop, usage: Usage, *, has_content: bool) -> bool:
 
 def feedback_of(stop: Stop) -> dict[str, object]:
     """Return what is said of a prompt that was refused."""
-    return {"blockReason": "SAFETY"} | ({"blockReasonMessage": stop.detail} if stop.detail else {})
+    return _without_empty({"blockReason": "SAFETY", "blockReasonMessage": stop.detail})
 
 
 def ending_of(stop: Stop) -> dict[str, object]:
     """Return what a candidate says of its end."""
-    return {"finishReason": finish_reason(stop)} | ({"finishMessage": stop.detail} if stop.detail else {})
+    return _without_empty({"finishReason": finish_reason(stop), "finishMessage": stop.detail})
+
+
+def _without_empty(members: dict[str, str]) -> dict[str, object]:
+    return {name: text for name, text in members.items() if text}
 
 
 def write_answer(answer: Answer, reply: Reply, report: Report) -> bytes:

@@ -4,18 +4,19 @@ Sources come in two forms: plain ones, whose places are those of all texts joine
 places are those of one part, or of all texts where the answer is streamed.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from msgspec import Raw
 
-from busbar_fast.dialects.gemini.translation.fields import Fields, items_of, maybe_fields
+from busbar_fast.dialects.gemini.translation.fields import Fields, fields_in, items_of
 from busbar_fast.dialects.members import integer_of
 from busbar_fast.ir.blocks import Citation, CitationKind, Span
 from busbar_fast.ir.report import Report
 
 _SOURCES: Final = ("citationSources", "citations")  # the latter in the vendor's cloud
 # What a search can find: the member, what kind of a source it is, and where its address stands.
-_FOUND: Final = {
+_KINDS: Final = {
     "web": (CitationKind.WEB, "uri"),
     "maps": (CitationKind.WEB, "uri"),
     "image": (CitationKind.WEB, "sourceUri"),
@@ -23,43 +24,46 @@ _FOUND: Final = {
 }
 
 Member = dict[str, Any]
+_Source = tuple[CitationKind, str, str]
 Placed = tuple[int, Citation]  # with the number of the text it belongs to
 
 
 def read_citations(sources: Raw, grounding: Raw, texts: list[str], *, by_part: bool) -> list[Placed]:
     """Return all references of an answer. `texts` are those of its blocks in order, empty for other blocks."""
     raw_texts = [text.encode() for text in texts]
-    found: list[Placed] = []
-    metadata = maybe_fields(sources) or Fields({})
-    for name in _SOURCES:
-        for item in items_of(metadata.raw(name)) or ():
-            source = maybe_fields(item) or Fields({})
-            at, span = _placed(source, raw_texts)
-            url, title = source.maybe_text("uri") or "", source.maybe_text("title") or ""
-            kind = CitationKind.WEB if url else CitationKind.OTHER
-            found.append((at, Citation(kind, span, title=title, url=url)))
-    grounds = maybe_fields(grounding) or Fields({})
-    chunks = [_chunk(item) for item in items_of(grounds.raw("groundingChunks")) or ()]
-    for item in items_of(grounds.raw("groundingSupports")) or ():
-        support = maybe_fields(item) or Fields({})
-        segment = maybe_fields(support.raw("segment")) or Fields({})
-        part = segment.count("partIndex") or 0
-        at, span = _placed(segment, raw_texts, part if by_part else None)
-        for raw_number in items_of(support.raw("groundingChunkIndices")) or ():
-            number = integer_of(raw_number)
-            chunk = chunks[number] if number is not None and 0 <= number < len(chunks) else None
-            if chunk is not None:
-                kind, url, title = chunk
-                found.append((at, Citation(kind, span, title=title, url=url)))
+    found = [*_plain(fields_in(sources), raw_texts), *_found(fields_in(grounding), raw_texts, by_part=by_part)]
     return [(at, citation) for at, citation in found if at < len(texts)]
 
 
-def _chunk(raw: Raw) -> tuple[CitationKind, str, str] | None:
+def _plain(metadata: Fields, raw_texts: list[bytes]) -> Iterator[Placed]:
+    for name in _SOURCES:
+        for item in items_of(metadata.raw(name)) or ():
+            source = fields_in(item)
+            at, span = _placed(source, raw_texts)
+            url, title = source.maybe_text("uri") or "", source.maybe_text("title") or ""
+            yield at, Citation(CitationKind.WEB if url else CitationKind.OTHER, span, title=title, url=url)
+
+
+def _found(metadata: Fields, raw_texts: list[bytes], *, by_part: bool) -> Iterator[Placed]:
+    chunks = [fields_in(item) for item in items_of(metadata.raw("groundingChunks")) or ()]
+    sources: dict[int | None, _Source | None] = {number: _source(chunk) for number, chunk in enumerate(chunks)}
+    for item in items_of(metadata.raw("groundingSupports")) or ():
+        support = fields_in(item)
+        segment = fields_in(support.raw("segment"))
+        part = segment.count("partIndex") or 0
+        at, span = _placed(segment, raw_texts, part if by_part else None)
+        for raw_number in items_of(support.raw("groundingChunkIndices")) or ():
+            source = sources.get(integer_of(raw_number))
+            if source is not None:
+                kind, url, title = source
+                yield at, Citation(kind, span, title=title, url=url)
+
+
+def _source(chunk: Fields) -> _Source | None:
     """Return what was found: kind, address, title; None if nobody can tell what it is."""
-    chunk = maybe_fields(raw) or Fields({})
-    for name, (kind, address) in _FOUND.items():
-        source = maybe_fields(chunk.raw(name))
-        if source is not None:
+    for name, (kind, address) in _KINDS.items():
+        if name in chunk:
+            source = fields_in(chunk.raw(name))
             return kind, source.maybe_text(address) or "", source.maybe_text("title") or ""
     return None
 
@@ -72,7 +76,7 @@ def _placed(place: Fields, raw_texts: list[bytes], part: int | None = None) -> t
         return at, None
     raw = raw_texts[at]
     first = _code_points(raw, start - before)
-    last = max(first, _code_points(raw, end - before))
+    last = max(first, _code_points(raw, max(0, end - before)))
     return at, Span(first, last, raw.decode()[first:last])
 
 

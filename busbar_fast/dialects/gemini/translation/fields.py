@@ -101,9 +101,9 @@ def decoded(raw: Raw, place: str = "") -> dict[str, Raw]:
         raise Misshapen(place, "must be an object") from error
 
 
-def maybe_fields(raw: Raw) -> Fields | None:
-    """Take a raw object apart; None if there is none, or something else."""
-    return fields_of(raw) if raw and is_object(raw) else None
+def fields_in(raw: Raw) -> Fields:
+    """Take a raw object apart that may as well be something else: it then has no members."""
+    return fields_of(raw) if raw and is_object(raw) else Fields({})
 
 
 def items_of(raw: Raw) -> list[Raw] | None:

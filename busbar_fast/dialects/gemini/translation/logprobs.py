@@ -2,20 +2,20 @@
 
 from msgspec import Raw
 
-from busbar_fast.dialects.gemini.translation.fields import Fields, items_of, maybe_fields
+from busbar_fast.dialects.gemini.translation.fields import fields_in, items_of
 from busbar_fast.ir.answers import TokenLogprob
 
 
 def read_logprobs(raw: Raw) -> list[TokenLogprob]:
     """Return the tokens of a candidate, or of a piece of it."""
-    result = maybe_fields(raw) or Fields({})
+    result = fields_in(raw)
     chosen = items_of(result.raw("chosenCandidates")) or []
     others = items_of(result.raw("topCandidates")) or []
     found = []
     for at, item in enumerate(chosen):
         token = _token(item)
         if at < len(others):
-            listed = maybe_fields(others[at]) or Fields({})
+            listed = fields_in(others[at])
             token.top = [_token(other) for other in items_of(listed.raw("candidates")) or ()]
         found.append(token)
     return found
@@ -30,7 +30,7 @@ def logprobs_result(tokens: list[TokenLogprob]) -> dict[str, object]:
 
 
 def _token(raw: Raw) -> TokenLogprob:
-    token = maybe_fields(raw) or Fields({})
+    token = fields_in(raw)
     return TokenLogprob(token.maybe_text("token") or "", token.number("logProbability") or Raw(b"0"))
 
 

@@ -13,7 +13,7 @@ from msgspec.json import Decoder
 from busbar_fast.dialects.gemini.translation.abilities import SEAL
 from busbar_fast.dialects.gemini.translation.answer_reader import read_block_of_vendor, read_feedback, stop_of
 from busbar_fast.dialects.gemini.translation.citations import read_citations
-from busbar_fast.dialects.gemini.translation.fields import Fields, items_of, maybe_fields
+from busbar_fast.dialects.gemini.translation.fields import fields_in, items_of
 from busbar_fast.dialects.gemini.translation.logprobs import read_logprobs
 from busbar_fast.dialects.gemini.translation.partial_args import PartialArgs
 from busbar_fast.dialects.gemini.translation.usages import Counts, take_counts, usage_of
@@ -91,7 +91,7 @@ class Reader(SseReader):
             self._has_started = True
             self.sink.start((text_of(chunk.model_version) or "") if chunk.model_version else "")
         if chunk.usage_metadata:
-            self._counts |= take_counts(maybe_fields(chunk.usage_metadata) or Fields({}))
+            self._counts |= take_counts(fields_in(chunk.usage_metadata))
             self.sink.usage(usage_of(self._counts))
         if chunk.candidates:
             if len(chunk.candidates) > 1:
@@ -183,7 +183,7 @@ class Reader(SseReader):
                 return
             self._partial = PartialArgs()
         for piece in pieces:
-            self._partial.add(maybe_fields(piece) or Fields({}))
+            self._partial.add(fields_in(piece))
         if not goes_on:
             self._close()
 

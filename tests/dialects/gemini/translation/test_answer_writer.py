@@ -25,13 +25,15 @@ from busbar_fast.ir.blocks import (
 from busbar_fast.ir.report import Report
 from tests.dialects.gemini.translation.turns import encoded, lost, reply_to
 
+ENDED = Stop(Reason.END_TURN)
+
 
 def shown(answer: Answer, report: Report | None = None) -> Any:
     """Return the document that a client gets."""
     return json.loads(TRANSLATOR.write_answer(answer, reply_to(), report or Report()))
 
 
-def candidate_of(*blocks: AnyBlock, stop: Stop = Stop(Reason.END_TURN), **members: Any) -> Any:
+def candidate_of(*blocks: AnyBlock, stop: Stop = ENDED, **members: Any) -> Any:
     """Return the candidate that a client gets."""
     return shown(Answer("other", blocks=list(blocks), stop=stop, **members))["candidates"][0]
 

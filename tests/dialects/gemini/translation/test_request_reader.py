@@ -1,5 +1,7 @@
 """Requests of clients, read: turns, ids, thoughts that came in pieces."""
 
+from typing import Any
+
 import pytest
 from msgspec import Raw
 
@@ -41,7 +43,7 @@ def ids(document: object, report: Report | None = None) -> list[tuple[str, str]]
 
 def test_a_system_prompt_is_read_in_either_spelling_and_as_one_object() -> None:
     """Snake case, one part instead of a list, and a bare text are all understood (gemini.md case 27)."""
-    forms = [
+    forms: list[dict[str, Any]] = [
         {"system_instruction": {"parts": {"text": "Be brief."}}},
         {"systemInstruction": {"role": "system", "parts": [{"text": "Be brief."}, {"text": ""}]}},
         {"systemInstruction": "Be brief."},
@@ -141,7 +143,7 @@ def test_a_result_without_a_call_gets_an_id_and_is_noted() -> None:
 
 def test_a_turn_that_was_streamed_is_one_again() -> None:
     """Clients keep each chunk as a turn: texts go on where they were cut, other parts follow."""
-    contents = [
+    contents: list[dict[str, object]] = [
         {"parts": []},
         {"parts": [{"text": "Look"}]},
         {"parts": [{"text": "ing"}, call("tide")]},
