@@ -31,8 +31,8 @@ def _response(block: ToolResult, report: Report, *, is_own: bool) -> Raw | Part:
     value = _value(block.blocks, report, is_own=is_own)
     if isinstance(value, Raw) and _is_whole(value, is_error=block.is_error):
         return value
-    if value == NULL and not block.is_error:
-        return NO_ARGS
+    if value == NULL:
+        return {_ERROR: "null"} if block.is_error else NO_ARGS
     return {_ERROR if block.is_error else _OUTPUT: value}
 
 

@@ -44,7 +44,7 @@ def test_what_a_tool_said_is_an_object(blocks: list[AnyBlock], said: object) -> 
     ("block", "said"),
     [
         (Text("no"), {"error": "no"}),
-        (Text("null"), {"error": None}),
+        (Text("null"), {"error": "null"}),
         (Json(Raw(b'{"at":1}')), {"error": {"at": 1}}),
         (Json(Raw(b'{"error":"no","at":1}')), {"error": "no", "at": 1}),
     ],
