@@ -1,18 +1,18 @@
 """JSON Schema for lanes that know only OpenAPI's kind."""
 
-import json
 from typing import Any
 
 import pytest
 
 from busbar_fast.dialects.gemini.translation.schemas import to_openapi
+from busbar_fast.dialects.members import value_of
 from busbar_fast.errors import TooDeep
 from tests.dialects.gemini.translation.turns import raw
 
 
 def converted(schema: object) -> Any:
     """Return a schema of OpenAPI's kind."""
-    return json.loads(to_openapi(raw(schema)))
+    return value_of(to_openapi(raw(schema)))
 
 
 @pytest.mark.parametrize(
