@@ -125,6 +125,9 @@ class BlockPreparer:
         self._report.dropped(field_of(block))
 
     def _text(self, block: Text) -> AnyBlock | None:
+        if not block.text and block.seal is not None and block.seal.family not in self._target.opens:
+            self._report.dropped("signature")
+            return None  # the seal was all there was
         if block.is_plan and not self._target.takes_plans:
             self._report.mapped("plan")
             return structs.replace(block, is_plan=False)

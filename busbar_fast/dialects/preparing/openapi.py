@@ -10,12 +10,13 @@ from typing import Any, Final
 from msgspec import Raw, ValidationError
 from msgspec.json import Decoder
 
-from busbar_fast.dialects.members import is_object, value_of, write
+from busbar_fast.dialects.members import integer_of, is_object, text_of, write
 from busbar_fast.errors import TooDeep
 
 # Numbers keep their digits: each value that is no schema stays as it was written.
 _decode_object: Final = Decoder(dict[str, Raw]).decode
 _decode_list: Final = Decoder(list[Raw]).decode
+_UNSAID: Final = Raw(b'"TYPE_UNSPECIFIED"')
 _TRUE: Final = Raw(b"true")
 
 _TYPES: Final = {1: "string", 2: "number", 3: "integer", 4: "boolean", 5: "array", 6: "object", 7: "null"}
@@ -67,10 +68,13 @@ def _converted(raw: Raw, level: int) -> Any:
 def _type(members: dict[str, Raw]) -> Any:
     """Return a type by the name that JSON Schema has for it; None if there is none to speak of."""
     raw = members.get("type")
-    kind = None if raw is None else value_of(raw)
-    if isinstance(kind, str):
-        return None if kind == "TYPE_UNSPECIFIED" else kind.lower()
-    return _TYPES.get(kind) if isinstance(kind, int) else raw
+    if raw is None or raw == _UNSAID:
+        return None
+    number = integer_of(raw)
+    if number is not None:
+        return _TYPES.get(number)
+    name = text_of(raw)
+    return raw if name is None else name.lower()
 
 
 def _with_null(schema: Schema) -> Schema:
