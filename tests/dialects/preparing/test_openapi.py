@@ -24,7 +24,7 @@ def converted(schema: object) -> object:
         ({"type": "TYPE_UNSPECIFIED"}, {}),
         ({"type": ["string", "null"]}, {"type": ["string", "null"]}),
         ({"type": 99}, {}),
-        ({"type": True}, {}),
+        ({"type": "6"}, {"type": "object"}),
         ({"type": "STRING", "nullable": True}, {"type": ["string", "null"]}),
         ({"type": "STRING", "nullable": False}, {"type": "string"}),
         (

@@ -4,7 +4,8 @@ Calls mostly have no ids here: results are told apart by the names of functions 
 id that is made of its place, the same in every process, and each result the id of the call that it answers.
 """
 
-from typing import Final
+from collections import deque
+from typing import Final, cast
 
 from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.gemini.translation.abilities import NAME, SEAL
@@ -16,7 +17,7 @@ from busbar_fast.dialects.gemini.translation.tool_reader import read_choice, rea
 from busbar_fast.dialects.members import text_of
 from busbar_fast.errors import Misshapen
 from busbar_fast.ir import tool_ids
-from busbar_fast.ir.blocks import AnyBlock, Ext, Text, Thinking, ToolResult, ToolUse
+from busbar_fast.ir.blocks import AnyBlock, Text, Thinking, ToolResult, ToolUse
 from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import Message, Request, Role
 
@@ -69,27 +70,28 @@ def _read_system(document: Fields) -> list[AnyBlock]:
     if text is not None:
         return [Text(text)]
     content = fields_of(raw, document.place("systemInstruction"))
-    return [block for block in _read_parts(content) if not _is_empty(block)]
+    return [block for block in _read_parts(content) if not is_empty(block)]
 
 
 def _read_contents(contents: list[Fields], report: Report) -> list[Message]:
     """Return the turns; what a client got in pieces, as a streamed turn, is one turn again."""
     messages: list[Message] = []
+    pieces: list[list[list[AnyBlock]]] = []  # of each turn
     ids = _Ids(report)
     for content in contents:
-        word = content.text("role")
-        role = _ROLES.get(word)
+        role = _ROLES.get(content.text("role"))
         if role is None:
             raise content.wrong("role", "must be user or model")
         blocks = [ids.identified(block) for block in _read_parts(content)]
-        ext: Ext | None = packed(content.rest(), "content") or None
+        ext = packed(content.rest(), "content") or None
         if role is Role.ASSISTANT and messages and messages[-1].role is role:
-            _lengthen(messages[-1], blocks)
+            pieces[-1].append(blocks)
             messages[-1].ext = joined(messages[-1].ext, ext)
         else:
-            messages.append(Message(role, blocks, ext))
-    for message in messages:
-        message.blocks = _with_whole_thoughts([block for block in message.blocks if not _is_empty(block)])
+            pieces.append([blocks])
+            messages.append(Message(role, ext=ext))
+    for message, turn in zip(messages, pieces, strict=True):
+        message.blocks = _with_whole_thoughts([block for block in _with_whole_texts(turn) if not is_empty(block)])
     return messages
 
 
@@ -98,23 +100,26 @@ def _read_parts(content: Fields) -> list[AnyBlock]:
     return [read_part(raw, f"{place}[{at}]", seal_of_client) for at, raw in enumerate(content.items("parts"))]
 
 
-def _is_empty(block: AnyBlock) -> bool:
+def is_empty(block: AnyBlock) -> bool:
     """Say whether a block says nothing; one that is sealed does, to whoever can open it."""
     return isinstance(block, Text | Thinking) and not (block.text or block.seal or block.ext)
 
 
-def _lengthen(message: Message, blocks: list[AnyBlock]) -> None:
-    """Add the next piece of a turn: a text goes on where it was cut."""
-    last = message.blocks[-1] if message.blocks else None
-    first = blocks[0] if blocks else None
-    if isinstance(last, Text) and isinstance(first, Text) and _is_bare(last) and _is_bare(first):
-        message.blocks[-1] = Text(last.text + first.text)
-        blocks = blocks[1:]
-    message.blocks += blocks
-
-
-def _is_bare(text: Text) -> bool:
-    return not (text.seal or text.ext)
+def _with_whole_texts(pieces: list[list[AnyBlock]]) -> list[AnyBlock]:
+    """Return the blocks of a turn: a text goes on at the beginning of the next piece, if that begins with one."""
+    found: list[AnyBlock] = []
+    running: list[str] = []  # the text that may go on
+    for blocks in pieces:
+        for at, block in enumerate(blocks):
+            is_bare = isinstance(block, Text) and not (block.seal or block.ext)
+            if running and not (is_bare and at == 0):
+                found.append(Text("".join(running)))
+                running = []
+            if is_bare:
+                running.append(cast("Text", block).text)
+            else:
+                found.append(block)
+    return [*found, Text("".join(running))] if running else found
 
 
 def _with_whole_thoughts(blocks: list[AnyBlock]) -> list[AnyBlock]:
@@ -122,10 +127,12 @@ def _with_whole_thoughts(blocks: list[AnyBlock]) -> list[AnyBlock]:
     found: list[AnyBlock] = []
     for block in blocks:
         if isinstance(block, Thinking) and block.seal is not None and block.seal.family != SEAL:
+            texts = [block.text]
             while found and isinstance(before := found[-1], Thinking) and before.seal is None:
-                block.text = before.text + block.text
+                texts.append(before.text)
                 block.ext = joined(before.ext, block.ext)
                 found.pop()
+            block.text = "".join(reversed(texts))
         found.append(block)
     return found
 
@@ -137,22 +144,26 @@ class _Ids:
         self._report = report
         self._calls = 0
         self._orphans = 0
-        self._open: list[tuple[str, str]] = []  # id and name of calls that no result has answered
+        self._waiting: dict[str, deque[str]] = {}  # ids by the names of the functions that were called, in order
+        self._answered: set[str] = set()
 
     def identified(self, block: AnyBlock) -> AnyBlock:
         """Return a block; a call or result that had no id now has one."""
         if isinstance(block, ToolUse):
             block.id = block.id or invented_id(self._calls, block.name)
             self._calls += 1
-            self._open.append((block.id, block.name))
+            self._waiting.setdefault(block.name, deque()).append(block.id)
         elif isinstance(block, ToolResult):
             block.tool_id = block.tool_id or self._oldest(block.name)
-            self._open = _without_first(self._open, block.tool_id)
+            self._answered.add(block.tool_id)
         return block
 
     def _oldest(self, name: str) -> str:
-        for tool_id, called in self._open:
-            if called == name:
+        """Return the id of the first call that no result has answered; one of its own if there is none."""
+        waiting = self._waiting.get(name)
+        while waiting:
+            tool_id = waiting.popleft()
+            if tool_id not in self._answered:
                 return tool_id
         self._report.filled("tool_id")
         self._orphans += 1
@@ -162,8 +173,3 @@ class _Ids:
 def invented_id(position: int, name: str, *, of_result: bool = False) -> str:
     """Return the id of a call that has none, or of a result that answers none."""
     return tool_ids.invented(f"result {position}" if of_result else f"{position}", name)
-
-
-def _without_first(calls: list[tuple[str, str]], tool_id: str) -> list[tuple[str, str]]:
-    at = next((at for at, (known, _) in enumerate(calls) if known == tool_id), len(calls))
-    return calls[:at] + calls[at + 1 :]

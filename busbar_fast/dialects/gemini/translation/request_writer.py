@@ -6,7 +6,7 @@ from busbar_fast.dialects.gemini.translation.abilities import NAME
 from busbar_fast.dialects.gemini.translation.carrying import unpacked
 from busbar_fast.dialects.gemini.translation.config_writer import generation_config
 from busbar_fast.dialects.gemini.translation.part_writer import write_part
-from busbar_fast.dialects.gemini.translation.request_reader import invented_id
+from busbar_fast.dialects.gemini.translation.request_reader import invented_id, is_empty
 from busbar_fast.dialects.gemini.translation.results import write_result
 from busbar_fast.dialects.gemini.translation.tool_writer import tool_config, tool_entries
 from busbar_fast.dialects.guard import field_of
@@ -85,12 +85,8 @@ class _Contents:
     def _parts(self, blocks: list[AnyBlock]) -> list[object]:
         if not self._is_own:
             blocks.sort(key=lambda block: not isinstance(block, ToolResult))
-        parts = [self._part(block) for block in blocks if not self._is_empty(block)]
+        parts = [self._part(block) for block in blocks if not is_empty(block)]
         return [part for part in parts if part is not None] or [_NOTHING_LEFT]
-
-    @staticmethod
-    def _is_empty(block: AnyBlock) -> bool:
-        return isinstance(block, Text) and not (block.text or block.seal or block.ext)
 
     def _part(self, block: AnyBlock) -> object:
         if isinstance(block, ToolUse):

@@ -95,6 +95,24 @@ def test_references_without_a_place_are_plain() -> None:
     assert CitationSheet(report).members() == {}
 
 
+def test_a_source_is_named_once() -> None:
+    """Each place that rests on it points at it."""
+    sheet = CitationSheet(Report())
+    sheet.add([Citation(WEB, Span(0, 1), url=A), Citation(WEB, Span(1, 1), url=A)], "ab", 0, 1)
+    assert sheet.members() == {
+        "groundingMetadata": {
+            "groundingChunks": [{"web": {"uri": A}}],
+            "groundingSupports": [
+                {
+                    "segment": {"partIndex": 1, "startIndex": 0, "endIndex": 1, "text": "a"},
+                    "groundingChunkIndices": [0],
+                },
+                {"segment": {"partIndex": 1, "startIndex": 1, "endIndex": 1}, "groundingChunkIndices": [0]},
+            ],
+        }
+    }
+
+
 @given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=4), st.integers(0, 3))
 def test_places_come_back(texts: list[str], which: int) -> None:
     """What is written is read again, plain or found, over several texts (gemini.md case 60)."""

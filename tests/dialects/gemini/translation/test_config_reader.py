@@ -1,5 +1,7 @@
 """`generationConfig`, read."""
 
+from typing import Any
+
 import pytest
 from msgspec import Raw
 
@@ -10,10 +12,11 @@ from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import OutputFormat, Reasoning, ReasoningMode, Sampling
 from tests.dialects.gemini.translation.turns import lost, raw
 
+LIST: Any = {"enum": ["a"]}
 SCHEMA = Raw(b'{"type": "object"}')
 
 
-def config(report: Report | None = None, **members: object) -> Config:
+def config(report: Report | None = None, **members: Any) -> Config:
     """Return what is understood."""
     return Config(fields_of(raw(members)), report or Report())
 
@@ -65,7 +68,7 @@ def test_numbers_that_are_not_whole_are_noted() -> None:
         ({"responseLogprobs": False}, Sampling(has_logprobs=False)),
     ],
 )
-def test_a_count_forces_the_flag(members: dict[str, object], sampling: Sampling) -> None:
+def test_a_count_forces_the_flag(members: dict[str, Any], sampling: Sampling) -> None:
     """Also if it is zero, which is no count (gemini.md case 62)."""
     assert config(**members).sampling == sampling
 
@@ -85,7 +88,7 @@ def test_a_count_forces_the_flag(members: dict[str, object], sampling: Sampling)
         ({"responseSchema": {}, "responseJsonSchema": {"type": "object"}}, OutputFormat(SCHEMA)),
     ],
 )
-def test_forms_are_read(members: dict[str, object], wanted: OutputFormat | None) -> None:
+def test_forms_are_read(members: dict[str, Any], wanted: OutputFormat | None) -> None:
     """A schema alone means JSON (gemini.md section 9)."""
     found = config(**members)
     assert (found.format, found.ext) == (wanted, None)
@@ -94,7 +97,7 @@ def test_forms_are_read(members: dict[str, object], wanted: OutputFormat | None)
 @pytest.mark.parametrize("name", ["responseSchema", "responseJsonSchema"])
 def test_other_forms_are_carried(name: str) -> None:
     """Nobody else has a word for one of a list of texts."""
-    found = config(responseMimeType="text/x.enum", **{name: {"enum": ["a"]}})
+    found = config(responseMimeType="text/x.enum", **{name: LIST})
     assert found.format is None
     assert found.ext == {
         "generationConfig.responseMimeType": Raw(b'"text/x.enum"'),

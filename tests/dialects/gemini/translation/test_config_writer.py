@@ -79,5 +79,7 @@ def test_schemas_keep_their_bytes(wanted: OutputFormat, lane: Recipient, written
 
 def test_thinking_and_what_is_carried_stand_inside() -> None:
     """The rest comes last."""
-    members = {"reasoning": Reasoning(ReasoningMode.OFF), "ext": {"generationConfig.soon": Raw(b"1"), "top": Raw(b"2")}}
-    assert config(**members) == b'{"thinkingConfig":{"thinkingBudget":0},"soon":1}'
+    ext = {"generationConfig.soon": Raw(b"1"), "top": Raw(b"2")}
+    assert (
+        config(reasoning=Reasoning(ReasoningMode.OFF), ext=ext) == b'{"thinkingConfig":{"thinkingBudget":0},"soon":1}'
+    )

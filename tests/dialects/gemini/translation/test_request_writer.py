@@ -105,7 +105,7 @@ def test_ids_that_nobody_gave_are_not_written() -> None:
 
 def test_no_turn_is_empty() -> None:
     """What has lost all its parts gets a space; empty texts are left out (gemini.md section 5, rule 10)."""
-    request = foreign(Message(Role.USER, []), Message(Role.ASSISTANT, [Text(""), Text("a")]))
+    request = foreign(Message(Role.USER, []), Message(Role.ASSISTANT, [Text(""), Thinking(), Text("a")]))
     assert [content["parts"] for content in written(request)["contents"]] == [[{"text": " "}], [{"text": "a"}]]
 
 
