@@ -244,7 +244,7 @@ def _sampling(sampling: Sampling, target: Abilities, recipient: Recipient, repor
         raw: Raw = NOTHING if name in changes else getattr(sampling, name)
         if raw and (clamped := _clamped(raw, low, high)) is not None:
             changes[name] = clamped
-            report.clamped(name)
+            report.clamped(_LABELS.get(name, name))
     if not sampling.max_tokens and target.needs_max_tokens:
         changes["max_tokens"] = Raw(b"%d" % recipient.default_max_tokens)
         report.filled("max_tokens")
