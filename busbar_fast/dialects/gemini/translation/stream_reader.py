@@ -16,7 +16,7 @@ from busbar_fast.dialects.gemini.translation.citations import read_citations
 from busbar_fast.dialects.gemini.translation.fields import fields_in, items_of
 from busbar_fast.dialects.gemini.translation.logprobs import read_logprobs
 from busbar_fast.dialects.gemini.translation.partial_args import PartialArgs
-from busbar_fast.dialects.gemini.translation.usages import Counts, take_counts, usage_of
+from busbar_fast.dialects.gemini.translation.usages import Counts, read_counts, usage_of
 from busbar_fast.dialects.members import is_object, read_typed, text_of
 from busbar_fast.dialects.stream_reading import SseReader
 from busbar_fast.ir.blocks import AnyBlock, Citation, Seal, Text, Thinking, ToolUse
@@ -91,7 +91,7 @@ class Reader(SseReader):
             self._has_started = True
             self.sink.start((text_of(chunk.model_version) or "") if chunk.model_version else "")
         if chunk.usage_metadata:
-            self._counts |= take_counts(fields_in(chunk.usage_metadata))
+            self._counts |= read_counts(chunk.usage_metadata)
             self.sink.usage(usage_of(self._counts))
         if chunk.candidates:
             if len(chunk.candidates) > 1:

@@ -123,12 +123,14 @@ def test_ids_depend_on_the_place_alone() -> None:
 
 
 def test_ids_that_are_given_are_kept() -> None:
-    """A result with an id answers that call, wherever it stands."""
+    """A result with an id answers that call, wherever it stands, and one without an id none that has been answered."""
     document = turns(
-        ("model", [call("tide", id="a"), call("tide", id="b")]),
-        ("user", [result("tide", id="b"), result("tide"), result("tide", id="zz")]),
+        ("model", [call("tide", id=letter) for letter in "abc"]),
+        ("user", [result("tide", id="b"), result("tide"), result("tide"), result("tide", id="zz")]),
     )
-    assert ids(document) == [("call", "a"), ("call", "b"), ("result", "b"), ("result", "a"), ("result", "zz")]
+    assert ids(document) == [("call", letter) for letter in "abc"] + [
+        ("result", answered) for answered in ("b", "a", "c", "zz")
+    ]
 
 
 def test_a_result_without_a_call_gets_an_id_and_is_noted() -> None:
