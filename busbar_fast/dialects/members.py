@@ -48,7 +48,7 @@ def mended(document: bytes) -> bytes:
 
 def unmended(written: bytes) -> bytes:
     """Return what was written with each half of a pair in the place of its stand-in."""
-    return _find_stand_ins.sub(_half, written) if _STAND_IN_LEAD in written else written
+    return _find_stand_ins.sub(_half, written)
 
 
 def _stand_in(match: re.Match[bytes]) -> bytes:
@@ -75,7 +75,7 @@ def read_typed(decoder: Decoder[_T], document: bytes) -> _T:
     except RecursionError as error:
         raise TooDeep from error
     except DecodeError as error:
-        again = mended(document.removeprefix(b"\xef\xbb\xbf"))
+        again = mended(bytes(document).removeprefix(b"\xef\xbb\xbf"))
         if again == document:
             raise NotJson(str(error)) from error
         return read_typed(decoder, again)
@@ -88,12 +88,14 @@ def read_object(document: bytes, path: str = "") -> "Members":
 
 def write(document: object) -> bytes:
     """Encode a tree of dicts, lists, texts, numbers and raw JSON, compactly."""
-    return _encode(document)
+    written = _encode(document)
+    return unmended(written) if _STAND_IN_LEAD in written else written
 
 
 def write_text(text: str) -> bytes:
-    """Encode a text, with its quotes."""
-    return _encode(text)
+    """Encode a text, with its quotes. Hot."""
+    written = _encode(text)
+    return unmended(written) if _STAND_IN_LEAD in written else written
 
 
 def text_of(raw: Raw) -> str | None:
@@ -117,9 +119,14 @@ def integer_of(raw: Raw) -> int | None:
     return int(text.partition(b".")[0]) if _is_integer(text) else None
 
 
+def first_of(raw: Raw) -> bytes:
+    """Return the first byte of raw JSON, which says what kind of value it is; nothing if there is none."""
+    return bytes(memoryview(raw)[:1])
+
+
 def is_object(raw: Raw) -> bool:
     """Say whether raw JSON is an object."""
-    return bytes(memoryview(raw)[:1]) == b"{"
+    return first_of(raw) == b"{"
 
 
 class Members:
@@ -218,15 +225,23 @@ def objects_of(raw: Raw, place: str) -> list[Members]:
     """Take the objects of a raw list apart. Raise Misshapen if it is or holds something else."""
     try:
         return [Members(_decode_object(item), f"{place}[{at}]") for at, item in enumerate(_decode_list(raw))]
-    except ValidationError as error:
+    except DecodeError as error:
         raise Misshapen(place, "must be a list of objects") from error
+
+
+def items_of(raw: Raw, place: str) -> list[Raw]:
+    """Take a raw list apart. Raise Misshapen if it is something else."""
+    try:
+        return _decode_list(raw)
+    except DecodeError as error:
+        raise Misshapen(place, "must be a list") from error
 
 
 def object_of(raw: Raw, place: str) -> Members:
     """Take a raw object apart. Raise Misshapen if it is something else."""
     try:
         return Members(_decode_object(raw), place)
-    except ValidationError as error:
+    except DecodeError as error:
         raise Misshapen(place, "must be an object") from error
 
 

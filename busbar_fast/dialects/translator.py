@@ -49,7 +49,7 @@ class Abilities(NamedTuple):
     takes_redacted: bool = False
     takes_reasoning: bool = True  # an ask for it, if the lane may be asked
     # Prompts
-    takes_later_system: bool = False  # else it is moved to the front
+    takes_later_system: str = ""  # "always"; "asked": if the lane's `inline_system` says so; else it moves to the front
     takes_marks: str = ""  # "always"; "gated": if the lane is known to cache; else never
     most_marks: int = 0  # 0: any number
     takes_user: bool = False

@@ -63,12 +63,12 @@ def reachable(request: Request, offer: Offer) -> tuple[Pool, Mapping[str, Pool]]
     What only the client's own vendor can do goes to lanes of that vendor's dialect, as long as there are any.
     """
     topology, dialect = request.visit.topology, request.dialect
-    if request.ask.operation is Operation.CONVERSE:
-        if not dialect.kept_words or not request.leans_on_vendor():
-            return offer.pool, topology.pools
-        if not offer.alike(dialect).members:
-            return offer.pool, topology.pools
-    return offer.alike(dialect), topology.pools_alike(dialect)
+    is_bound = request.ask.operation is not Operation.CONVERSE
+    if not is_bound and dialect.kept_words and request.leans_on_vendor():
+        is_bound = bool(offer.alike(dialect).members)
+    if is_bound:
+        return offer.alike(dialect), topology.pools_alike(dialect)
+    return offer.serving(dialect), topology.pools
 
 
 async def maybe_ranked(request: Request, ranker: "Ranker", pool: Pool) -> Sequence[PoolMember] | None:

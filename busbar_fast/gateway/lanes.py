@@ -93,7 +93,7 @@ class Lane:
         traits: Traits = Traits(),  # noqa: B008  as above
     ) -> None:
         self.state = state
-        self.traits = traits
+        self.traits = traits if model is None else traits._replace(model=model)
         self.name = state.model
         self.origin = origin
         self.dialect = dialect

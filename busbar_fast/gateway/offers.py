@@ -67,6 +67,10 @@ class Offer:
         """Every lane that takes part, in the order of the configuration."""
         return [self._lanes[member.lane.model] for member in self.pool.members]
 
+    def serving(self, dialect: Dialect) -> Pool:  # noqa: ARG002  every dialect reaches every lane
+        """Return the pool of those members that can answer clients of this dialect."""
+        return self.pool
+
     def alike(self, dialect: Dialect) -> Pool:
         """Return the pool of those members that speak this dialect."""
         found = self._alike.get(dialect)

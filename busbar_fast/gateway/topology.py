@@ -157,14 +157,13 @@ def _new_lane(model: Model, config: Config, upstreams: Upstreams, inputs: Inputs
         model=model.upstream_model,
         error_map=provider.error_map,
         traits=Traits(
-            model.upstream_model,
-            target.host,
-            {**provider.options, **model.options},
-            model.default_max_tokens,
-            model.reasoning,
-            model.prompt_caching,
-            config.limits.reasoning_effort_budgets,
-            any("drop" in settings.values() for settings in config.dialects.values()),
+            host=target.host,
+            options={**provider.options, **model.options},
+            default_max_tokens=model.default_max_tokens,
+            has_reasoning=model.reasoning,
+            has_prompt_caching=model.prompt_caching,
+            budgets=config.limits.reasoning_effort_budgets,
+            drops_held=any("drop" in settings.values() for settings in config.dialects.values()),
         ),
     )
 

@@ -10,16 +10,18 @@ from urllib.parse import quote
 
 import orjson
 
+from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.registry import DIALECTS, speak, speak_all
 from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
 from busbar_fast.gateway.lanes import Access, Lane, new_state
-from busbar_fast.gateway.offers import pool_of
+from busbar_fast.gateway.offers import Offer, pool_of
 from busbar_fast.gateway.topology import Topology
 from busbar_fast.mock.memo import Memo
 from busbar_fast.mock.script import Script
 from busbar_fast.mock.server import play
 from busbar_fast.reliability.breaker import BreakerSettings
+from busbar_fast.reliability.pools import Pool as Lanes
 from busbar_fast.reliability.pools import PoolSettings
 from busbar_fast.wire.dial import Dialer
 from busbar_fast.wire.exchange import Exchange
@@ -50,6 +52,16 @@ class Shape:
     wait_s: float = 300.0  # how long a backend may say nothing
     settings: PoolSettings | None = None  # of the pool
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
+    is_mixed: bool = False  # clients reach lanes of other dialects too
+
+
+class Apart(Offer):
+    """A pool of which each client reaches the lanes that speak as it does, as if it had one of its own."""
+
+    __slots__ = ()
+
+    def serving(self, dialect: Dialect) -> Lanes:
+        return self.alike(dialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +170,10 @@ async def gateway_over(
         origins = [pool.origin(OriginKey(is_tls=False, host="127.0.0.1", port=port)) for port in ports]
         lanes = [lane for dialect in shape.dialects for lane in new_lanes(shape, dialect, origins)]
         gate = Gate(shape.limits.max_inbound_concurrent, shape.limits.inbound_queue_max_s)
-        topology = Topology(lanes, [pool_of(shape.pool, lanes, shape.settings)], shape.wait_s)
+        offer = pool_of(shape.pool, lanes, shape.settings)
+        if not shape.is_mixed:
+            offer = Apart(offer.pool, {lane.name: lane for lane in lanes})
+        topology = Topology(lanes, [offer], shape.wait_s)
         gateway = Gateway(topology, gate, speak_all(), shape.admission)
         async with serve(gateway.serve, shape.limits) as front:
             gateway.service = front.service

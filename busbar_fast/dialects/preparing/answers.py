@@ -19,16 +19,17 @@ def prepare_answer(
     answer: Answer, client: Abilities, spelling: Spelling, fallback_model: str, report: Report
 ) -> Answer:
     """Return an answer in which nothing is left that only the vendor of the lane understands."""
+    is_own = answer.source == client.name
     blocks = []
     for index, block in enumerate(answer.blocks):
         prepare = _PREPARED.get(type(block))
         kept = block if prepare is None else prepare(block, index, client, spelling, report)
         if kept is not None:
-            blocks.append(_sealed(kept, client, spelling, report))
+            kept = _sealed(kept, client, spelling, report)
+            blocks.append(structs.replace(kept, ext=None) if kept.ext and not is_own else kept)
     stop = answer.stop
     if stop.reason in _PROMOTED and any(isinstance(block, ToolUse) for block in blocks):
         stop = Stop(Reason.TOOL_USE, stop.native, stop.owner)
-    is_own = answer.source == client.name
     return structs.replace(
         answer,
         id=answer.id if is_own else "",

@@ -1,7 +1,6 @@
 """Blocks of a conversation on their way to a dialect that has no place for all of them."""
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
 
@@ -27,6 +26,9 @@ from busbar_fast.ir.blocks import (
     ToolUse,
 )
 from busbar_fast.ir.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _UNSAID_DETAILS: Final = ("", "auto")
 

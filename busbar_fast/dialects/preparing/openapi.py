@@ -7,7 +7,7 @@ own keywords are turned; what stands where users give names, below `properties`,
 from collections.abc import Callable
 from typing import Any, Final
 
-from msgspec import Raw, ValidationError
+from msgspec import DecodeError, Raw
 from msgspec.json import Decoder
 
 from busbar_fast.dialects.members import integer_of, is_object, text_of, write
@@ -88,7 +88,7 @@ def _with_null(schema: Schema) -> Schema:
 def _many(raw: Raw, level: int) -> Any:
     try:
         return [_converted(item, level) for item in _decode_list(raw)]
-    except ValidationError:
+    except DecodeError:
         return raw
 
 

@@ -29,6 +29,7 @@ from busbar_fast.ir.requests import (
 _T = TypeVar("_T")
 
 _INPUT: Final = Raw(b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}')
+_ZERO: Final = Raw(b"0")
 _ONE: Final = Raw(b"1")
 _RARE: Final = ("top_k", "seed", "n", "frequency_penalty", "presence_penalty", "has_logprobs", "top_logprobs")
 _LABELS: Final = {"has_logprobs": "logprobs", "top_logprobs": "logprobs"}
@@ -46,7 +47,10 @@ def prepare_request(request: Request, target: Abilities, recipient: Recipient, r
     tools = _tools(request.tools, target, report, marks)
     preparer = BlockPreparer(target, report, marks, is_own=False)
     system = preparer.prepared(request.system)
-    messages, later = _messages(request.messages, preparer, target, report)
+    takes_later = target.takes_later_system == "always" or (
+        target.takes_later_system == "asked" and recipient.options.get("inline_system") is True
+    )
+    messages, later = _messages(request.messages, preparer, report, takes_later=takes_later)
     tools, choice = _choice(request, tools, target, report)
     is_marked = request.mark is not None and marks.takes(report)
     messages = _with_documents(messages, request.documents, target, report)
@@ -116,7 +120,7 @@ def _mark_budget(request: Request, target: Abilities, recipient: Recipient) -> M
 
 
 def _messages(
-    messages: list[Message], preparer: BlockPreparer, target: Abilities, report: Report
+    messages: list[Message], preparer: BlockPreparer, report: Report, *, takes_later: bool
 ) -> tuple[list[Message], list[AnyBlock]]:
     """Return the turns as the target takes them, and what of them has to stand in front with the system prompt."""
     found: list[Message] = []
@@ -125,7 +129,7 @@ def _messages(
         if message.role is not Role.TOOL:
             _set_beside(found, preparer)
         blocks = preparer.prepared(message.blocks)
-        if message.role is Role.SYSTEM and not target.takes_later_system:
+        if message.role is Role.SYSTEM and not takes_later:
             report.mapped("message_role")
             later += blocks
             continue
@@ -233,6 +237,8 @@ def _format(wanted: OutputFormat | None) -> OutputFormat | None:
 
 
 def _sampling(sampling: Sampling, target: Abilities, recipient: Recipient, report: Report) -> Sampling:
+    if sampling.max_tokens == _ZERO:
+        raise Misshapen("max_tokens", "must be at least 1 for this model")
     changes: dict[str, object] = {}
     for name in _RARE:
         value = getattr(sampling, name)

@@ -9,7 +9,7 @@ from busbar_fast.dialects.gemini.translation.logprobs import logprobs_result
 from busbar_fast.dialects.gemini.translation.part_writer import write_part
 from busbar_fast.dialects.gemini.translation.stops import finish_reason
 from busbar_fast.dialects.gemini.translation.usages import usage_metadata
-from busbar_fast.dialects.members import unmended, write
+from busbar_fast.dialects.members import write
 from busbar_fast.dialects.minting import base62
 from busbar_fast.dialects.translator import Reply
 from busbar_fast.ir.answers import Answer, Reason, Stop, Usage
@@ -58,7 +58,7 @@ def write_answer(answer: Answer, reply: Reply, report: Report) -> bytes:
     document["usageMetadata"] = usage_metadata(answer.usage) | unpacked(answer.ext, "usageMetadata")
     document["modelVersion"] = answer.model or reply.model
     document["responseId"] = answer.id or new_response_id()
-    return unmended(write(document | carried))
+    return write(document | carried)
 
 
 def _candidate(answer: Answer, report: Report) -> dict[str, object]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from msgspec import Raw, ValidationError
+from msgspec import DecodeError, Raw
 from msgspec.json import Decoder
 
 from busbar_fast.dialects.members import Members, integer_of, is_object, read_typed, text_of
@@ -97,7 +97,7 @@ def decoded(raw: Raw, place: str = "") -> dict[str, Raw]:
     """Return the members of an object whose names are users' own. Raise Misshapen if it is something else."""
     try:
         return _decode_object(raw)
-    except ValidationError as error:
+    except DecodeError as error:
         raise Misshapen(place, "must be an object") from error
 
 
@@ -114,7 +114,7 @@ def items_of(raw: Raw) -> list[Raw] | None:
         return [raw]
     try:
         return _decode_list(raw)
-    except ValidationError:
+    except DecodeError:
         return None
 
 

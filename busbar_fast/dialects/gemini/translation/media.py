@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Raw
 
+from busbar_fast.dialects.file_urls import read_url
 from busbar_fast.dialects.gemini.translation.abilities import NAME
 from busbar_fast.dialects.gemini.translation.carrying import packed, unpacked
 from busbar_fast.dialects.gemini.translation.fields import Fields
@@ -63,14 +64,14 @@ def read_file(raw: Raw, file: Fields) -> Media:
     uri = file.text("fileUri")
     mime = file.text("mimeType")
     name = file.text("displayName")
+    source, said = read_url(uri)
+    if isinstance(source, Inline):
+        mime = mime or said
+        return Media(kind=kind_of(mime), source=Inline(_standard(source.base64)), mime=mime, name=name)
     kind = kind_of(mime or _type_by_name(uri) or "image/")
-    if uri.startswith("data:"):
-        head, _, encoded = uri.removeprefix("data:").partition(",")
-        mime = mime or head.partition(";")[0]
-        return Media(kind=kind_of(mime), source=Inline(_standard(encoded)), mime=mime, name=name)
     if not uri.startswith(_WEB) or uri.startswith(_VENDOR):
         return Media(kind=kind, source=Held(NAME, raw), mime=mime, name=name)
-    return Media(kind=kind, source=Url(uri), mime=mime, name=name, ext=packed(file.rest(), "fileData") or None)
+    return Media(kind=kind, source=source, mime=mime, name=name, ext=packed(file.rest(), "fileData") or None)
 
 
 def media_member(media: Media, *, with_name: bool) -> tuple[str, object]:

@@ -10,7 +10,7 @@ from busbar_fast.dialects.gemini.translation.request_reader import invented_id, 
 from busbar_fast.dialects.gemini.translation.results import write_result
 from busbar_fast.dialects.gemini.translation.tool_writer import tool_config, tool_entries
 from busbar_fast.dialects.guard import field_of
-from busbar_fast.dialects.members import unmended, without_nothing, write
+from busbar_fast.dialects.members import without_nothing, write
 from busbar_fast.dialects.translator import Recipient
 from busbar_fast.errors import Misshapen
 from busbar_fast.ir.blocks import AnyBlock, Media, Seal, Text, ToolResult, ToolUse, Url
@@ -37,7 +37,7 @@ def write_request(request: Request, recipient: Recipient, report: Report) -> byt
         "toolConfig": tool_config(request, report) or None,
         "generationConfig": generation_config(request, recipient, report) or None,
     }
-    return unmended(write(without_nothing(document | unpacked(request.ext))))
+    return write(without_nothing(document | unpacked(request.ext)))
 
 
 def _system(request: Request, report: Report) -> list[object]:

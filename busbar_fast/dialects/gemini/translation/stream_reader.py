@@ -7,7 +7,7 @@ event. There is no terminator: a stream is complete once it has said why.
 
 from typing import Final
 
-from msgspec import Raw, Struct, ValidationError
+from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder
 
 from busbar_fast.dialects.gemini.translation.abilities import SEAL
@@ -124,7 +124,7 @@ class Reader(SseReader):
     def _read_part(self, raw: Raw) -> None:
         try:
             part = _decode_text_part(raw)
-        except ValidationError:
+        except DecodeError:
             self._read_block(read_block_of_vendor(raw))
         else:
             self._grow(part.text, part.thought_signature or "", is_thought=part.thought is True)

@@ -19,7 +19,7 @@ from busbar_fast.dialects.gemini.translation.citations import CitationSheet
 from busbar_fast.dialects.gemini.translation.logprobs import logprobs_result
 from busbar_fast.dialects.gemini.translation.part_writer import maybe_json, object_of, write_part
 from busbar_fast.dialects.gemini.translation.usages import usage_metadata
-from busbar_fast.dialects.members import unmended, write, write_text
+from busbar_fast.dialects.members import write, write_text
 from busbar_fast.dialects.spelling import Spelling
 from busbar_fast.dialects.stream_writer import StreamBlock, StreamWriter
 from busbar_fast.dialects.translator import Reply
@@ -69,12 +69,12 @@ class EventWriter(StreamWriter):
         """Write a piece of a text."""
         block.parts.append(text)
         self._has_content = True
-        self._send(unmended(self._text % write_text(text)))
+        self._send(self._text % write_text(text))
 
     def write_thinking(self, block: StreamBlock, text: str) -> None:  # noqa: ARG002  chunks name no block
         """Write a piece of a thought."""
         self._has_content = True
-        self._send(unmended(self._thought % write_text(text)))
+        self._send(self._thought % write_text(text))
 
     def write_args(self, block: StreamBlock, fragment: str) -> None:
         """Keep a piece of arguments."""
@@ -154,7 +154,7 @@ class EventWriter(StreamWriter):
         self._write({"candidates": [candidate]})
 
     def _write(self, chunk: dict[str, object]) -> None:
-        self._send(b"%b%b,%b%b" % (self.before, unmended(write(chunk))[:-1], self._identity, self.after))
+        self._send(b"%b%b,%b%b" % (self.before, write(chunk)[:-1], self._identity, self.after))
 
     def _finish(self) -> None:
         """Send what stands behind the last chunk."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from msgspec import Meta, Raw, Struct, ValidationError, structs
+from msgspec import DecodeError, Meta, Raw, Struct, structs
 from msgspec.json import Decoder
 
 from busbar_fast.dialects.gemini.translation.fields import Fields, fields_in
@@ -37,7 +37,7 @@ def read_counts(raw: Raw) -> Counts:
     """Return what can be read of the counts; a stream may tell each of them in another event. Hot."""
     try:
         told = structs.astuple(_decode_told(raw))
-    except ValidationError:
+    except DecodeError:
         return take_counts(fields_in(raw))
     return {name: count for name, count in zip(_NAMES, told, strict=True) if count is not None}
 

@@ -1,0 +1,220 @@
+"""An upstream's stream: chunks of one message, each adding to its text, its thoughts or its calls. Hot.
+
+Hosts that are like the vendor differ most here, so little is taken for granted: calls may come without an index, whole,
+or nameless at first; usage may stand anywhere; the end may be said twice, or not at all.
+"""
+
+from typing import Final
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from busbar_fast.dialects.members import Members, first_of, is_object, object_of, read_typed, text_of, write_text
+from busbar_fast.dialects.openai_chat.translation.abilities import NAME
+from busbar_fast.dialects.openai_chat.translation.stops import stop_of
+from busbar_fast.dialects.openai_chat.translation.usages import read_usage
+from busbar_fast.dialects.openai_shared_annotations import read_annotations
+from busbar_fast.dialects.openai_shared_logprobs import read_logprobs
+from busbar_fast.dialects.stream_reading import SseReader
+from busbar_fast.ir.blocks import NOTHING
+from busbar_fast.ir.events import Kind, Sink
+from busbar_fast.ir.report import Report
+
+_MOST_INDEX: Final = 127
+_MOST_CALLS: Final = 128
+_DONE: Final = b"[DONE]"
+_NULL: Final = Raw(b"null")
+
+
+class _Delta(Struct, gc=False):
+    """What a chunk adds."""
+
+    content: str | list[Raw] | None = None
+    refusal: str | None = None
+    reasoning_content: Raw = NOTHING
+    reasoning: Raw = NOTHING
+    tool_calls: Raw = NOTHING
+    function_call: Raw = NOTHING
+    annotations: Raw = NOTHING
+
+
+class _Choice(Struct, gc=False):
+    delta: _Delta | None = None
+    index: int | None = 0
+    finish_reason: str | None = None
+    logprobs: Raw = NOTHING
+
+
+class _Chunk(Struct, gc=False):
+    choices: list[_Choice] | None = None
+    model: str | None = None
+    usage: Raw = NOTHING
+    error: Raw = NOTHING
+
+
+_CHUNK: Final = Decoder(_Chunk)
+
+
+class _Call:
+    """A call that grows; until its name has come, what is known of it waits."""
+
+    __slots__ = ("index", "is_custom", "tool_id", "waiting")
+
+    def __init__(self, tool_id: str) -> None:
+        self.index = -1
+        self.tool_id = tool_id
+        self.is_custom = False
+        self.waiting: list[str] = []
+
+
+class StreamReader(SseReader):
+    """See the module."""
+
+    __slots__ = ("_calls", "_has_refusal", "_last", "_model", "_next", "_refusal", "_text", "_thinking")
+
+    def __init__(self, sink: Sink, report: Report) -> None:
+        super().__init__(sink, report)
+        self._next = 0
+        self._text = self._thinking = self._refusal = -1  # the blocks that grow
+        self._calls: dict[object, _Call] = {}
+        self._last: _Call | None = None
+        self._model = ""
+        self._has_refusal = False
+
+    def read_event(self, name: bytes, payload: bytes) -> None:
+        if payload == _DONE:
+            self.has_ended = True
+            return
+        chunk = read_typed(_CHUNK, payload)
+        if chunk.error and chunk.error != _NULL:
+            self.sink.fail(name.decode("latin-1"), payload)
+            return
+        if not self._model and chunk.model:
+            self._model = chunk.model
+            self.sink.start(chunk.model)
+        for choice in chunk.choices or ():
+            if choice.index:
+                self.report.dropped("candidates")
+            else:
+                self._read_choice(choice)
+        if is_object(chunk.usage or _NULL):
+            self.sink.usage(read_usage(object_of(chunk.usage, "usage")))
+
+    def _read_choice(self, choice: _Choice) -> None:
+        delta = choice.delta
+        if delta is not None:
+            self._read_delta(delta)
+        if is_object(choice.logprobs or _NULL):
+            content = object_of(choice.logprobs, "logprobs").raw("content")
+            self.sink.logprobs(self._at_text(), read_logprobs(content))
+        if choice.finish_reason:
+            for call in self._calls.values():
+                if call.is_custom:
+                    self.sink.args(call.index, '"}')
+            self.sink.finish(stop_of(choice.finish_reason, has_refusal=self._has_refusal))
+
+    def _read_delta(self, delta: _Delta) -> None:
+        for raw in (delta.reasoning_content, delta.reasoning):
+            thought = text_of(raw) if raw else None
+            if thought:
+                self._think(thought)
+                break
+        content = delta.content
+        if content:
+            self._say(content)
+        if delta.refusal:
+            self._has_refusal = True
+            if self._refusal < 0:
+                self._refusal = self._opened(Kind.REFUSAL)
+            self.sink.text(self._refusal, delta.refusal)
+        if first_of(delta.tool_calls) == b"[":
+            for member in Members({"": delta.tool_calls}).objects(""):
+                self._call(member)
+        if is_object(delta.function_call or _NULL):
+            self._call(Members({"function": delta.function_call, "index": Raw(b"0")}))
+        if first_of(delta.annotations) == b"[":
+            annotations = Members({"": delta.annotations}).maybe_items("") or []
+            self.sink.citations(self._at_text(), read_annotations((raw for raw in annotations if is_object(raw)), NAME))
+
+    def _say(self, content: str | list[Raw]) -> None:
+        """Add to the text; some hosts send parts, thoughts among them."""
+        if isinstance(content, str):
+            self.sink.text(self._at_text(), content)
+            return
+        for raw in content:
+            part = object_of(raw, "content")
+            kind, text = part.maybe_text("type"), part.maybe_text("text")
+            if kind == "thinking":
+                for inner in part.objects("thinking"):
+                    self._think(inner.maybe_text("text") or "")
+            elif text:
+                self.sink.text(self._at_text(), text)
+
+    def _at_text(self) -> int:
+        """Return the text that grows; behind calls it is another one."""
+        if self._text < 0:
+            self._text = self._opened(Kind.TEXT)
+        return self._text
+
+    def _think(self, thought: str) -> None:
+        """Add to the thoughts, which come first: what is late belongs nowhere."""
+        if self._thinking < 0:
+            if self._next:
+                return
+            self._thinking = self._opened(Kind.THINKING)
+        if self._text < 0 and not self._calls:
+            self.sink.thinking(self._thinking, thought)
+
+    def _opened(self, kind: Kind, call: _Call | None = None, name: str = "") -> int:
+        index = self._next
+        self._next += 1
+        self.sink.open(index, kind, "" if call is None else call.tool_id, name)
+        return index
+
+    def _call(self, members: Members) -> None:
+        """Add to a call: the one of this index, else of this id, else the last one."""
+        index, tool_id = members.integer("index"), members.maybe_text("id") or ""
+        function, custom = members.maybe_object("function"), members.maybe_object("custom")
+        what = function or custom or Members({})
+        name = what.maybe_text("name") or ""
+        call = self._found(index, tool_id, name)
+        if call is None:
+            return
+        call.tool_id = call.tool_id or tool_id
+        fragment = _fragment(what.raw("input" if custom is not None else "arguments"))
+        if call.index < 0 and name:
+            self._text = self._refusal = -1
+            call.index = self._opened(Kind.TOOL_USE, call, name)
+            if custom is not None:
+                call.is_custom = True
+                self.sink.args(call.index, '{"input":"')
+        if call.is_custom:
+            fragment = write_text(fragment)[1:-1].decode()
+        if call.index < 0:
+            call.waiting.append(fragment)
+        else:
+            self.sink.args(call.index, "".join(call.waiting) + fragment)
+            call.waiting = []
+
+    def _found(self, index: int | None, tool_id: str, name: str) -> _Call | None:
+        """Return the call that is meant, a new one if there is none; None if there are too many."""
+        key: object = tool_id if index is None else max(0, min(index, _MOST_INDEX))
+        if index is None and not tool_id and not name:
+            return self._last
+        call = self._calls.get(key)
+        if call is None or (index is None and not tool_id):
+            if len(self._calls) >= _MOST_CALLS:
+                self.report.dropped("tool_use")
+                return None
+            key = (len(self._calls), name) if index is None and not tool_id else key
+            call = self._calls[key] = _Call(tool_id)
+        self._last = call
+        return call
+
+
+def _fragment(raw: Raw) -> str:
+    """Return what is added to arguments; some hosts send an object."""
+    if not raw:
+        return ""
+    text = text_of(raw)
+    return bytes(raw).decode() if text is None else text
