@@ -13,6 +13,7 @@ from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.faults import Kind as FaultKind
 from busbar_fast.dialects.gemini.translation import TRANSLATOR
 from busbar_fast.dialects.preparing import prepare_answer
+from busbar_fast.dialects.registry import speak, translator
 from busbar_fast.dialects.replaying import replay
 from busbar_fast.dialects.spelling import Spelling
 from busbar_fast.ir.answers import Answer, Reason, Stop, TokenLogprob, Usage
@@ -46,6 +47,10 @@ from busbar_fast.ir.requests import (
     Tool,
     ToolChoice,
 )
+from busbar_fast.mock.ask import Ask as MockAsk
+from busbar_fast.mock.content import compose
+from busbar_fast.mock.replies import anthropic, bedrock, cohere, gemini, openai_chat, openai_responses
+from busbar_fast.mock.script import Script
 from tests.dialects.gemini.official import client
 from tests.dialects.gemini.translation.turns import EVENTS, LANE, foreign, guarded, raw, reply_to, written
 
@@ -264,6 +269,42 @@ def test_what_lanes_get_fits_the_types_of_the_sdk() -> None:
         config = types.GenerationConfig.model_validate(document["generationConfig"])
         assert (config.max_output_tokens, config.top_k, config.seed) == (9, 40, 7)
         assert set(document) == {"systemInstruction", "contents", "tools", "toolConfig", "generationConfig"}
+
+
+VOICES = {
+    "anthropic": anthropic.VOICE,
+    "openai": openai_chat.VOICE,
+    "responses": openai_responses.VOICE,
+    "bedrock": bedrock.VOICE,
+    "cohere": cohere.VOICE,
+    "gemini": gemini.VOICE,
+}
+
+
+@pytest.mark.parametrize("name", VOICES)
+@pytest.mark.parametrize("tools", [(), ("tide", "moon")])
+def test_the_sdk_reads_what_any_vendor_says(name: str, tools: tuple[str, ...]) -> None:
+    """Whole or streamed: texts, calls and counts are the same, thoughts are no text (gemini.md cases 18 and 42)."""
+    script = Script(text="Low water 04:12, \u00e4\U0001f642.", thinking=True, tools=tools, args='{"port":"Brest"}')
+    said = compose(script, MockAsk(model="flash-x", prompt="tides?", include_usage=True))
+    lane = translator(speak(name))
+    report = Report()
+    whole = received(shown(lane.read_answer(VOICES[name].encode_body(said), report)))
+    guard = guarded(report=report)
+    reader = lane.new_reader(guard, report)
+    for piece in VOICES[name].encode_stream(said):
+        reader.feed(piece)
+    reader.end()
+    chunks = list(iterated(guard.take()))
+    assert whole.text == "".join(chunk.text or "" for chunk in chunks) == script.text
+    calls = [call for chunk in chunks for call in chunk.function_calls or ()]
+    for found in (calls, whole.function_calls or []):
+        assert [(call.name, call.args) for call in found] == [(tool, {"port": "Brest"}) for tool in tools]
+        assert all(call.id for call in found)
+    counts = whole.usage_metadata, chunks[-1].usage_metadata
+    assert counts[0] is not None
+    assert counts[1] is not None
+    assert counts[0].total_token_count == counts[1].total_token_count == said.usage.total
 
 
 DOCUMENT: dict[str, Any] = {
