@@ -40,6 +40,7 @@ MODEL_OPTIONS: dict[str, tuple[str, ...]] = {
     "tool_id_style": ("mistral9", "hex"),
     "schema_dialect": ("json_schema", "openapi"),
     "inline_system": (),
+    "thinking": ("level", "budget"),
 }
 
 # The folder of each. The first one speaks for every path that none of them claims.

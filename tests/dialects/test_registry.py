@@ -52,6 +52,7 @@ def test_options_of_models_are_words_or_flags() -> None:
         "tool_id_style": ("mistral9", "hex"),
         "schema_dialect": ("json_schema", "openapi"),
         "inline_system": (),
+        "thinking": ("level", "budget"),
     }
 
 

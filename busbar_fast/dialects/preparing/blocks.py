@@ -124,7 +124,10 @@ class BlockPreparer:
         self._report.dropped(field_of(block))
         return None
 
-    def _text(self, block: Text) -> AnyBlock:
+    def _text(self, block: Text) -> AnyBlock | None:
+        if not block.text and block.seal is not None and not self._can_open(block.seal):
+            self._report.dropped("signature")
+            return None  # the seal was all there was
         if block.is_plan and not self._target.takes_plans:
             self._report.mapped("plan")
             return structs.replace(block, is_plan=False)

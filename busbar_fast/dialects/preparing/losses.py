@@ -28,8 +28,12 @@ _LABELS: Final = {
 
 
 def report_members(ext: Ext | None, report: Report, but: tuple[str, ...] = ()) -> None:
-    """Note members that reach nobody but the vendor they were written for; null says nothing that could be lost."""
-    for name, raw in (ext or {}).items():
-        if raw != _NULL and name not in but:
+    """Note members that reach nobody but the vendor they were written for; null says nothing that could be lost.
+
+    A path means its last name.
+    """
+    for path, raw in (ext or {}).items():
+        if raw != _NULL and path not in but:
+            name = path.rpartition(".")[2]
             label = _LABELS.get(name, name)
             report.dropped(label if label in FIELDS else "other")

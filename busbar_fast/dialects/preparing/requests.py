@@ -13,13 +13,14 @@ from busbar_fast.dialects.preparing.blocks import BlockPreparer, behind_results
 from busbar_fast.dialects.preparing.documents import with_fitting_documents
 from busbar_fast.dialects.preparing.losses import report_members
 from busbar_fast.dialects.preparing.marks import with_fitting_marks
+from busbar_fast.dialects.preparing.openapi import to_json_schema
 from busbar_fast.dialects.preparing.sampling import prepared_sampling
 from busbar_fast.dialects.preparing.tools import with_fitting_tools
 from busbar_fast.dialects.translator import Abilities, Recipient
 from busbar_fast.errors import Misshapen
 from busbar_fast.ir.blocks import AnyBlock
 from busbar_fast.ir.report import Report
-from busbar_fast.ir.requests import Message, Request, Role
+from busbar_fast.ir.requests import Message, OutputFormat, Request, Role
 
 _T = TypeVar("_T")
 
@@ -39,6 +40,7 @@ def prepare_request(request: Request, target: Abilities, recipient: Recipient, r
         request,
         sampling=prepared_sampling(request.sampling, target, recipient, report),
         reasoning=_if(request.reasoning, target.takes_reasoning and recipient.has_reasoning, "reasoning", report),
+        format=_plain_format(request.format),
         user=_if(request.user, target.takes_user, "user", report) or "",
         held=[],
         guards=[],
@@ -73,6 +75,13 @@ def _if(value: _T | None, is_taken: bool, label: str, report: Report) -> _T | No
     if value and not is_taken:
         report.dropped(label)
     return value if is_taken else None
+
+
+def _plain_format(asked: OutputFormat | None) -> OutputFormat | None:
+    """Return what an answer should look like, with a schema that everybody reads."""
+    if asked is None or not asked.is_openapi:
+        return asked
+    return structs.replace(asked, is_openapi=False, schema=to_json_schema(asked.schema))
 
 
 def _conversation(request: Request, target: Abilities, recipient: Recipient, report: Report) -> Request:

@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import Raw, structs
 
 from busbar_fast.dialects.preparing.losses import report_members
+from busbar_fast.dialects.preparing.openapi import to_json_schema
 from busbar_fast.dialects.translator import Abilities
 from busbar_fast.ir.blocks import ToolResult, ToolUse
 from busbar_fast.ir.report import Report
@@ -42,6 +43,8 @@ def _tool(tool: Tool, target: Abilities, report: Report) -> Tool:
     if tool.is_custom and not target.takes_custom_tools:
         report.mapped("custom_tool")
         changes |= {"is_custom": False, "schema": _INPUT}
+    if tool.is_openapi:
+        changes |= {"is_openapi": False, "schema": to_json_schema(tool.schema)}
     return structs.replace(tool, **changes)
 
 

@@ -259,9 +259,8 @@ def test_assistant_turns_are_written() -> None:
     use = ToolUse("a", "f", raw({}), "[1")
     call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "[1"}}
     user = Message(Role.USER, [Text("hi")])
-    said = [
-        Message(Role.ASSISTANT, blocks) for blocks in ([Text("p"), Text("q"), use], [use], [Text("x")], [Code("y")])
-    ]
+    turns_of_blocks: list[list[AnyBlock]] = [[Text("p"), Text("q"), use], [use], [Text("x")], [Code("y")]]
+    said = [Message(Role.ASSISTANT, blocks) for blocks in turns_of_blocks]
     found = BENCH.write(Request("other", messages=[user, *said]))["messages"][1:]
     assert found == [
         {"role": "assistant", "tool_plan": "pq", "tool_calls": [call]},

@@ -1,0 +1,27 @@
+"""What this dialect has a place for."""
+
+from typing import Final
+
+from busbar_fast.dialects.translator import Abilities
+from busbar_fast.ir.blocks import Inline, MediaKind, Url
+
+NAME: Final = "gemini"
+SEAL: Final = "gemi"
+
+ABILITIES: Final = Abilities(
+    NAME,
+    seal=SEAL,
+    opens=frozenset((SEAL,)),
+    takes_thinking=True,
+    takes_unsealed_thinking=True,
+    takes_json_results=True,
+    takes_error_flag=True,
+    takes_code=True,
+    media=frozenset((kind, source) for kind in MediaKind for source in (Inline, Url)),
+    takes_strict=True,
+    choices=frozenset(("none", "named", "allowed")),
+    # More than one answer nobody but a client of this dialect could read, and those are not translated.
+    sampling=frozenset(("top_k", "seed", "frequency_penalty", "presence_penalty", "has_logprobs", "top_logprobs")),
+    most_stops=5,
+    ranges={"temperature": (0, 2), "top_logprobs": (0, 5)},
+)
