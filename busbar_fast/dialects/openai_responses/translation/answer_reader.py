@@ -27,7 +27,8 @@ def read_answer(body: bytes) -> Answer:
     raws = members.maybe_items("output")
     if raws is None:
         raise Misshapen("output", "is missing")
-    blocks = [block for raw in raws if is_object(raw) for block in read_item(raw)]
+    raws = [raw for raw in raws if is_object(raw)]
+    blocks = [block for raw in raws for block in read_item(raw)]
     return Answer(
         NAME,
         members.maybe_text("id") or "",
