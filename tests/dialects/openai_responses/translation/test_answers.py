@@ -331,6 +331,8 @@ def test_what_came_only_in_the_end_is_told() -> None:
     assert json.loads("".join(call[2] for call in grown if call[0] == "args")) == {"input": 'x"y'}
     silent = heard(event("output_item.done", output_index=0, item={"type": "reasoning", "content": [{"text": "t"}]}))
     assert [call[0] for call in silent] == ["open", "thinking", "close"]
+    result = {"type": "function_call_output", "call_id": "a", "output": "x"}
+    assert heard(event("output_item.done", output_index=0, item=result)) == []
 
 
 def everything(sink: Sink) -> None:

@@ -146,7 +146,7 @@ def test_request_is_read_into_neutral_words() -> None:
         (None, [], []),
         ([{"role": "developer", "content": "a"}, {"role": "user", "content": "hi"}], ["a"], ["hi"]),
         ([{"type": "input_text", "text": "x"}], [], ["x"]),
-        ([{"role": "user", "content": ""}], [], []),
+        ([{"role": "user", "content": ""}, {"role": "user"}], [], []),
     ],
 )
 def test_input_has_several_forms(given: object, system: list[str], said: list[str]) -> None:
