@@ -11,6 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from busbar_fast.clock import now
+from busbar_fast.dialects.asks import Operation
 from busbar_fast.dialects.dialect import StreamFault
 from busbar_fast.dialects.upstream_errors import UpstreamError
 from busbar_fast.errors import BusbarError, Side, UpstreamTimeout
@@ -76,12 +77,12 @@ class Dispatch:
         topology, exchange = request.visit.topology, request.exchange
         lane = topology.lanes[attempt.lane.model]
         tally = lane.tallies[attempts.pool.name]
-        tally.attempts += 1
         translation = None
-        if lane.dialect is not request.dialect or _SEALED_ELSEWHERE in request.body:
+        if lane.dialect is not request.dialect or (_SEALED_ELSEWHERE in request.body and _is_conversation(request)):
             translation = self._maybe_translation(lane)
             if translation is None:
                 return ""
+        tally.attempts += 1
         first, apart = shape(request, lane, translation)
         sent_s = now()
         wait_s = min(attempts.remaining_s(sent_s), topology.wait_s, attempt.member.attempt_timeout_s or inf)
@@ -324,6 +325,10 @@ async def read_refusal(source: Source, strand: Strand, most_bytes: int, left_s: 
         _log.debug("a refusal is not whole: %s", error)
         is_whole = False
     return b"".join(parts)[:most_bytes], is_whole
+
+
+def _is_conversation(request: Request) -> bool:
+    return request.ask.operation is Operation.CONVERSE
 
 
 def _too_slow() -> UpstreamTimeout:

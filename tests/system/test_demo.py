@@ -133,8 +133,8 @@ def test_failover_shows_in_the_log_only() -> None:
             assert next(iter(client.models.list())).id == "demo"
         code, log = running.end()
         assert code == 0
-        assert log.count("lane flaky-openai answered 503") >= 2
-        assert "lane steady-openai answered" not in log
+        assert len(re.findall(r"lane flaky-\w+ answered 503", log)) >= 2
+        assert not re.search(r"lane steady-\w+ answered", log)
         assert "Traceback" not in log
 
 

@@ -253,13 +253,14 @@ async def test_faults_of_clients_are_counted(tmp_path: Path) -> None:
         await check_moves(watch, lambda: ask(house, "zeta", 302), *requests("zeta", "error"), attempt("zeta", "zeta"))
 
 
-async def test_model_that_speaks_otherwise_counts_under_its_name(tmp_path: Path) -> None:
+async def test_request_that_cannot_be_translated_counts_under_its_name(tmp_path: Path) -> None:
     """Reliability §1: a refusal of a configured name counts under that name, in the dialect of the caller."""
     async with six_doors(tmp_path) as house:
         assert await house.site.reload(duo(house.upstream.port))
         raw = post(b'{"model":"zeta"}', b"Connection: close", target=b"/v2/chat")
         moved = requests("zeta", "client_error", "cohere")
-        await check_moves(Watch(house), lambda: send(house, raw, 404), *moved)
+        translated = ("busbar_translations_total", {"from": "cohere", "to": "openai"})
+        await check_moves(Watch(house), lambda: send(house, raw, 400), *moved, translated)
 
 
 async def test_client_that_leaves_is_counted(tmp_path: Path) -> None:
