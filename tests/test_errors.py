@@ -9,6 +9,8 @@ from busbar_fast.errors import (
     BusbarError,
     ConnectFailed,
     ConnectTimeout,
+    FaultReported,
+    Misshapen,
     OutOfOrder,
     Refused,
     Retry,
@@ -66,3 +68,14 @@ def test_a_refused_script_names_its_line() -> None:
     """Whoever wrote the script learns where to look and why."""
     refused = ScriptRefused(3, "loops")
     assert (refused.line, refused.reason, str(refused)) == (3, "loops", "line 3 of the script: loops")
+
+
+def test_wrong_shape_names_the_member() -> None:
+    """Whoever wrote a document learns which member is wrong, and why if there is more to say."""
+    assert (str(Misshapen("a.b")), Misshapen("a.b").param) == ("a.b", "a.b")
+    assert (str(Misshapen("a", "is odd")), Misshapen("a", "is odd").reason) == ("a: is odd", "is odd")
+
+
+def test_reported_fault_keeps_its_payload() -> None:
+    """What an upstream said of its failure is read by whoever knows its dialect."""
+    assert (FaultReported(b"{}").payload, FaultReported(b"{}").side) == (b"{}", Side.UPSTREAM)

@@ -28,12 +28,11 @@ def shown(tool_id: str, prefix: str, *, in_hex: bool = False) -> str:
         return tool_id
     if in_hex:
         return f"{prefix}{_TAG}{_HEX}{tool_id.encode().hex()}"
-    for letter, native in _PREFIXES.items():
-        if tool_id.startswith(native):
-            spelt = f"{prefix}{_TAG}{letter}{tool_id.removeprefix(native)}"
-            is_whole = len(tool_id) > len(native) and len(spelt) <= LONGEST and _is_plain(tool_id)
-            return spelt if is_whole else hashed(tool_id, prefix)
-    raise AssertionError("the last prefix fits everything")
+    # The last prefix fits everything.
+    letter, native = next(pair for pair in _PREFIXES.items() if tool_id.startswith(pair[1]))
+    spelt = f"{prefix}{_TAG}{letter}{tool_id.removeprefix(native)}"
+    is_whole = len(tool_id) > len(native) and len(spelt) <= LONGEST and _is_plain(tool_id)
+    return spelt if is_whole else hashed(tool_id, prefix)
 
 
 def restored(tool_id: str, prefix: str) -> str:
