@@ -1,6 +1,8 @@
 """The six dialects: the facts that the manual states."""
 
-from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS, name_of, speak, speak_all
+import pytest
+
+from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS, name_of, speak, speak_all, translator
 
 
 def test_the_dialects_are_those_of_the_manual() -> None:
@@ -62,3 +64,9 @@ def test_every_dialect_can_be_spoken() -> None:
     assert {name_of(dialect) for dialect in spoken} == set(DIALECTS)
     assert [speak(name_of(dialect)) for dialect in spoken] == spoken
     assert name_of(spoken[0]) == "openai"
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_every_dialect_is_translated_by_its_own_folder(name: str) -> None:
+    """IR §11: what translates a dialect stands beside it and knows its name."""
+    assert translator(speak(name)).abilities.name == name

@@ -15,7 +15,7 @@ from busbar_fast.dialects.registry import DIALECTS, speak, speak_all
 from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
 from busbar_fast.gateway.lanes import Access, Lane, new_state
-from busbar_fast.gateway.offers import Offer, pool_of
+from busbar_fast.gateway.offers import Offer, Tolerance, pool_of
 from busbar_fast.gateway.topology import Topology
 from busbar_fast.mock.memo import Memo
 from busbar_fast.mock.script import Script
@@ -53,6 +53,7 @@ class Shape:
     settings: PoolSettings | None = None  # of the pool
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
     is_mixed: bool = False  # clients reach lanes of other dialects too
+    tolerance: Tolerance = field(default_factory=Tolerance)
 
 
 class Apart(Offer):
@@ -171,8 +172,8 @@ async def gateway_over(
         lanes = [lane for dialect in shape.dialects for lane in new_lanes(shape, dialect, origins)]
         gate = Gate(shape.limits.max_inbound_concurrent, shape.limits.inbound_queue_max_s)
         offer = pool_of(shape.pool, lanes, shape.settings)
-        if not shape.is_mixed:
-            offer = Apart(offer.pool, {lane.name: lane for lane in lanes})
+        kind = Offer if shape.is_mixed else Apart
+        offer = kind(offer.pool, {lane.name: lane for lane in lanes}, tolerance=shape.tolerance)
         topology = Topology(lanes, [offer], shape.wait_s)
         gateway = Gateway(topology, gate, speak_all(), shape.admission)
         async with serve(gateway.serve, shape.limits) as front:

@@ -261,3 +261,8 @@ def test_results_come_first_in_a_turn() -> None:
     assert behind_results([]) == 0
     assert behind_results([Text("t")]) == 0
     assert behind_results([ToolResult("i"), Text("t"), ToolResult("j"), Text("u")]) == 3
+
+
+def test_a_text_that_only_carries_a_seal_goes_with_it() -> None:
+    """IR case 21: nothing is left of it for anybody else."""
+    assert made(Text("", seal=Seal("odd", "s"))) == ([], ["signature"])

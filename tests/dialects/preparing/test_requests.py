@@ -301,3 +301,10 @@ def test_calls_and_results_keep_their_pairs_and_their_order(messages: list[Messa
     left = prepared(request, short)[0]
     assert [kind for kind, _ in pairs(left)] == [kind for kind, _ in pairs(request)]
     assert len({tool_id for _, tool_id in pairs(left)}) <= 1
+
+
+def test_format_of_another_kind_becomes_what_everybody_reads() -> None:
+    """IR case 33: OpenAPI's words for types are those of one vendor."""
+    asked = OutputFormat(Raw(b'{"type":"STRING"}'), is_openapi=True)
+    left, fields = prepared(Request(HERE, messages=[user(Text("t"))], format=asked))
+    assert (left.format, fields) == (OutputFormat(Raw(b'{"type":"string"}')), [])

@@ -151,3 +151,10 @@ def test_tools_that_were_called_before_stay_where_no_word_forbids_them(block: An
     left = with_fitting_tools(request, NARROW, report)
     assert (left.tools, left.tool_choice) == (TOOLS, None)
     assert report.entries == [Entry(Action.DROPPED, "tool_choice")]
+
+
+def test_schemas_of_another_kind_become_what_everybody_reads() -> None:
+    """IR case 6: OpenAPI's words for types are those of one vendor."""
+    tool = Tool("a", schema=Raw(b'{"type":"STRING"}'), is_openapi=True)
+    left, fields = fitted(Request(HERE, tools=[tool]))
+    assert (left.tools, fields) == ([Tool("a", schema=Raw(b'{"type":"string"}'))], [])

@@ -1,0 +1,193 @@
+"""Clients of every dialect at lanes of every other, over real sockets."""
+
+import json
+from typing import Any
+
+import pytest
+
+from busbar_fast.gateway.offers import Tolerance
+from busbar_fast.mock.script import Script
+from tests.system.gateways import Fate, Front, Shape, gateway_over
+from tests.system.rawclient import Answer
+from tests.system.serving import Serve
+from tests.system.test_gateway import ask
+from tests.system.tongues import NAMES, TOOL_NAME, Said, bench, request_of, said_in, said_in_stream
+
+THOUGHT = "The user wants an answer, so I give one."
+SCRIPT = Script(text="Tide is höch", tools=(TOOL_NAME,), args='{"port": "Brest"}', thinking=True)
+SAID = Said(THOUGHT, "Tide is höch", [(TOOL_NAME, {"port": "Brest"})])
+PAIRS = [(client, lane) for client in NAMES for lane in NAMES if client != lane]
+FIRST_BYTE_LATER = Script(text="0123456789" * 20, delta_chars=10, fail_after=6, status=503)
+
+
+def mixed(*dialects: str, **changes: Any) -> Shape:
+    """Return a pool whose lanes clients of all dialects reach."""
+    return Shape(dialects=dialects, model="kiln", is_mixed=True, **changes)
+
+
+async def get(front: Front, name: str, *, in_stream: bool = False, **more: object) -> Answer:
+    """Ask in a dialect."""
+    path, body = request_of(name, in_stream=in_stream, **more)
+    return await ask(front, body, path)
+
+
+@pytest.mark.parametrize(("client", "lane"), PAIRS)
+async def test_every_client_is_served_by_every_lane(serve: Serve, parser_kind: str, client: str, lane: str) -> None:
+    """IR cases 1, 2, 19, 56: text, thoughts and calls arrive whole and streamed, under the lane's model."""
+    async with gateway_over(serve, parser_kind, SCRIPT, shape=mixed(lane)) as front:
+        whole, streamed = await get(front, client), await get(front, client, in_stream=True)
+        asked = bench(lane).read(front.received[0].body)
+    assert (whole.status, streamed.status) == (200, 200)
+    assert said_in(client, whole.body) == SAID
+    assert said_in_stream(client, streamed.body) == SAID
+    assert (b"kiln" in whole.body) is (client != "bedrock")
+    assert ([tool.name for tool in asked.tools], bytes(asked.sampling.max_tokens)) == ([TOOL_NAME], b"99")
+
+
+@pytest.mark.parametrize("client", NAMES)
+@pytest.mark.parametrize(("status", "shown"), [(400, 400), (429, 503), (503, 503)])
+async def test_errors_are_worded_for_the_client(
+    serve: Serve, parser_kind: str, client: str, status: int, shown: int
+) -> None:
+    """IR cases 67, 68: status and hint when to come back are kept, the text of a client's own mistake too."""
+    lane = "cohere" if client != "cohere" else "openai"
+    fate = Script(status=status, error="too odd a question", retry_after_s=7)
+    async with gateway_over(serve, parser_kind, fate, shape=mixed(lane)) as front:
+        got = await get(front, client)
+    same = await one_of_its_own(serve, parser_kind, client, fate)
+    assert got.status == shown
+    assert (b"too odd a question" in got.body) is (status == 400)
+    assert json.loads(got.body).keys() <= json.loads(same.body).keys() | {"__type", "request_id"}
+
+
+async def one_of_its_own(serve: Serve, parser_kind: str, client: str, fate: Fate) -> Answer:
+    """Return what a lane of the client's own dialect answers."""
+    async with gateway_over(serve, parser_kind, fate, shape=mixed(client)) as front:
+        return await get(front, client)
+
+
+@pytest.mark.parametrize("client", NAMES)
+async def test_stream_that_fails_later_ends_natively(serve: Serve, parser_kind: str, client: str) -> None:
+    """IR cases 44, 47: what was said arrives, then an error that a reader of the dialect knows, and a whole body."""
+    lane = "anthropic" if client != "anthropic" else "gemini"
+    async with gateway_over(serve, parser_kind, FIRST_BYTE_LATER, shape=mixed(lane)) as front:
+        got = await get(front, client, in_stream=True)
+    calls = bench(client).hear(got.body)
+    assert got.status == 200
+    assert [call[0] for call in calls].count("fail") == 1
+    assert b"0123456789" in got.body
+
+
+async def test_pool_of_many_tongues_fails_over_in_every_order(serve: Serve, parser_kind: str) -> None:
+    """IR cases 7, 62, issue: from a foreign lane to one of the client's own, which gets the client's very bytes."""
+    path, body = request_of("anthropic")
+    async with gateway_over(
+        serve, parser_kind, [Script(status=503), SCRIPT], shape=mixed("openai", "anthropic")
+    ) as front:
+        got = await ask(front, body, path)
+    assert got.status == 200
+    assert [received.target for received in front.received] == [b"/v1/chat/completions", b"/v1/messages"]
+    assert front.received[1].body == body.replace(b'"demo"', b'"kiln"')
+
+
+async def test_error_in_front_of_a_stream_goes_elsewhere(serve: Serve, parser_kind: str) -> None:
+    """IR case 47: nothing was said yet, so another lane says it."""
+    fate = [Script(fail_after=0, status=503), SCRIPT]
+    async with gateway_over(serve, parser_kind, fate, shape=mixed("anthropic", "gemini")) as front:
+        got = await get(front, "openai", in_stream=True)
+    assert said_in_stream("openai", got.body) == SAID
+
+
+async def test_ids_and_seals_come_back(serve: Serve, parser_kind: str) -> None:
+    """IR cases 21, 22, 25: the lane sees its own ids and seals, another vendor none of them."""
+    async with gateway_over(serve, parser_kind, SCRIPT, shape=mixed("anthropic")) as front:
+        first = json.loads((await get(front, "gemini")).body)["candidates"][0]["content"]
+        call = next(part["functionCall"] for part in first["parts"] if "functionCall" in part)
+        answer = {"functionResponse": {"id": call["id"], "name": TOOL_NAME, "response": {"height": 3}}}
+        turns = [{"role": "user", "parts": [{"text": "hi"}]}, first, {"role": "user", "parts": [answer]}]
+        await get(front, "gemini", contents=turns)
+        native = bench("anthropic").read_answer(json.dumps({"content": []}).encode())
+        sent = json.loads(front.received[1].body)["messages"]
+    assert native.blocks == []
+    blocks = {block["type"]: block for message in sent for block in message["content"]}
+    assert blocks["tool_use"]["id"] == blocks["tool_result"]["tool_use_id"]
+    assert blocks["tool_use"]["id"].startswith("toolu_01")
+    assert "bbf1" not in json.dumps(sent)
+
+
+async def test_seal_of_another_vendor_never_reaches_a_lane(serve: Serve, parser_kind: str) -> None:
+    """IR case 22: yesterday's turn of another vendor is taken out of a body that otherwise stays what it says."""
+    thought = {"type": "thinking", "thinking": "hm", "signature": "bbf1gemic2ln"}
+    turns = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [thought, {"type": "text", "text": "ho"}]},
+        {"role": "user", "content": "and?"},
+    ]
+    async with gateway_over(serve, parser_kind, SCRIPT, shape=mixed("anthropic")) as front:
+        got = await get(front, "anthropic", messages=turns)
+    assert got.status == 200
+    assert b"bbf1" not in front.received[0].body
+    assert [len(turn["content"]) for turn in front.received[0].document["messages"]] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "status", "header"),
+    [
+        (Tolerance(), 200, b""),
+        (Tolerance(shows_losses=True), 200, b"from=openai;to=anthropic;dropped=other,seed"),
+        (Tolerance("reject"), 400, b""),
+    ],
+)
+async def test_losses_are_told_as_the_pool_wants_it(
+    serve: Serve, parser_kind: str, tolerance: Tolerance, status: int, header: bytes
+) -> None:
+    """IR cases 8, 11 to 13: counted, told in a header if wanted, refused before anybody is asked if wanted."""
+    async with gateway_over(serve, parser_kind, SCRIPT, shape=mixed("anthropic", tolerance=tolerance)) as front:
+        got = await get(front, "openai", seed=7, invented=1)
+        asked = len(front.received)
+        scraped = await ask(front, b"", b"/metrics", b"GET")
+    assert (got.status, asked) == (status, 1 if status == 200 else 0)
+    assert got.fields.get(b"x-busbar-translation", b"") == header
+    if status == 400:
+        assert b"seed" in got.body
+    else:
+        loss = b'busbar_translation_loss_total{action="dropped",field="seed",from="openai",to="anthropic"} 1.0'
+        assert loss in scraped.body
+    assert b'busbar_translations_total{from="openai",to="anthropic"} 1.0' in scraped.body
+
+
+@pytest.mark.parametrize(("lanes", "status"), [(("anthropic", "responses"), 200), (("anthropic",), 400)])
+async def test_what_a_vendor_keeps_goes_to_that_vendor(
+    serve: Serve, parser_kind: str, lanes: tuple[str, ...], status: int
+) -> None:
+    """Responses §7, IR §6: lanes of the client's own dialect as long as there are any, else a refusal that names it."""
+    async with gateway_over(serve, parser_kind, SCRIPT, shape=mixed(*lanes)) as front:
+        got = [await get(front, "responses", previous_response_id="resp_1") for _ in range(3)]
+    assert [answer.status for answer in got] == [status] * 3
+    assert {received.target for received in front.received} == ({b"/v1/responses"} if status == 200 else set())
+    if status == 400:
+        assert json.loads(got[0].body)["error"]["param"] == "previous_response_id"
+
+
+@pytest.mark.parametrize(("tolerance", "status"), [(Tolerance(), 400), (Tolerance(drops_guards=True), 200)])
+async def test_guardrails_do_not_evaporate(serve: Serve, parser_kind: str, tolerance: Tolerance, status: int) -> None:
+    """Bedrock §4: unless the pool lets them."""
+    guard = {"guardrailIdentifier": "g", "guardrailVersion": "1"}
+    async with gateway_over(serve, parser_kind, SCRIPT, shape=mixed("openai", tolerance=tolerance)) as front:
+        got = await get(front, "bedrock", guardrailConfig=guard)
+    assert got.status == status
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [({"messages": 5}, "messages"), ({"messages": [{"role": "odd"}]}, "messages[0].role")],
+)
+async def test_request_of_a_wrong_shape_is_refused(
+    serve: Serve, parser_kind: str, more: dict[str, Any], param: str
+) -> None:
+    """Openai case 9: the field is named, and nobody is asked."""
+    async with gateway_over(serve, parser_kind, SCRIPT, shape=mixed("anthropic")) as front:
+        got = await get(front, "openai", **more)
+        deep = await ask(front, b'{"model":"demo","messages":' + b"[" * 200 + b"]" * 200 + b"}")
+    assert (got.status, json.loads(got.body)["error"]["param"]) == (400, param)
+    assert (deep.status, front.received) == (400, [])
