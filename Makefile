@@ -21,7 +21,7 @@ help: ## list the targets
 run: $(venv)/runtime.stamp ## start the demo on 127.0.0.1:8080; ARGS="..." is passed on
 	$(bin)/python -m busbar_fast demo $(ARGS)
 
-test: $(venv)/dev.stamp ## the whole suite: every test, then sockets again on h11 and on the stock loop, then coverage
+test: $(venv)/dev.stamp ## the whole suite but the house rules, which `check` has: every test, then sockets again on h11 and on the stock loop, then coverage
 	$(MAKE) --jobs=2 --output-sync=target --no-print-directory \
 		test-system test-rest test-clients test-parser test-loop test-coverage
 
@@ -33,7 +33,7 @@ test-clients: $(venv)/dev.stamp
 	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest tests/system/test_sdk_*.py
 
 test-rest: $(venv)/dev.stamp
-	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest tests --ignore=tests/system
+	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest tests --ignore=tests/system --ignore=tests/house
 
 test-parser: $(venv)/dev.stamp
 	PYTHONASYNCIODEBUG=1 BUSBAR_HTTP_PARSER=h11 $(bin)/python -m pytest $(parser_tests)

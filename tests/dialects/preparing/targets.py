@@ -13,8 +13,8 @@ NARROW = Abilities(THERE)
 WIDE = Abilities(
     THERE,
     tool_prefix="t_",
-    seal="ther",
-    opens=frozenset(("ther", "kind")),
+    seal="abcd",
+    opens=frozenset(("abcd", "kind")),
     takes_thinking=True,
     takes_redacted=True,
     takes_later_system="always",

@@ -77,16 +77,16 @@ def test_a_seal_travels_in_an_envelope_and_comes_back(block: AnyBlock) -> None:
     """IR case 21: whoever opens it gets the same value."""
     ((left,), fields) = blocks(structs.replace(block), client=WIDE)
     assert left.seal is not None
-    assert (left.seal.family, fields) == ("ther", [])
+    assert (left.seal.family, fields) == ("abcd", [])
     assert left.seal.value.startswith("bbf1here")
-    assert seals.restored(left.seal.value, "ther") == SEALED
+    assert seals.restored(left.seal.value, "abcd") == SEALED
     ((bare,), fields) = blocks(block)
     assert (bare.seal, fields) == (None, ["signature"])
 
 
 def test_a_seal_of_the_clients_family_is_shown_bare() -> None:
     """IR §3, signatures: it is the client's own."""
-    assert blocks(Thinking("h", seal=Seal("ther", "v")), client=WIDE) == ([Thinking("h", seal=Seal("ther", "v"))], [])
+    assert blocks(Thinking("h", seal=Seal("abcd", "v")), client=WIDE) == ([Thinking("h", seal=Seal("abcd", "v"))], [])
 
 
 def test_a_redacted_thought_travels_in_an_envelope_or_not_at_all() -> None:
@@ -94,8 +94,8 @@ def test_a_redacted_thought_travels_in_an_envelope_or_not_at_all() -> None:
     redacted = Thinking(sealed=SEALED.value, seal=SEALED)
     ((left,), fields) = blocks(redacted, client=WIDE)
     assert isinstance(left, Thinking)
-    assert seals.restored(left.sealed, "ther") == SEALED
-    assert left.seal == Seal("ther", left.sealed)
+    assert seals.restored(left.sealed, "abcd") == SEALED
+    assert left.seal == Seal("abcd", left.sealed)
     assert fields == []
     assert blocks(redacted) == ([], ["redacted_thinking"])
     assert blocks(Thinking(sealed="x"), client=WIDE) == ([], ["redacted_thinking"])
@@ -125,7 +125,7 @@ def test_an_answer_with_a_call_ends_for_the_call(reason: Reason) -> None:
 
 def test_code_becomes_text_for_who_has_no_place_for_it() -> None:
     """IR §3: it is fenced, and noted; a seal on it goes the way of all seals."""
-    code, result = Code("1", "PY", seal=Seal("ther", "v")), CodeResult("2", "ok")
+    code, result = Code("1", "PY", seal=Seal("abcd", "v")), CodeResult("2", "ok")
     assert blocks(code, result, client=WIDE) == ([code, result], [])
     assert blocks(code, result) == ([Text("```py\n1\n```\n"), Text("```\n2\n```\n")], ["code", "signature"])
 

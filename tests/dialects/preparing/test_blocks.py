@@ -32,7 +32,7 @@ from busbar_fast.ir.report import Action, Entry, Report
 from busbar_fast.ir.requests import Document
 from tests.dialects.preparing.targets import HERE, NARROW, THERE, WIDE, noted
 
-OWN, AKIN, FOREIGN = Seal("ther", "o"), Seal("kind", "k"), Seal("here", "f")
+OWN, AKIN, FOREIGN = Seal("abcd", "o"), Seal("kind", "k"), Seal("here", "f")
 IMAGE = Media(MediaKind.IMAGE, Inline("aGk="), "image/png")
 PLAIN = Media(MediaKind.DOCUMENT, Plain("It rains."), "text/plain", "Rain", context="weather", is_cited=True)
 SHORT_IDS = NARROW._replace(tool_prefix="t_", takes_tool_id=lambda tool_id: len(tool_id) < 5)

@@ -246,8 +246,8 @@ def test_a_request_of_the_own_dialect_loses_what_others_sealed_and_nothing_else(
     request = rich()
     assert prepare_request(request, own._replace(takes_tool_id=bool), LANE, report) == request
     assert report.entries == []
-    foreign = Message(Role.ASSISTANT, [Thinking("h", seal=Seal("ther", "v"))])
-    text = Message(Role.ASSISTANT, [Text("t", seal=Seal("ther", "v")), ToolUse("i" * 80, "t")])
+    foreign = Message(Role.ASSISTANT, [Thinking("h", seal=Seal("abcd", "v"))])
+    text = Message(Role.ASSISTANT, [Text("t", seal=Seal("abcd", "v")), ToolUse("i" * 80, "t")])
     given = Request(HERE, messages=[user(), foreign, text])
     short = own._replace(takes_tool_id=lambda tool_id: len(tool_id) <= 40)
     left = prepare_request(given, short, LANE, report)
@@ -268,7 +268,7 @@ PARTS: st.SearchStrategy[AnyBlock] = st.sampled_from(
         Text("p", is_plan=True),
         Thinking("h"),
         Thinking("h", seal=Seal("kind", "v")),
-        Thinking(sealed="x", seal=Seal("ther", "x")),
+        Thinking(sealed="x", seal=Seal("abcd", "x")),
         ToolUse("i" * 80, "t"),
         ToolResult("i" * 80, [Text("t", mark=Mark()), IMAGE], mark=Mark()),
         IMAGE,
