@@ -9,7 +9,6 @@ share are run once. Which modules are pure is written in `tests/house/shelves.py
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -34,21 +33,24 @@ def own_tests(module: Module) -> tuple[Path, ...]:
     return () if any(path.name in named for path in found) else tuple(found)
 
 
+# What runs the tests of a group: one process for the run and for the reports, since starting one takes longer.
+_JUDGE = """
+import sys, coverage, pytest
+paths, tests = sys.argv[1].split(","), sys.argv[2:]
+measured = coverage.Coverage(data_file=None, branch=True, include=paths)
+measured.start()
+failed = pytest.main(["-q", *tests])
+measured.stop()
+sys.exit(1 if failed or min(measured.report(include=[path], show_missing=True) for path in paths) < 100 else 0)
+"""
+
+
 def verdicts(tests: tuple[Path, ...], sharing: Sequence[Module]) -> list[str]:
-    """Run tests once and return what is missing for each of the modules that they belong to."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"COVERAGE_FILE": str(Path(folder) / "measured")}
-
-        def done(*arguments: str) -> subprocess.CompletedProcess[str]:
-            coverage = [sys.executable, "-m", "coverage", *arguments]
-            return subprocess.run(coverage, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-
-        included = f"--include={','.join(module.path for module in sharing)}"
-        run = done("run", "--branch", included, "-m", "pytest", "-q", *map(str, tests))
-        if run.returncode:
-            return [f"{module.path}: {run.stdout}{run.stderr}" for module in sharing]
-        reports = {module.path: done("report", f"--include={module.path}") for module in sharing}
-    return [f"{path}: {report.stdout}{report.stderr}" for path, report in reports.items() if report.returncode]
+    """Run tests once and return what is missing for the modules that they belong to."""
+    paths = ",".join(module.path for module in sharing)
+    command = [sys.executable, "-c", _JUDGE, paths, *map(str, tests)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return [f"{paths}:\n{done.stdout}{done.stderr}"] * bool(done.returncode)
 
 
 def main(chosen: list[str]) -> int:
