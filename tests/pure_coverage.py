@@ -16,11 +16,16 @@ from pathlib import Path, PurePosixPath
 from tests.house.shelves import pure_modules
 from tests.house.source import ROOT, Module, functions
 
+# Packages that are one thing in several modules; their tests are run together, once.
+_SHARING = ("translation", "preparing")
+
 
 def own_tests(module: Module) -> tuple[Path, ...]:
     """Return the files of tests that belong to a module; nothing if there are none."""
     inside = PurePosixPath(module.path).relative_to("busbar_fast")
     tests = ROOT / "tests"
+    if inside.parent.name in _SHARING:
+        return tuple(sorted((tests / inside.parent).glob("test_*.py")))
     own = tests / inside.with_name(f"test_{inside.name}")
     if own.exists() or not inside.parent.name:
         return (own,) if own.exists() else ()
