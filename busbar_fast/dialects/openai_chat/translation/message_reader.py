@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from busbar_fast.dialects.call_arguments import args_of
 from busbar_fast.dialects.file_urls import read_url
-from busbar_fast.dialects.members import Members, items_of, object_of, text_of
+from busbar_fast.dialects.members import Members, is_object, items_of, object_of, text_of
 from busbar_fast.dialects.openai_chat.translation.abilities import NAME, TOOL_PREFIX
 from busbar_fast.dialects.openai_chat.translation.calls import read_call
 from busbar_fast.errors import Misshapen
@@ -24,6 +24,7 @@ from busbar_fast.ir.blocks import (
     Thinking,
     ToolResult,
     ToolUse,
+    Url,
 )
 from busbar_fast.ir.requests import Message, Role
 
@@ -36,15 +37,19 @@ _ROLES: Final = {
     "function": Role.TOOL,
 }
 _MIMES: Final = {"mp3": "audio/mpeg"}
+_WEB: Final = ("https://", "http://")
 
 
 def read_messages(messages: list[Members]) -> tuple[list[AnyBlock], list[Message]]:
-    """Return the system prompt that stands in front, and the turns. Raise Misshapen."""
+    """Return the system prompt that stands in front, and the turns. Raise Misshapen.
+
+    A prompt that says more of itself, a name say, is a turn, because only a turn has a place for that.
+    """
     system: list[AnyBlock] = []
     found: list[Message] = []
     for members in messages:
         message = _message(members, found)
-        if message.role is Role.SYSTEM and not found:
+        if message.role is Role.SYSTEM and not found and not message.ext:
             system += message.blocks
         else:
             found.append(message)
@@ -122,9 +127,12 @@ def _part(raw: Raw, place: str) -> AnyBlock:
     if read is None:
         return Opaque(NAME, raw, kind)
     block = read(members)
-    if members.raw("prompt_cache_breakpoint"):
-        block.mark = Mark()
+    point = members.raw("prompt_cache_breakpoint")
     block.ext = members.rest()
+    if point:
+        block.mark = Mark()
+        if is_object(point) and "ttl" in object_of(point, place):  # a time that no other vendor knows
+            block.ext = {**(block.ext or {}), "prompt_cache_breakpoint": point}
     return block
 
 
@@ -164,7 +172,7 @@ def _file(members: Members) -> AnyBlock:
             raise Misshapen(members.place("file"), "must hold file_data or file_id")
         return Media(MediaKind.DOCUMENT, Held(NAME, raw), name=name)
     source, mime = read_url(content)
-    if not isinstance(source, Inline):
+    if isinstance(source, Url) and not source.url.startswith(_WEB):
         source, mime = Inline(content), "application/pdf"
     return Media(MediaKind.DOCUMENT, source, mime, name)
 

@@ -65,9 +65,8 @@ def read_request(body: bytes, ask: Ask, report: Report) -> Request:  # noqa: ARG
 def _user(members: Members, echo: Ext) -> str:
     """Read who asks; the newer name of it is kept, for whoever knows both."""
     user, safe = members.raw("user"), members.raw("safety_identifier")
-    for name, raw in (("user", user), ("safety_identifier", safe)):
-        if raw and safe:
-            echo[name] = raw
+    if safe:
+        echo |= {"user": user, "safety_identifier": safe}
     return text_of(safe or user) or "" if safe or user else ""
 
 
@@ -110,7 +109,7 @@ def _choice(members: Members) -> ToolChoice | None:
     choice = object_of(raw, members.place("tool_choice"))
     allowed = choice.maybe_object("allowed_tools")
     if allowed is not None:
-        names = [_name_in(tool) for tool in allowed.objects("tools")]
+        names = [name for tool in allowed.objects("tools") if (name := _name_in(tool))]
         return ToolChoice(_CHOICES.get(allowed.maybe_text("mode") or "", ChoiceMode.AUTO), allowed=names)
     name = _name_in(choice)
     return ToolChoice(ChoiceMode.NAMED, name) if name else None
