@@ -32,5 +32,9 @@ def args_text(block: ToolUse) -> str:
 
 
 def free_text(args: Raw) -> str:
-    """Return what a custom tool is given, out of the object that stands for it."""
-    return read_object(args).maybe_text("input") or ""
+    """Return what a custom tool is given, out of the object that stands for it; an object of another shape as it is."""
+    members = read_object(args)
+    text = members.maybe_text("input")
+    if text is not None:
+        return text
+    return bytes(args).decode() if members.rest() else ""

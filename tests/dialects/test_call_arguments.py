@@ -38,3 +38,4 @@ def test_free_text_stands_in_an_object() -> None:
     """Openai §4: a custom tool's text is the member `input` of what stands for it."""
     assert free_text(raw({"input": "x"})) == "x"
     assert free_text(raw({})) == ""
+    assert free_text(raw({"other": 1})) == '{"other":1}'
