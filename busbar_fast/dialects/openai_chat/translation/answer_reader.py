@@ -1,25 +1,30 @@
 """A whole answer of an upstream."""
 
+from typing import Final
+
 from msgspec import Raw
 
-from busbar_fast.dialects.members import Members, is_object, object_of, read_object
+from busbar_fast.dialects.guard import field_of
+from busbar_fast.dialects.members import Members, is_object, object_of, read_object, value_of
 from busbar_fast.dialects.openai_chat.translation.abilities import NAME
 from busbar_fast.dialects.openai_chat.translation.calls import read_call
-from busbar_fast.dialects.openai_chat.translation.message_reader import read_content
+from busbar_fast.dialects.openai_chat.translation.message_reader import read_content, thought_in
 from busbar_fast.dialects.openai_chat.translation.stops import stop_of
 from busbar_fast.dialects.openai_chat.translation.usages import read_usage
 from busbar_fast.dialects.openai_shared_annotations import read_annotations
 from busbar_fast.dialects.openai_shared_logprobs import read_logprobs
 from busbar_fast.errors import FaultReported, Misshapen
 from busbar_fast.ir.answers import Answer, Usage
-from busbar_fast.ir.blocks import NOTHING, AnyBlock, Text, Thinking
+from busbar_fast.ir.blocks import NOTHING, AnyBlock, Opaque, Text, Thinking
 from busbar_fast.ir.report import Report
+
+_NULL: Final = Raw(b"null")
 
 
 def read_answer(body: bytes, report: Report) -> Answer:
     """Read an answer. Raise FaultReported if it is an error, Misshapen if it is something else."""
     members = read_object(body)
-    if members.raw("error"):
+    if value_of(members.raw("error") or _NULL):
         raise FaultReported(body)
     choices = members.objects("choices")
     if not choices:
@@ -31,7 +36,7 @@ def read_answer(body: bytes, report: Report) -> Answer:
     if message is None:
         raise Misshapen("choices", "holds no message")
     logprobs, usage = choice.maybe_object("logprobs"), members.maybe_object("usage")
-    blocks = _blocks(message)
+    blocks = _blocks(message, report)
     has_refusal = any(isinstance(block, Text) and block.is_refusal for block in blocks)
     return Answer(
         NAME,
@@ -51,12 +56,20 @@ def _first(choices: list[Members]) -> Members:
     return next((choice for choice in choices if choice.integer("index") == 0), choices[0])
 
 
-def _blocks(message: Members) -> list[AnyBlock]:
+def _blocks(message: Members, report: Report) -> list[AnyBlock]:
     thought = message.maybe_text("reasoning_content") or message.maybe_text("reasoning")
     blocks: list[AnyBlock] = [Thinking(thought)] if thought else []
-    spoken = [block for block in read_content(message) if isinstance(block, Text)]
+    spoken: list[Text] = []
+    for block in read_content(message):
+        thought = thought_in(block.raw) if isinstance(block, Opaque) else ""
+        if isinstance(block, Text):
+            spoken.append(block)
+        elif thought:
+            blocks.append(Thinking(thought))
+        else:
+            report.dropped(field_of(block))
     annotations = message.maybe_items("annotations")
-    if annotations:
+    if annotations and spoken:
         text = "".join(block.text for block in spoken)
         spoken = [Text(text, read_annotations((raw for raw in annotations if is_object(raw)), NAME))]
     blocks += spoken
@@ -65,6 +78,6 @@ def _blocks(message: Members) -> list[AnyBlock]:
         blocks.append(Text(refusal, is_refusal=True))
     blocks += [read_call(object_of(raw, "tool_calls")) for raw in message.maybe_items("tool_calls") or []]
     legacy = message.raw("function_call")
-    if is_object(legacy or Raw(b"0")):
+    if is_object(legacy or _NULL):
         blocks.append(read_call(Members({"function": legacy, "id": NOTHING})))
     return blocks

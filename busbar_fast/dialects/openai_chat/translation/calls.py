@@ -34,10 +34,10 @@ def calls_of(blocks: Iterable[AnyBlock], custom: AbstractSet[str], style: object
     found: list[dict[str, object]] = []
     for block in blocks:
         if isinstance(block, ToolUse):
-            what: dict[str, object] = {"name": block.name, "arguments": args_text(block)}
-            kind = "function"
-            if block.name in custom and block.args_text is None:
-                kind, what = "custom", {"name": block.name, "input": free_text(block.args)}
+            kind, what = "function", {"name": block.name, "arguments": args_text(block)}
+            if block.name in custom:
+                text = free_text(block.args) if block.args_text is None else block.args_text
+                kind, what = "custom", {"name": block.name, "input": text}
             found.append({"id": styled(block.id, style), "type": kind, kind: what})
     return found
 

@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from busbar_fast.dialects.call_arguments import args_of
 from busbar_fast.dialects.file_urls import read_url
-from busbar_fast.dialects.members import Members, is_object, items_of, object_of, text_of
+from busbar_fast.dialects.members import Members, is_object, items_of, object_of, objects_of, text_of
 from busbar_fast.dialects.openai_chat.translation.abilities import NAME, TOOL_PREFIX
 from busbar_fast.dialects.openai_chat.translation.calls import read_call
 from busbar_fast.errors import Misshapen
@@ -118,6 +118,18 @@ def read_content(members: Members) -> list[AnyBlock]:
     place = members.place("content")
     parts = (_part(one, f"{place}[{at}]") for at, one in enumerate(items_of(raw, place)))
     return [part for part in parts if not (isinstance(part, Text) and not part.text)]
+
+
+def thought_in(raw: Raw) -> str:
+    """Return what a part holds of a model's thoughts, which some hosts write among the text; empty if it is another."""
+    part = object_of(raw, "content")
+    if part.maybe_text("type") != "thinking":
+        return ""
+    thought = part.raw("thinking")
+    whole = text_of(thought) if thought else ""
+    if whole is not None:
+        return whole
+    return "".join(inner.maybe_text("text") or "" for inner in objects_of(thought, "thinking"))
 
 
 def _part(raw: Raw, place: str) -> AnyBlock:

@@ -7,10 +7,10 @@ from msgspec import Raw
 from busbar_fast.dialects.call_arguments import free_text
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.members import write, write_text
-from busbar_fast.dialects.openai_chat.faults import refuse
 from busbar_fast.dialects.openai_chat.translation.answer_writer import custom_names, nested, new_id
 from busbar_fast.dialects.openai_chat.translation.stops import word_of
 from busbar_fast.dialects.openai_chat.translation.usages import usage_of
+from busbar_fast.dialects.openai_shared import encode_refusal
 from busbar_fast.dialects.openai_shared_annotations import annotations_of
 from busbar_fast.dialects.openai_shared_logprobs import logprobs_of
 from busbar_fast.dialects.spelling import Spelling
@@ -30,7 +30,7 @@ _ARGS: Final = b'{"tool_calls":[{"index":%d,"function":{"arguments":%b}}]}'
 class Writer(StreamWriter):
     """See the module."""
 
-    __slots__ = ("_annotations", "_calls", "_custom", "_has_text", "_head", "_length")
+    __slots__ = ("_annotations", "_calls", "_cited", "_custom", "_has_text", "_head", "_length")
 
     kinds = frozenset((Kind.TEXT, Kind.REFUSAL, Kind.THINKING, Kind.TOOL_USE))
     has_overlap = True
@@ -43,6 +43,7 @@ class Writer(StreamWriter):
         self._has_text = False
         self._length = 0  # of all text so far, in characters
         self._annotations: list[object] = []
+        self._cited: list[Citation] = []  # by the text that grows
 
     def write_start(self, model: str, usage: Usage | None) -> None:  # noqa: ARG002  it is told in the end
         described = write(
@@ -64,10 +65,10 @@ class Writer(StreamWriter):
             block.slot = self._length
 
     def write_text(self, block: StreamBlock, text: str) -> None:
+        self._has_text = True
         if block.kind is Kind.REFUSAL:
             self._add(b'{"refusal":%b}' % write_text(text))
             return
-        self._has_text = True
         self._length += len(text)
         self.out.append(b'%b{"index":0,"delta":{"content":%b}%b' % (self._head, write_text(text), _UNENDED))
 
@@ -81,13 +82,16 @@ class Writer(StreamWriter):
             self._add(_ARGS % (block.slot, write_text(fragment)))
 
     def write_close(self, block: StreamBlock) -> None:
+        if self._cited and block.kind is Kind.TEXT:
+            length = self._length - block.slot
+            self._annotations += nested(annotations_of(self._cited, block.slot, length, self.report))
+            self._cited = []
         if block.parts:
             text = _free("".join(block.parts))
             self._add(write({"tool_calls": [{"index": block.slot, "custom": {"input": text}}]}))
 
-    def write_citations(self, block: StreamBlock, citations: list[Citation]) -> None:
-        length = self._length - block.slot
-        self._annotations += nested(annotations_of(citations, block.slot, length, self.report))
+    def write_citations(self, block: StreamBlock, citations: list[Citation]) -> None:  # noqa: ARG002  one text grows
+        self._cited += citations
 
     def write_logprobs(self, block: StreamBlock, logprobs: list[TokenLogprob]) -> None:  # noqa: ARG002  as above
         shown = write({"content": logprobs_of(logprobs), "refusal": None})
@@ -104,7 +108,7 @@ class Writer(StreamWriter):
         self.out.append(_DONE)
 
     def write_failure(self, fault: Fault, usage: Usage) -> None:  # noqa: ARG002  the vendor tells it elsewhere
-        self.out.append(b"data: %b\n\n%b" % (refuse(fault, self.reply.ask, b"").body, _DONE))
+        self.out.append(b"data: %b\n\n%b" % (encode_refusal(fault, self.reply.ask, b"", "server_error").body, _DONE))
 
     def _add(self, delta: bytes) -> None:
         self.out.append(b'%b{"index":0,"delta":%b%b' % (self._head, delta, _UNENDED))
