@@ -23,7 +23,7 @@ _WORDS: Final = Words(
 _USAGE, _CHOICES, _ERROR = b"usage", b"choices", b"error"
 _MEMBERS: Final = (_USAGE, _CHOICES, _ERROR)
 _DONE: Final = b"[DONE]"
-_UNTRUE: Final = frozenset((b"null", b"false", b"0", b'""', b"{}", b"[]"))  # the vendor's client sees no error in these
+NO_ERRORS: Final = frozenset((b"null", b"false", b"0", b'""', b"{}", b"[]"))  # the vendor's client sees no error in these
 # No text can hold this: its quotes have backslashes before them. An empty reason is none.
 _find_reason = re.compile(rb'"finish_reason"[ \t\r\n]*+:[ \t\r\n]*+"[^"]').search
 
@@ -51,7 +51,7 @@ class StreamWatch(EventWatch):
             return
         found = find_members(payload, _MEMBERS)
         for start, end in found.get(_ERROR, [])[-1:]:
-            if payload[start:end] not in _UNTRUE:
+            if payload[start:end] not in NO_ERRORS:
                 self._fault = self._fault or StreamFault("", payload)
         for start, end in found.get(_CHOICES, [])[-1:]:
             self._has_ended = self._has_ended or _find_reason(payload, start, end) is not None

@@ -5,12 +5,13 @@ from typing import Final
 from msgspec import Raw
 
 from busbar_fast.dialects.guard import field_of
-from busbar_fast.dialects.members import Members, is_object, object_of, read_object, value_of
+from busbar_fast.dialects.members import Members, is_object, object_of, read_object
 from busbar_fast.dialects.openai_chat.translation.abilities import NAME
 from busbar_fast.dialects.openai_chat.translation.calls import read_call
 from busbar_fast.dialects.openai_chat.translation.message_reader import read_content, thought_in
 from busbar_fast.dialects.openai_chat.translation.stops import stop_of
 from busbar_fast.dialects.openai_chat.translation.usages import read_usage
+from busbar_fast.dialects.openai_chat.watch import NO_ERRORS
 from busbar_fast.dialects.openai_shared_annotations import read_annotations
 from busbar_fast.dialects.openai_shared_logprobs import read_logprobs
 from busbar_fast.errors import FaultReported, Misshapen
@@ -24,7 +25,7 @@ _NULL: Final = Raw(b"null")
 def read_answer(body: bytes, report: Report) -> Answer:
     """Read an answer. Raise FaultReported if it is an error, Misshapen if it is something else."""
     members = read_object(body)
-    if value_of(members.raw("error") or _NULL):
+    if bytes(members.raw("error") or _NULL) not in NO_ERRORS:
         raise FaultReported(body)
     choices = members.objects("choices")
     if not choices:

@@ -11,8 +11,10 @@ from msgspec.json import Decoder
 
 from busbar_fast.dialects.members import Members, first_of, is_object, object_of, read_typed, text_of, write_text
 from busbar_fast.dialects.openai_chat.translation.abilities import NAME
+from busbar_fast.dialects.openai_chat.translation.message_reader import thought_in
 from busbar_fast.dialects.openai_chat.translation.stops import stop_of
 from busbar_fast.dialects.openai_chat.translation.usages import read_usage
+from busbar_fast.dialects.openai_chat.watch import NO_ERRORS
 from busbar_fast.dialects.openai_shared_annotations import read_annotations
 from busbar_fast.dialects.openai_shared_logprobs import read_logprobs
 from busbar_fast.dialects.stream_reading import SseReader
@@ -66,27 +68,33 @@ class _Call:
         self.is_custom = False
         self.waiting: list[str] = []
 
+    def is_other(self, tool_id: str) -> bool:
+        """Say whether an id is that of another call; some hosts give all calls the same index."""
+        return bool(tool_id and self.tool_id) and tool_id != self.tool_id
+
 
 class StreamReader(SseReader):
     """See the module."""
 
-    __slots__ = ("_calls", "_has_refusal", "_last", "_model", "_next", "_refusal", "_text", "_thinking")
+    __slots__ = ("_all", "_calls", "_has_refusal", "_last", "_model", "_next", "_refusal", "_text", "_thinking")
 
     def __init__(self, sink: Sink, report: Report) -> None:
         super().__init__(sink, report)
         self._next = 0
         self._text = self._thinking = self._refusal = -1  # the blocks that grow
-        self._calls: dict[object, _Call] = {}
+        self._calls: dict[object, _Call] = {}  # by index or id, the last one each
+        self._all: list[_Call] = []
         self._last: _Call | None = None
         self._model = ""
         self._has_refusal = False
 
     def read_event(self, name: bytes, payload: bytes) -> None:
         if payload == _DONE:
+            self._end_calls()
             self.has_ended = True
             return
         chunk = read_typed(_CHUNK, payload)
-        if chunk.error and chunk.error != _NULL:
+        if bytes(chunk.error or _NULL) not in NO_ERRORS:
             self.sink.fail(name.decode("latin-1"), payload)
             return
         if not self._model and chunk.model:
@@ -105,12 +113,11 @@ class StreamReader(SseReader):
         if delta is not None:
             self._read_delta(delta)
         if is_object(choice.logprobs or _NULL):
-            content = object_of(choice.logprobs, "logprobs").raw("content")
-            self.sink.logprobs(self._at_text(), read_logprobs(content))
+            tokens = read_logprobs(object_of(choice.logprobs, "logprobs").raw("content"))
+            if tokens and self._has_text("logprobs"):
+                self.sink.logprobs(self._text, tokens)
         if choice.finish_reason:
-            for call in self._calls.values():
-                if call.is_custom:
-                    self.sink.args(call.index, '"}')
+            self._end_calls()
             self.sink.finish(stop_of(choice.finish_reason, has_refusal=self._has_refusal))
 
     def _read_delta(self, delta: _Delta) -> None:
@@ -134,7 +141,9 @@ class StreamReader(SseReader):
             self._call(Members({"function": delta.function_call, "index": Raw(b"0")}))
         if first_of(delta.annotations) == b"[":
             annotations = Members({"": delta.annotations}).maybe_items("") or []
-            self.sink.citations(self._at_text(), read_annotations((raw for raw in annotations if is_object(raw)), NAME))
+            citations = read_annotations((raw for raw in annotations if is_object(raw)), NAME)
+            if citations and self._has_text("citations"):
+                self.sink.citations(self._text, citations)
 
     def _say(self, content: str | list[Raw]) -> None:
         """Add to the text; some hosts send parts, thoughts among them."""
@@ -142,11 +151,9 @@ class StreamReader(SseReader):
             self.sink.text(self._at_text(), content)
             return
         for raw in content:
-            part = object_of(raw, "content")
-            kind, text = part.maybe_text("type"), part.maybe_text("text")
-            if kind == "thinking":
-                for inner in part.objects("thinking"):
-                    self._think(inner.maybe_text("text") or "")
+            thought, text = thought_in(raw), object_of(raw, "content").maybe_text("text")
+            if thought:
+                self._think(thought)
             elif text:
                 self.sink.text(self._at_text(), text)
 
@@ -158,14 +165,22 @@ class StreamReader(SseReader):
 
     def _think(self, thought: str) -> None:
         """Add to the thoughts, which come first: what is late belongs nowhere."""
-        if self._thinking < 0:
-            if self._next:
-                return
+        if not self._next:
             self._thinking = self._opened(Kind.THINKING)
-        if self._text < 0 and not self._calls:
+        if self._next == self._thinking + 1:
             self.sink.thinking(self._thinking, thought)
+        else:
+            self.report.dropped("thinking")
+
+    def _has_text(self, what: str) -> bool:
+        """Say whether a text grows that something can belong to; note it if there is none."""
+        if self._text < 0:
+            self.report.dropped(what)
+        return self._text >= 0
 
     def _opened(self, kind: Kind, call: _Call | None = None, name: str = "") -> int:
+        """Open the next block; no text grows beside another."""
+        self._text = self._refusal = -1
         index = self._next
         self._next += 1
         self.sink.open(index, kind, "" if call is None else call.tool_id, name)
@@ -183,12 +198,11 @@ class StreamReader(SseReader):
         call.tool_id = call.tool_id or tool_id
         fragment = _fragment(what.raw("input" if custom is not None else "arguments"))
         if call.index < 0 and name:
-            self._text = self._refusal = -1
             call.index = self._opened(Kind.TOOL_USE, call, name)
             if custom is not None:
                 call.is_custom = True
                 self.sink.args(call.index, '{"input":"')
-        if call.is_custom:
+        if custom is not None:
             fragment = write_text(fragment)[1:-1].decode()
         if call.index < 0:
             call.waiting.append(fragment)
@@ -202,14 +216,23 @@ class StreamReader(SseReader):
         if index is None and not tool_id and not name:
             return self._last
         call = self._calls.get(key)
-        if call is None or (index is None and not tool_id):
-            if len(self._calls) >= _MOST_CALLS:
+        if call is None or (index is None and not tool_id) or (name and call.is_other(tool_id)):
+            if len(self._all) >= _MOST_CALLS:
                 self.report.dropped("tool_use")
                 return None
-            key = (len(self._calls), name) if index is None and not tool_id else key
             call = self._calls[key] = _Call(tool_id)
+            self._all.append(call)
         self._last = call
         return call
+
+    def _end_calls(self) -> None:
+        """End what calls hold; one that nobody has named is none."""
+        for call in self._all:
+            if call.index < 0:
+                self.report.dropped("tool_use")
+            elif call.is_custom:
+                self.sink.args(call.index, '"}')
+        self._all = []
 
 
 def _fragment(raw: Raw) -> str:
