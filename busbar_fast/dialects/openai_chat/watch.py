@@ -23,7 +23,9 @@ _WORDS: Final = Words(
 _USAGE, _CHOICES, _ERROR = b"usage", b"choices", b"error"
 _MEMBERS: Final = (_USAGE, _CHOICES, _ERROR)
 _DONE: Final = b"[DONE]"
-NO_ERRORS: Final = frozenset((b"null", b"false", b"0", b'""', b"{}", b"[]"))  # the vendor's client sees no error in these
+NO_ERRORS: Final = frozenset(
+    (b"null", b"false", b"0", b'""', b"{}", b"[]")
+)  # the vendor's client sees no error in these
 # No text can hold this: its quotes have backslashes before them. An empty reason is none.
 _find_reason = re.compile(rb'"finish_reason"[ \t\r\n]*+:[ \t\r\n]*+"[^"]').search
 

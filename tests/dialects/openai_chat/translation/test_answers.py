@@ -379,12 +379,12 @@ def test_streams_of_all_hosts(chunks: list[object], calls: list[Call]) -> None:
 def test_likelihoods_and_annotations_are_heard() -> None:
     """Openai case 64: both belong to the text."""
     found = heard(
-        {"choices": [{"index": 0, "delta": {}, "logprobs": {"content": [LOGPROB]}}]},
+        {"choices": [{"index": 0, "delta": {"content": "x"}, "logprobs": {"content": [LOGPROB]}}]},
         chunk({"annotations": [{"type": "url_citation", "url_citation": {"url": "https://u"}}, 5]}),
     )
-    assert [(one[0], one[1]) for one in found] == [("open", 0), ("logprobs", 0), ("citations", 0)]
-    assert [token.token for token in found[1][2]] == ["x"]
-    assert [citation.url for citation in found[2][2]] == ["https://u"]
+    assert [(one[0], one[1]) for one in found] == [("open", 0), ("text", 0), ("logprobs", 0), ("citations", 0)]
+    assert [token.token for token in found[2][2]] == ["x"]
+    assert [citation.url for citation in found[3][2]] == ["https://u"]
 
 
 def everything(sink: Sink) -> None:
