@@ -94,7 +94,7 @@ class StreamReader(SseReader):
             self.has_ended = True
             return
         chunk = read_typed(_CHUNK, payload)
-        if bytes(chunk.error or _NULL) not in NO_ERRORS:
+        if chunk.error and bytes(chunk.error) not in NO_ERRORS:
             self.sink.fail(name.decode("latin-1"), payload)
             return
         if not self._model and chunk.model:

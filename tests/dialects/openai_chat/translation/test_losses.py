@@ -239,9 +239,10 @@ def test_late_thoughts_and_annotations_are_noted() -> None:
 
 def test_text_goes_on_behind_a_refusal() -> None:
     """Openai §9.3: a text that was closed is never added to."""
-    found = heard(chunk({"content": "a"}), chunk({"refusal": "n"}), chunk({"content": "b"}))
+    said = [{"content": "a"}, {"refusal": "n"}, {"content": "b"}, {"content": "c"}]
+    found = heard(*map(chunk, said))
     assert [one[1] for one in found if one[0] == "open"] == [0, 1, 2]
-    assert found[-1] == ("text", 2, "b")
+    assert found[-2:] == [("text", 2, "b"), ("text", 2, "c")]
 
 
 def test_calls_may_share_an_index() -> None:
