@@ -16,6 +16,11 @@ def args_of(raw: Raw) -> tuple[Raw, str | None]:
     text = text_of(raw)
     if text is None:
         return NOTHING, bytes(raw).decode()
+    return args_in(text)
+
+
+def args_in(text: str) -> tuple[Raw, str | None]:
+    """Return the object that a text holds, or the text if it holds none; nothing is an empty object."""
     if not text.strip():
         return NO_ARGS, None
     encoded = text.encode()

@@ -1,7 +1,6 @@
 """Makes a whole answer of a stream: for clients that asked for a document and lanes that stream anyway."""
 
-from msgspec import Raw
-
+from busbar_fast.dialects.call_arguments import args_in
 from busbar_fast.dialects.dialect import StreamFault
 from busbar_fast.ir.answers import Answer, Reason, Stop, TokenLogprob, Usage
 from busbar_fast.ir.blocks import AnyBlock, Citation, Seal, Text, Thinking, ToolUse
@@ -30,11 +29,8 @@ class _Growing:
         if self.kind is Kind.THINKING:
             return Thinking(text, seal=self.seal)
         if self.kind is Kind.TOOL_USE:
-            is_object = not text or text.lstrip().startswith("{")
-            args = Raw((text or "{}").encode())
-            return ToolUse(
-                self.tool_id, self.name, args if is_object else Raw(), None if is_object else text, seal=self.seal
-            )
+            args, args_text = args_in(text)
+            return ToolUse(self.tool_id, self.name, args, args_text, seal=self.seal)
         return Text(text, self.citations, is_refusal=self.kind is Kind.REFUSAL, seal=self.seal)
 
 

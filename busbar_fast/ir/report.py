@@ -1,6 +1,7 @@
 """What became of the parts of a request or an answer that another dialect cannot carry. Never silent, never text.
 
-Labels come from a fixed list, so that whoever counts them counts few. Knows no dialect.
+Labels come from a fixed list, so that whoever counts them counts few, and a word that somebody made up is not kept: there
+may be a hundred thousand of them in one document. Knows no dialect.
 """
 
 from enum import IntEnum
@@ -128,7 +129,6 @@ class Report:
         self._note(Action.FILLED, field, detail)
 
     def _note(self, action: Action, field: str, detail: str) -> None:
-        label = field if field in FIELDS else "other"
-        entry = Entry(action, label, detail or (field if label != field else ""))
+        entry = Entry(action, field if field in FIELDS else "other", detail)
         if entry not in self.entries:
             self.entries.append(entry)

@@ -1,5 +1,8 @@
 """A stream collected to a whole answer, however sloppily it is told."""
 
+import pytest
+from msgspec import Raw
+
 from busbar_fast.dialects.collecting import Collector
 from busbar_fast.dialects.dialect import StreamFault
 from busbar_fast.ir.answers import Answer, Reason, Stop, TokenLogprob, Usage
@@ -54,6 +57,24 @@ def test_blocks_grow_by_index() -> None:
         usage=Usage(3, 2, 1),
         logprobs=[TokenLogprob("a", raw(-1))],
     )
+
+
+@pytest.mark.parametrize("cut", ['{"a": tru', '{"a":1}}', "{", '{"a":NaN}'])
+def test_arguments_that_broke_off_are_no_object(cut: str) -> None:
+    """IR case 29: what only begins like an object is text, or it would spoil the document that it is put into."""
+    collector = Collector("d")
+    collector.open(0, Kind.TOOL_USE, "c", "f")
+    collector.args(0, cut)
+    assert collector.answer().blocks == [ToolUse("c", "f", Raw(), cut)]
+
+
+@pytest.mark.parametrize("empty", ["", " \n"])
+def test_arguments_that_are_nothing_are_an_empty_object(empty: str) -> None:
+    """IR case 30: everywhere, and never null."""
+    collector = Collector("d")
+    collector.open(0, Kind.TOOL_USE, "c", "f")
+    collector.args(0, empty)
+    assert collector.answer().blocks == [ToolUse("c", "f", Raw(b"{}"))]
 
 
 def test_end_may_be_all_that_is_said() -> None:
