@@ -45,7 +45,7 @@ _LOSSES: Final = (Action.DROPPED, Action.CLAMPED, Action.TRUNCATED)
 _OK: Final = 200
 _JSON_TYPE: Final = b"application/json"
 _EVENT_STREAM: Final = b"text/event-stream"
-_LONGEST_LINE: Final = 1024
+_LONGEST_VALUE: Final = 1000  # the whole line stays below 1 KiB
 _BROKEN: Final = Fault(Kind.INTERNAL)
 
 
@@ -119,12 +119,13 @@ class Translation:
         if not self.tolerance.shows_losses:
             return b""
         source, target = self._names
-        parts = [f"from={source};to={target}"]
+        value = f"from={source};to={target}"
         for action in Action:
-            fields = [entry.field for entry in self._report.entries if entry.action is action]
-            if fields:
-                parts.append(f"{action.name.lower()}={','.join(fields)}")
-        return b"x-busbar-translation: %b\r\n" % ";".join(parts).encode()[:_LONGEST_LINE]
+            fields = {entry.field: None for entry in self._report.entries if entry.action is action}
+            for number, field in enumerate(fields):
+                more = f",{field}" if number else f";{action.name.lower()}={field}"
+                value += more if len(value) + len(more) <= _LONGEST_VALUE else ""
+        return b"x-busbar-translation: %b\r\n" % value.encode()
 
     def new_answer(
         self,
@@ -252,6 +253,8 @@ class Translated:
         reader.end()
         if collector.fault is not None:
             raise StreamFailed(collector.fault, b"", b"")
+        if not collector.is_complete:
+            raise UpstreamGone("a stream ended before its answer did")
         self._give_answer(collector.answer())
 
     def _give_answer(self, answer: ir.Answer) -> None:

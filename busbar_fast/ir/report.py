@@ -1,7 +1,7 @@
 """What became of the parts of a request or an answer that another dialect cannot carry. Never silent, never text.
 
-Labels come from a fixed list, so that whoever counts them counts few, and a word that somebody made up is not kept: there
-may be a hundred thousand of them in one document. Knows no dialect.
+Labels come from a fixed list, so that whoever counts them counts few. A word that somebody made up is not kept: one
+document may hold a hundred thousand of them. Knows no dialect.
 """
 
 from enum import IntEnum

@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -34,8 +34,17 @@ from tests.system.serving import Gate as Hold
 from tests.system.serving import Serve, Site
 
 DOWN = "down"  # instead of a script: nobody listens there
+
+
+class Utterance(NamedTuple):
+    """What a backend says whatever it is asked, with a good status."""
+
+    content_type: bytes
+    body: bytes
+
+
 # What becomes of the requests to one backend; of several scripts each request gets the next, the last one stays.
-Fate = Script | None | str | Sequence[Script | None]
+Fate = Script | Utterance | None | str | Sequence[Script | Utterance | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,11 @@ class Backend:
     """A mock backend that remembers what it was asked."""
 
     def __init__(
-        self, number: int, script: Callable[[int], Script | None], received: list[Received], hold: Hold | None = None
+        self,
+        number: int,
+        script: Callable[[int], Script | Utterance | None],
+        received: list[Received],
+        hold: Hold | None = None,
     ) -> None:
         self._number = number
         self._script = script
@@ -103,6 +116,9 @@ class Backend:
         self._received.append(Received(self._number, head.method, head.target, dict(head.fields), body))
         if self._hold is not None:
             await self._hold.wait()
+        if isinstance(script, Utterance):
+            exchange.reply(200, b"Content-Type: %b\r\n" % script.content_type, script.body)
+            return
         await play(exchange, *self._memo.play(head.method, head.target, head.fields, body, script))
 
 
@@ -203,7 +219,9 @@ def new_lanes(shape: Shape, dialect: str, origins: Sequence[Origin]) -> list[Lan
     ]
 
 
-def script_of(fate: Script | Sequence[Script | None] | None) -> Callable[[int], Script | None]:
+def script_of(
+    fate: Script | Utterance | Sequence[Script | Utterance | None] | None,
+) -> Callable[[int], Script | Utterance | None]:
     """Return what gives each request its script, by its number."""
-    scripts = [fate] if fate is None or isinstance(fate, Script) else list(fate)
+    scripts = [fate] if fate is None or isinstance(fate, Script | Utterance) else list(fate)
     return lambda number: scripts[min(number, len(scripts) - 1)]

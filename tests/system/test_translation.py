@@ -7,7 +7,7 @@ import pytest
 
 from busbar_fast.gateway.offers import Tolerance
 from busbar_fast.mock.script import Script
-from tests.system.gateways import Fate, Front, Shape, gateway_over
+from tests.system.gateways import Fate, Front, Shape, Utterance, gateway_over
 from tests.system.rawclient import Answer
 from tests.system.serving import Serve
 from tests.system.test_gateway import ask
@@ -191,3 +191,49 @@ async def test_request_of_a_wrong_shape_is_refused(
         deep = await ask(front, b'{"model":"demo","messages":' + b"[" * 200 + b"]" * 200 + b"}")
     assert (got.status, json.loads(got.body)["error"]["param"]) == (400, param)
     assert (deep.status, front.received) == (400, [])
+
+
+JSON, EVENTS = b"application/json", b"text/event-stream; charset=utf-8"
+STREAMED = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"he"}}]}\n\n'
+    b'data: {"choices":[{"index":0,"delta":{"content":"llo"}%b}]}\n\n'
+)
+WHOLE = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}]}'
+
+
+@pytest.mark.parametrize("client", ["anthropic", "gemini"])
+@pytest.mark.parametrize("body", [b"{", b"[1]", b'{"choices":5}', b'{"choices":[]}'])
+async def test_answer_that_nobody_can_read(serve: Serve, parser_kind: str, client: str, body: bytes) -> None:
+    """Reliability §6: a good status with nonsense is a 500 in the client's words, and the lane is not blamed."""
+    async with gateway_over(serve, parser_kind, Utterance(JSON, body), shape=mixed("openai")) as front:
+        got = await get(front, client)
+        rest = front.lanes[0].state.cell("demo", front.lanes[0].state.cells[""].settings).streak
+    assert (got.status, rest) == (500, 0)
+    assert "error" in json.loads(got.body)
+
+
+@pytest.mark.parametrize("client", [name for name in NAMES if name != "openai"])
+async def test_document_for_who_asked_for_a_stream(serve: Serve, parser_kind: str, client: str) -> None:
+    """Reliability §8: the whole sequence of events that would have said it."""
+    async with gateway_over(serve, parser_kind, Utterance(JSON, WHOLE), shape=mixed("openai")) as front:
+        got = await get(front, client, in_stream=True)
+    assert said_in_stream(client, got.body) == Said("", "hello", [])
+
+
+@pytest.mark.parametrize("client", [name for name in NAMES if name != "openai"])
+async def test_stream_for_who_asked_for_a_document(serve: Serve, parser_kind: str, client: str) -> None:
+    """IR §5: what came in pieces is collected."""
+    whole = STREAMED % b',"finish_reason":"stop"'
+    async with gateway_over(serve, parser_kind, Utterance(EVENTS, whole), shape=mixed("openai")) as front:
+        got = await get(front, client)
+    assert said_in(client, got.body) == Said("", "hello", [])
+
+
+async def test_torn_stream_is_no_document(serve: Serve, parser_kind: str) -> None:
+    """IR case 44: half an answer goes to the next lane instead of passing for a whole one; an error does too."""
+    failed = b'data: {"error":{"message":"busy"}}\n\n'
+    fate = [Utterance(EVENTS, STREAMED % b""), Utterance(EVENTS, failed), Utterance(JSON, WHOLE)]
+    async with gateway_over(serve, parser_kind, *fate, shape=mixed("openai")) as front:
+        got = await get(front, "anthropic")
+    assert said_in("anthropic", got.body) == Said("", "hello", [])
+    assert len(front.received) == 3
