@@ -176,8 +176,7 @@ async def test_cap_takes_effect_at_once(tmp_path: Path, serve: Serve) -> None:
         assert await site.reload(config(upstream.port))
         for left in (1, 0):
             gate.open()
-            await until(lambda: gate.waiting == left)  # noqa: B023  awaited in this turn
-            assert site.counts("a")[2] == left
+            await until(lambda: gate.waiting == site.counts("a")[2] == left)  # noqa: B023  awaited in this turn
         assert [answer.status for answer in await all_of(client.read_answer() for client in clients)] == [200] * 3
         assert await site.reload(config(upstream.port, (", max_concurrent: 1", "")))
         clients = [site.send_chat("a") for _ in range(5)]
