@@ -89,7 +89,7 @@ class Listener:
         self._loop = loop
         self.tls = tls  # for handshakes from now on; running connections keep theirs
         self._sockets: list[socket.socket] = []
-        self._joining: set[asyncio.Task[None]] = set()
+        self._joining: dict[asyncio.Task[None], Downstream] = {}
         self._by_ip: dict[str, int] = {}
         self._open = 0  # connections, those being set up included
         self._is_accepting = False
@@ -130,9 +130,10 @@ class Listener:
             self._accept_rest(sock)
         self._close_sockets()
         if self._joining:
-            await asyncio.wait(self._joining, timeout=_PAUSE_S)
-            for task in self._joining:  # a handshake that takes its time has asked for nothing yet
-                task.cancel()
+            await asyncio.wait(self._joining, timeout=None if self.tls is None else _PAUSE_S)
+            for task, connection in self._joining.items():
+                if connection not in self._service.connections:  # a slow handshake has asked for nothing yet
+                    task.cancel()
         # Who becomes idle from now on, its last answer begun before it could say close, is let go at once as well.
         self._service.limits = replace(self._service.limits, keepalive_idle_timeout_s=0.0)
         for connection in list(self._service.connections):
@@ -189,9 +190,10 @@ class Listener:
         accepted.setblocking(False)
         self._open += 1
         self._by_ip[peer] = self._by_ip.get(peer, 0) + 1
-        task = self._loop.create_task(self._join(accepted, peer, received))
-        self._joining.add(task)
-        task.add_done_callback(self._joining.discard)
+        connection = Downstream(self._service, peer, received)
+        task = self._loop.create_task(self._join(accepted, connection))
+        self._joining[task] = connection
+        task.add_done_callback(self._joining.pop)
         if self._open >= self._most:
             self._warn_of_limit()
             self._pause()
@@ -203,26 +205,25 @@ class Listener:
             self._warn_again_at = now + _WARN_EVERY_S
             _log.warning("%d connections: accepting is paused until one closes", self._most)
 
-    async def _join(self, sock: socket.socket, peer: str, received: bytes) -> None:
-        """Make a connection of an accepted socket."""
-        protocol = Downstream(self._service, peer, received)
+    async def _join(self, sock: socket.socket, connection: Downstream) -> None:
+        """Connect an accepted socket. To be cancelled only before: later the loop would not tell of the loss."""
         try:
             if self.tls is None:
-                await self._loop.connect_accepted_socket(lambda: protocol, sock)
+                await self._loop.connect_accepted_socket(lambda: connection, sock)
             else:
                 await self._loop.connect_accepted_socket(
-                    lambda: protocol,
+                    lambda: connection,
                     sock,
                     ssl=self.tls,
                     ssl_handshake_timeout=self._service.limits.tls_handshake_timeout_s,
                 )
         except (OSError, asyncio.CancelledError) as error:
-            if protocol not in self._service.connections:  # else it is counted, and takes itself off the counts
+            if connection not in self._service.connections:  # else it is counted, and takes itself off the counts
                 sock.close()
-                self._forget(peer)
+                self._forget(connection.peer)
             if isinstance(error, asyncio.CancelledError):
                 raise
-            _log.debug("connection from %s failed: %s", peer, error)
+            _log.debug("connection from %s failed: %s", connection.peer, error)
 
     def _on_connection_closed(self, connection: Downstream) -> None:
         self._forget(connection.peer)

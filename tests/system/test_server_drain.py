@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import time
 
 import pytest
 
@@ -80,6 +81,26 @@ async def test_drain_answers_what_has_arrived(serve: Serve, is_accepted: bool) -
             (answer,) = split_answers(await client.read_all())
             assert (answer.status, answer.closes) == (200, True)
         assert await draining
+
+
+async def test_drain_on_a_busy_loop_lets_nobody_go(serve: Serve) -> None:
+    """Operations §4: who is accepted by the drain itself is served, however long the loop takes for a turn."""
+
+    def spin(times: int) -> None:
+        begun_s = time.perf_counter()
+        while time.perf_counter() - begun_s < 0.12:
+            pass
+        if times:
+            asyncio.get_running_loop().call_soon(spin, times - 1)
+
+    async with serve() as site:
+        clients = [site.connect() for _ in range(20)]
+        for client in clients:
+            client.send(GET)
+        spin(4)
+        assert await site.listener.drain(5.0)
+        for client in clients:
+            assert [answer.status for answer in split_answers(await client.read_all())] == [200]
 
 
 async def test_drain_closes_doors_and_idle_connections_at_once(serve: Serve) -> None:
