@@ -21,9 +21,9 @@ help: ## list the targets
 run: $(venv)/runtime.stamp ## start the demo on 127.0.0.1:8080; ARGS="..." is passed on
 	$(bin)/python -m busbar_fast demo $(ARGS)
 
-test: $(venv)/dev.stamp ## the whole suite but the house rules, which `check` has: every test, then sockets again on h11 and on the stock loop, then coverage
+test: $(venv)/dev.stamp ## the whole suite but the house rules, which `check` has: every test, those of the pure shelf under coverage, and sockets again on h11 and on the stock loop
 	$(MAKE) --jobs=2 --output-sync=target --no-print-directory \
-		test-system test-rest test-clients test-parser test-loop test-coverage
+		test-coverage test-system test-rest test-clients test-parser test-loop
 
 # The parts of `test`, two at a time: those with real sockets wait more than they compute.
 test-system: $(venv)/dev.stamp
@@ -33,7 +33,7 @@ test-clients: $(venv)/dev.stamp
 	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest tests/system/test_sdk_*.py
 
 test-rest: $(venv)/dev.stamp
-	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest tests --ignore=tests/system --ignore=tests/house
+	PYTHONASYNCIODEBUG=1 $(bin)/python -m pytest $$($(bin)/python -m tests.pure_coverage --others)
 
 test-parser: $(venv)/dev.stamp
 	PYTHONASYNCIODEBUG=1 BUSBAR_HTTP_PARSER=h11 $(bin)/python -m pytest $(parser_tests)
@@ -42,7 +42,7 @@ test-loop: $(venv)/dev.stamp
 	PYTHONASYNCIODEBUG=1 BUSBAR_LOOP=asyncio $(bin)/python -m pytest $(loop_tests)
 
 test-coverage: $(venv)/dev.stamp
-	$(bin)/python -m tests.pure_coverage
+	PYTHONASYNCIODEBUG=1 $(bin)/python -m tests.pure_coverage
 
 check: $(venv)/dev.stamp ## style, types, spelling and the house rules
 	$(bin)/ruff check .
