@@ -96,7 +96,7 @@ def origin_of(host: str, port: int) -> str:
 
 def _lane(name: str, port: int, dialect: str, pool: Pool) -> Lane:
     origin = pool.origin(OriginKey(is_tls=False, host="127.0.0.1", port=port))
-    fields = b"Host: 127.0.0.1:%d\r\nContent-Type: application/json\r\n" % port
+    fields = b"Host: 127.0.0.1:%d\r\n" % port
     path = DIALECTS[dialect].path.replace("{model}", "demo")
     return Lane(
         new_state(name, settings=BRIEF_RESTS),

@@ -64,6 +64,13 @@ class NotJson(BusbarError):
     status = 400
 
 
+class NotForm(BusbarError):
+    """The bytes are no form of several parts, or one that two readers might read differently."""
+
+    side = Side.DOWNSTREAM
+    status = 400
+
+
 class Misshapen(BusbarError):
     """A document has another shape than its dialect gives it; `param` is the member that is wrong, `reason` why."""
 

@@ -14,16 +14,18 @@ class Operation(IntEnum):
     COUNT_TOKENS = 2
     LIST_MODELS = 3
     SHOW_MODEL = 4
-    NOTHING = 5  # a path of this dialect that offers nothing here: 404 in its words
+    OTHER = 5  # any other call of the vendor that names a model; its action says which, and it is never translated
+    NOTHING = 6  # a path of this dialect that offers nothing here: 404 in its words
 
 
-_CALLS = frozenset((Operation.CONVERSE, Operation.COUNT_TOKENS))
+_CALLS = frozenset((Operation.CONVERSE, Operation.COUNT_TOKENS, Operation.OTHER))
 
 
 class Ask:
     """One kind of request; the same path and query always make the same one, so it may be kept and shared."""
 
     __slots__ = (
+        "action",
         "dialect",
         "in_array",
         "in_stream",
@@ -48,6 +50,8 @@ class Ask:
         query: bytes = b"",
         word: str = "",
     ) -> None:
+        # Of an operation that is none of the usual: how it is called at the end of a lane's path.
+        self.action = word.rpartition(" ")[2] if operation is Operation.OTHER else ""
         self.dialect = dialect
         self.operation = operation
         self.name = name  # of a pool or model; None: the body's `model` says it
@@ -55,6 +59,6 @@ class Ask:
         self.in_stream = in_stream  # None: the body's `stream` says it
         self.in_array = in_array  # the stream is one JSON array
         self.query = query  # what of the query travels on
-        self.word = word  # what a refusal names: an action, a version of the API, whatever the dialect needs
+        self.word = word  # what a refusal names: an action, a version of the API and a space before it, or either
         self.is_call = operation in _CALLS  # a lane is asked
         self.methods: tuple[bytes, ...] = (b"POST",) if self.is_call else (b"GET", b"HEAD")

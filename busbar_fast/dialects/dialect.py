@@ -154,7 +154,10 @@ class Dialect(ABC):
 
     @abstractmethod
     def upstream_path(self, path: str, ask: Ask, *, in_stream: bool) -> str:
-        """Return the path of a lane for what is asked; `path` is the one for a whole conversation, the model in it."""
+        """Return the path of a lane for what is asked; `path` is the one for a whole conversation, the model in it.
+
+        Nothing if a lane with this path has no place for it.
+        """
 
     @abstractmethod
     def credential(self, style: str, key: str, *, is_callers: bool = False) -> bytes:

@@ -44,6 +44,12 @@ def with_query(path: str, query: bytes) -> str:
     return f"{front}?{joined}" if joined else front
 
 
+def replace_action(path: str, usual: str, other: str) -> str:
+    """Return the path of a lane for another action than the usual one; nothing if it does not end in that."""
+    place, mark, query = path.partition("?")
+    return place.removesuffix(usual) + other + mark + query if place.endswith(usual) else ""
+
+
 def claim_models(dialect: Dialect, rest: bytes) -> Ask | None:
     """Return what a client of this dialect asks for behind the path of the list of models; None if it goes on."""
     if not rest:

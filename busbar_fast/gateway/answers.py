@@ -27,6 +27,7 @@ from busbar_fast.wire.viewing import Editor, View
 
 _OK = 200
 _EVENT_STREAM = b"text/event-stream"
+_JSON_WORD = b"json"
 _FRAMED = (b"",)  # the ends of events whose heads say how long they are
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 _FAULT_SIGN = b"rror"
@@ -206,7 +207,8 @@ class Answer:
 
     async def _relay(self) -> None:
         exchange, source, status = self._request.exchange, self._source, self._head.status
-        if not self._request.in_stream and not self._is_events:  # many forget to say that it is JSON
+        is_json = _JSON_WORD in self._content_type or not self._request.ask.action  # many forget to say so
+        if not self._request.in_stream and not self._is_events and is_json:
             await relay_whole(source, exchange, status, self._fields, self)
         elif isinstance(source, Upstream):
             await relay(source, exchange, status, self._fields, self)
@@ -233,6 +235,8 @@ class Answer:
             return
         if not is_stream and not (request.is_metered and self._head.status == _OK):
             return
+        if request.ask.action and self._is_events:
+            return  # of a kind that nobody here can read
         watch = self._watch = dialect.new_watch(self._content_type)
         if not watch.ends and not request.is_metered:
             return  # a document, where a stream was asked for

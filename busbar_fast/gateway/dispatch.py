@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Operation
-from busbar_fast.dialects.dialect import StreamFault
+from busbar_fast.dialects.dialect import JSON, StreamFault
 from busbar_fast.dialects.upstream_errors import UpstreamError
 from busbar_fast.errors import BusbarError, Side, UpstreamTimeout
 from busbar_fast.gateway.answers import Answer, Source, StreamFailed, relayed_fields, unpacked
@@ -23,7 +23,7 @@ from busbar_fast.gateway.requests import Request
 from busbar_fast.observe.log import fields as fields_of
 from busbar_fast.reliability.attempts import Attempt, Attempts, Phase
 from busbar_fast.reliability.dispositions import Disposition
-from busbar_fast.wire.heads import ResponseHead
+from busbar_fast.wire.heads import ResponseHead, select_fields
 from busbar_fast.wire.strand import Strand
 from busbar_fast.wire.upstream import Upstream
 
@@ -35,6 +35,7 @@ _log = logging.getLogger("busbar_fast.gateway")
 
 _APART_BYTES = 65536  # a larger body is not copied behind its head
 _TIMED_OUT = 504
+_CONTENT_TYPE = (b"content-type",)
 _REFUSAL_S = 10.0
 _OK = 200
 _NOT_OK = 300
@@ -289,10 +290,17 @@ class Dispatch:
 def shape(request: Request, lane: Lane, translation: "Translation | None" = None) -> tuple[bytes, bytes]:
     """Return a request as a lane gets it: head and body in one if the body is small, else apart."""
     ask, in_stream = request.ask, request.in_stream
-    body = lane.shape(request.body, request.spans, request.usage_edits) if translation is None else translation.body
+    if request.is_form:
+        body = lane.shape_form(request.body, request.spans)
+    elif translation is None:
+        body = lane.shape(request.body, request.spans, request.usage_edits)
+    else:
+        body = translation.body
     forwarded = b""
     if lane.dialect is request.dialect:
         forwarded = lane.forwarded_fields(request.exchange.head.fields)
+        if ask.action:
+            forwarded += select_fields(request.exchange.head.fields, _CONTENT_TYPE) or JSON
     else:
         ask = lane.own_ask(in_stream=in_stream)
     key = request.visit.token if request.passes_on else None

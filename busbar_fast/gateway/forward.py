@@ -28,7 +28,7 @@ async def forward(request: Request, line: Line) -> None:
     if offer is None:
         return
     pool, pools = reachable(request, offer)
-    if not pool.members:  # nobody here speaks as this client does
+    if not pool.members:  # nobody here speaks as this client does, or offers what it asks
         request.refuse(Kind.UNKNOWN_MODEL, name=offer.name)
         return
     began_s, ranker = now(), offer.ranker
@@ -41,7 +41,7 @@ async def forward(request: Request, line: Line) -> None:
         began_s,
         pools=pools,
         ranked=ranked,
-        sticky=offer.maybe_sticky(request.exchange.head.fields, request.body),
+        sticky=offer.maybe_sticky(request.exchange.head.fields, b"" if request.is_form else request.body),
     )
     dispatch = Dispatch(request, attempts, ranker if ranked else None)
     hop = ""
@@ -65,9 +65,9 @@ def reachable(request: Request, offer: Offer) -> tuple[Pool, Mapping[str, Pool]]
     topology, dialect = request.visit.topology, request.dialect
     is_bound = request.ask.operation is not Operation.CONVERSE
     if not is_bound and dialect.kept_words and request.leans_on_vendor():
-        is_bound = bool(offer.alike(dialect).members)
+        is_bound = bool(offer.alike(request.ask).members)
     if is_bound:
-        return offer.alike(dialect), topology.pools_alike(dialect)
+        return offer.alike(request.ask), topology.pools_alike(request.ask)
     return offer.serving(dialect), topology.pools
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Returns header lines that sign a request to this target, with this content, at this second.
 Sign = Callable[[bytes, bytes, int], bytes]
 
+_JSON = b"Content-Type: application/json\r\n"
+_ACCEPT_ANYTHING = b"Accept: */*\r\n"
+
 # For a show: rests that an onlooker can sit out.
 BRIEF_RESTS = BreakerSettings(base_cooldown_s=1.0, max_cooldown_s=4.0)
 
@@ -106,7 +109,7 @@ class Lane:
         self._can_ask_for_usage = dialect.can_ask_for_usage(access.options)
         self._own_key = self._credential(access.key, is_callers=False)
         self._asks = {in_stream: Ask(dialect, Operation.CONVERSE, in_stream=in_stream) for in_stream in (False, True)}
-        self._heads: dict[tuple[Operation, bool], tuple[bytes, bytes]] = {}
+        self._heads: dict[tuple[Operation, str, bool], tuple[bytes, bytes]] = {}
 
     def __repr__(self) -> str:
         return f"<Lane {self.state}>"
@@ -135,6 +138,10 @@ class Lane:
         """Return the header lines of a client that travel on to this lane."""
         return self.dialect.forwarded_fields(fields, self._access.options)
 
+    def offers(self, ask: Ask) -> bool:
+        """Say whether this lane, whose dialect is the client's, has a place for what is asked."""
+        return not ask.action or bool(self.dialect.upstream_path(self._path, ask, in_stream=False))
+
     def own_ask(self, *, in_stream: bool) -> Ask:
         """Return what a request asks for that was written for this lane, whatever its client speaks."""
         return self._asks[in_stream]
@@ -143,11 +150,12 @@ class Lane:
         self, ask: Ask, forwarded: bytes, body: bytes, *, in_stream: bool, callers_key: bytes | None
     ) -> bytes:
         """Return the head of a request with this body. `callers_key` replaces the lane's own key if it is not None."""
-        prepared = None if ask.query else self._heads.get((ask.operation, in_stream))
+        kind = (ask.operation, ask.action, in_stream)
+        prepared = None if ask.query else self._heads.get(kind)
         if prepared is None:
             prepared = self._prepare(ask, in_stream=in_stream)
             if not ask.query:  # what clients may write there is without end
-                self._heads[ask.operation, in_stream] = prepared
+                self._heads[kind] = prepared
         target, fields = prepared
         sign = self._access.sign
         if callers_key is not None:
@@ -170,6 +178,10 @@ class Lane:
         edits = self._model_edits(body, spans)
         return splice(body, edits) if edits else body
 
+    def shape_form(self, body: bytes, spans: list[Span]) -> bytes:
+        """Return a form as the upstream gets it; `spans` are those of its model."""
+        return splice(body, [(span, self.traits.model.encode()) for span in spans]) if self.traits.model else body
+
     def _model_edits(self, body: bytes, spans: list[Span]) -> list[Edit]:
         """Return what puts the model into the body, where this dialect has it there."""
         raw_model, dialect = self.raw_model, self.dialect
@@ -183,7 +195,10 @@ class Lane:
         """Return target and header lines for what is asked."""
         access = self._access
         target = self.dialect.upstream_path(self._path, ask, in_stream=in_stream).encode()
-        own = self.dialect.upstream_fields(access.options, in_stream=in_stream)
+        if ask.action:  # what else is sent and answered is between the client and its vendor
+            own = _ACCEPT_ANYTHING
+        else:
+            own = _JSON + self.dialect.upstream_fields(access.options, in_stream=in_stream)
         return target, b" HTTP/1.1\r\n%b%b" % (access.fields, own)
 
     def _credential(self, key: str, *, is_callers: bool) -> bytes:

@@ -6,6 +6,7 @@ An offer is made of the configuration and replaced with it.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.gateway.lanes import Lane
 from busbar_fast.reliability.affinity import sticky_index
@@ -55,7 +56,7 @@ class Offer:
         self.ranker = ranker
         self._affinity = affinity
         self._lanes = lanes
-        self._alike: dict[Dialect, Pool] = {}
+        self._alike: dict[tuple[Dialect, str], Pool] = {}
 
     @property
     def provider(self) -> str:
@@ -71,17 +72,18 @@ class Offer:
         """Return the pool of those members that can answer clients of this dialect."""
         return self.pool
 
-    def alike(self, dialect: Dialect) -> Pool:
-        """Return the pool of those members that speak this dialect."""
-        found = self._alike.get(dialect)
+    def alike(self, ask: Ask) -> Pool:
+        """Return the pool of those members that speak the client's dialect and offer what is asked there."""
+        found = self._alike.get((ask.dialect, ask.action))
         if found is None:
-            pool = self.pool
-            speaking = [m for m in pool.members if self._lanes[m.lane.model].dialect is dialect]
-            found = self._alike[dialect] = Pool(pool.name, speaking, pool.settings)
+            pool, lanes = self.pool, self._lanes
+            speaking = [m for m in pool.members if lanes[m.lane.model].dialect is ask.dialect]
+            able = [m for m in speaking if lanes[m.lane.model].offers(ask)]
+            found = self._alike[ask.dialect, ask.action] = Pool(pool.name, able, pool.settings)
         return found
 
     def maybe_sticky(self, fields: Fields, body: bytes) -> PoolMember | None:
-        """Return the member that the session of a request belongs to, if it names one."""
+        """Return the member that the session of a request belongs to, if it names one. `body` is JSON or empty."""
         affinity = self._affinity
         if affinity is None:
             return None
@@ -92,7 +94,7 @@ class Offer:
 
 def read_system(body: bytes) -> bytes:
     """Return the system prompt where it is one string at the top of a body, as its client wrote it; else nothing."""
-    spans = find_members(body, (b"system",)).get(b"system")
+    spans = find_members(body, (b"system",)).get(b"system") if body else None
     if not spans:
         return b""
     start, end = spans[-1]

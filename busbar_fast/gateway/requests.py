@@ -6,7 +6,8 @@ from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.faults import Fault, Kind
-from busbar_fast.errors import BodyTooLarge, NotJson, OutOfTime, TooDeep
+from busbar_fast.dialects.forms import find_fields, is_form
+from busbar_fast.errors import BodyTooLarge, NotForm, NotJson, OutOfTime, TooDeep
 from busbar_fast.gateway.offers import Offer
 from busbar_fast.gateway.replies import refuse
 from busbar_fast.gateway.status import Status
@@ -29,6 +30,7 @@ class Request:
         "exchange",
         "first_byte_s",
         "in_stream",
+        "is_form",
         "is_metered",
         "name",
         "offer",
@@ -53,6 +55,7 @@ class Request:
         self.name = ""  # what is asked for, as the client calls it
         self.body = b""
         self.spans: list[Span] = []
+        self.is_form = False  # of several parts, and no JSON
         self.in_stream = False
         self.usage_edits: Sequence[Edit] | None = None  # ask for usage that the client must not see
         self.offer: Offer | None = None
@@ -78,6 +81,8 @@ class Request:
             self.refuse(Kind.TOO_LARGE)
         except NotJson:
             self.refuse(Kind.MALFORMED)
+        except NotForm as error:
+            self.refuse(Kind.MALFORMED, f"We could not parse the form of your request: {error}.")
         except TooDeep:
             self.refuse(Kind.MALFORMED, "The request body is nested too deeply.")
         else:
@@ -102,6 +107,10 @@ class Request:
         """Take the body; return the name that is asked for, None if the body should say it and does not."""
         self.body = body
         ask, dialect = self.ask, self.visit.dialect
+        if ask.action and is_form(kind := self.exchange.head.fields.get(b"content-type", b"")):
+            self.is_form = True
+            self.spans = find_fields(body, kind, b"model")
+            return ask.name or (body[slice(*self.spans[-1])].decode("utf-8", "replace") if self.spans else None)
         found = find_members(body, (*_MEMBERS, dialect.usage_member) if self.is_metered else _MEMBERS)
         self.spans = found.get(b"model", [])
         if ask.operation is not Operation.CONVERSE:

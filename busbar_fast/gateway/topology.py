@@ -10,6 +10,7 @@ from busbar_fast import __version__
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.schema import Config, Model, Provider, Security
 from busbar_fast.config.secrets import reveal
+from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.registry import DIALECTS, speak
 from busbar_fast.gateway.lanes import Access, Lane, Sign, Traits, new_state
@@ -22,7 +23,6 @@ from busbar_fast.wire.pool import Origin, OriginKey
 from busbar_fast.wire.pool import Pool as Upstreams
 
 _AGENT = b"User-Agent: busbar-fast/%b\r\n" % __version__.encode()
-_JSON = b"Content-Type: application/json\r\n"
 _UNCODED = b"Accept-Encoding: identity\r\n"
 _DEFAULT_REGION = "us-east-1"
 
@@ -49,7 +49,7 @@ class Topology:
         self.wait_s = wait_s
         self._singles = {name: single(lane) for name, lane in self.lanes.items()}
         self.pools = {name: offer.pool for name, offer in self.offers.items()}
-        self._alike: dict[Dialect, Mapping[str, Pool]] = {}
+        self._alike: dict[tuple[Dialect, str], Mapping[str, Pool]] = {}
 
     def find(self, name: str) -> Offer | None:
         """Return the pool of this name, else the lane of this name."""
@@ -59,11 +59,12 @@ class Topology:
         """Return the lane of this name as an offer of its own."""
         return self._singles.get(name)
 
-    def pools_alike(self, dialect: Dialect) -> Mapping[str, Pool]:
-        """Return what is left of the pools for requests that only lanes of their own dialect can serve."""
-        found = self._alike.get(dialect)
+    def pools_alike(self, ask: Ask) -> Mapping[str, Pool]:
+        """Return what is left of the pools for what only lanes of the client's own dialect can do."""
+        found = self._alike.get((ask.dialect, ask.action))
         if found is None:
-            found = self._alike[dialect] = {name: offer.alike(dialect) for name, offer in self.offers.items()}
+            found = {name: offer.alike(ask) for name, offer in self.offers.items()}
+            self._alike[ask.dialect, ask.action] = found
         return found
 
     def limit(self, models: Mapping[str, Model]) -> None:
@@ -171,7 +172,7 @@ def _new_lane(model: Model, config: Config, upstreams: Upstreams, inputs: Inputs
 def _access(provider: Provider, dialect: Dialect, authority: bytes, inputs: Inputs) -> Access:
     """Return how a provider is addressed. A key that cannot stand in a header is not sent; the loader warned of it."""
     key = reveal(provider.credential, inputs).strip()
-    fields = b"Host: %b\r\n%b%b%b" % (authority, _JSON, _UNCODED, _AGENT)
+    fields = b"Host: %b\r\n%b%b" % (authority, _UNCODED, _AGENT)
     sign = None
     if dialect.aws_service and not provider.auth and ":" in key:
         sign = _signer(provider, dialect, key, authority)

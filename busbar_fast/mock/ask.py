@@ -6,6 +6,8 @@ below. They are as strict as the vendors where a gateway can go wrong (model, me
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import HTTP
 from typing import Any
 
 from busbar_fast.errors import BusbarError, Side
@@ -49,6 +51,20 @@ def require_model(document: Mapping[str, Any], place: Place) -> str:
     if not isinstance(model, str) or not model:
         raise BadAsk("you must provide a model parameter", "model")
     return model
+
+
+def read_form(body: bytes, content_type: bytes) -> Mapping[str, Any]:
+    """Return the fields of a form: texts as they are, a file as its bytes."""
+    form = message_from_bytes(b"Content-Type: %b\r\n\r\n%b" % (content_type, body), policy=HTTP)
+    if not form.is_multipart():
+        raise BadAsk("We could not parse the form of your request.")
+    fields: dict[str, Any] = {}
+    for part in form.iter_parts():
+        content = part.get_payload(decode=True)
+        assert isinstance(content, bytes)  # a part of a form has no parts itself
+        name = part.get_param("name", header="content-disposition")
+        fields[str(name)] = content if part.get_filename() else content.decode("utf-8", "replace")
+    return fields
 
 
 def require_turns(document: Mapping[str, Any], key: str) -> list[Any]:

@@ -15,9 +15,19 @@ from urllib.parse import unquote
 
 import orjson
 
-from busbar_fast.mock.ask import BadAsk, Place
+from busbar_fast.mock.ask import BadAsk, Place, read_form
 from busbar_fast.mock.content import compose, estimate_tokens, fill_body
-from busbar_fast.mock.replies import anthropic, bedrock, cohere, gemini, models, openai_chat, openai_responses, vectors
+from busbar_fast.mock.replies import (
+    anthropic,
+    bedrock,
+    cohere,
+    gemini,
+    models,
+    openai_chat,
+    openai_responses,
+    pictures_and_sound,
+    vectors,
+)
 from busbar_fast.mock.replies.voice import JSON_TYPE, Voice
 from busbar_fast.mock.reply import Fault, Reply
 from busbar_fast.mock.script import BadKnob, Script, parse_knobs
@@ -79,7 +89,7 @@ def answer(
             return _refuse(route.voice, fault, place, base, b"Allow: %b\r\n" % route.method)
         if base.status is not None and base.fail_after is None:
             return _refuse(route.voice, _scripted_fault(base), place, base)
-        document = {} if method == b"GET" else _read_document(body)
+        document = {} if method == b"GET" else _read_document(body, headers.get(b"content-type", b""))
         return _check_split(route.operation(_Visit(route.voice, place, headers, document, base)))
     except orjson.JSONEncodeError:  # what is repeated from the request nests deeper than the encoder goes
         return _refuse(route.voice, Fault(_BAD_REQUEST, "The request nests too deep."), place, base)
@@ -106,7 +116,9 @@ def _place(match: Match[str], raw_query: str) -> Place:
     return Place(None if model is None else unquote(model), parts.get("action") or "", query)
 
 
-def _read_document(body: bytes) -> Mapping[str, Any]:
+def _read_document(body: bytes, content_type: bytes) -> Mapping[str, Any]:
+    if content_type.startswith(b"multipart/form-data"):
+        return read_form(body, content_type)
     message = "We could not parse the JSON body of your request."
     try:
         document = orjson.loads(body)
@@ -160,6 +172,27 @@ def _cohere_embed(visit: _Visit) -> Reply:
 
 def _cohere_rerank(visit: _Visit) -> Reply:
     return _json(visit, vectors.encode_cohere_rerank(visit.document))
+
+
+def _gemini_embed(visit: _Visit) -> Reply:
+    return _json(visit, vectors.encode_gemini_embeddings(visit.document, visit.place))
+
+
+def _moderate(visit: _Visit) -> Reply:
+    return _json(visit, pictures_and_sound.encode_moderation(visit.document))
+
+
+def _paint(visit: _Visit) -> Reply:
+    return _json(visit, pictures_and_sound.encode_images(visit.document))
+
+
+def _transcribe(visit: _Visit) -> Reply:
+    return _json(visit, pictures_and_sound.encode_transcription(visit.document))
+
+
+def _speak(visit: _Visit) -> Reply:
+    kind, frames = pictures_and_sound.encode_speech(visit.document)
+    return Reply(_OK, kind + visit.voice.answer_headers, frames, is_stream=True, script=visit.script)
 
 
 def _json(visit: _Visit, body: bytes) -> Reply:
@@ -220,6 +253,16 @@ _ROUTES: Final = tuple(
         ),
         (_PREFIX + r"/v2/chat", b"POST", cohere.VOICE, _converse),
         (_PREFIX + r"/embeddings", b"POST", openai_chat.VOICE, _openai_embeddings),
+        (_PREFIX + r"/moderations", b"POST", openai_chat.VOICE, _moderate),
+        (_PREFIX + r"/images/(?P<action>generations|edits|variations)", b"POST", openai_chat.VOICE, _paint),
+        (_PREFIX + r"/audio/(?P<action>transcriptions|translations)", b"POST", openai_chat.VOICE, _transcribe),
+        (_PREFIX + r"/audio/speech", b"POST", openai_chat.VOICE, _speak),
+        (
+            _TO_MODELS + r"(?P<model>.+):(?P<action>embedContent|batchEmbedContents)",
+            b"POST",
+            gemini.VOICE,
+            _gemini_embed,
+        ),
         (_PREFIX + r"/v2/embed", b"POST", cohere.VOICE, _cohere_embed),
         (_PREFIX + r"/v2/rerank", b"POST", cohere.VOICE, _cohere_rerank),
         (r"/v1beta/models", b"GET", gemini.VOICE, _list_gemini_models),

@@ -67,6 +67,8 @@ _match_member = re.compile(
     re.DOTALL,
 ).match
 _match_empty = re.compile(rb"%b\{%b\}%b" % (_SPACE, _SPACE, _SPACE)).fullmatch
+_match_item = re.compile(rb'%b(?:(%b|%b)(?=[ \t\r\n,\]])|["\[{])' % (_SPACE, _STRING, _SCALAR), re.DOTALL).match
+_match_no_items = re.compile(rb"\[%b\]" % _SPACE).fullmatch
 _match_string_rest = re.compile(rb'[^"]*+"%b' % _AFTER_ESCAPES).match
 _replace_escapes = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.?))", re.DOTALL).sub
 
@@ -89,6 +91,30 @@ def find_members(
             found[name].append(value_at)
         else:
             found[name] = [value_at]
+    return found
+
+
+def find_items(document: bytes, start: int, end: int) -> list[Span]:
+    """Return the spans of the items of the array that stands there. What is no array, or broken, raises NotJson."""
+    if _match_no_items(document, start, end):
+        return []
+    found: list[Span] = []
+    at = start + 1
+    byte = _COMMA if document[start] == _BRACKET else 0
+    while byte == _COMMA:
+        match = _match_item(document, at, end)
+        if match is None:
+            raise NotJson("not an item of an array")
+        value_start, value_end = match.span(1)
+        if value_end < 0:
+            value_start = match.end() - 1
+            value_end = _value_end(document, value_start, end)
+        at = _eat_space(document, value_end, end).end()
+        byte = document[at] if at < end else 0
+        at += 1
+        found.append((value_start, value_end))
+    if byte != _BRACKET_END or at != end:
+        raise NotJson("not an array")
     return found
 
 
@@ -456,6 +482,11 @@ def remove_member(document: bytes, name: bytes, start: int = 0, end: int | None 
 def is_true(document: bytes, span: Span) -> bool:
     """Return whether the value is the literal `true`."""
     return document[span[0] : span[1]] == b"true"
+
+
+def is_array(document: bytes, span: Span) -> bool:
+    """Return whether the value is an array, so that `find_items` may look into it."""
+    return document[span[0]] == _BRACKET
 
 
 def is_object(document: bytes, span: Span) -> bool:

@@ -12,8 +12,8 @@ NOBODY = cast("Dialect", None)
 
 @pytest.mark.parametrize("operation", list(Operation))
 def test_only_calls_need_a_lane(operation: Operation) -> None:
-    """Operations §5: an answer and a count come from a model; lists and unknown paths are answered here."""
-    is_call = operation in {Operation.CONVERSE, Operation.COUNT_TOKENS}
+    """Operations §5: answers, counts and the like come from a model; lists and unknown paths are answered here."""
+    is_call = operation in {Operation.CONVERSE, Operation.COUNT_TOKENS, Operation.OTHER}
     ask = Ask(NOBODY, operation)
     assert (ask.is_call, ask.methods) == (is_call, (b"POST",) if is_call else (b"GET", b"HEAD"))
 
@@ -33,3 +33,10 @@ def test_what_the_path_does_not_say_is_left_to_the_body() -> None:
     assert (said.name, said.provider, said.in_stream, said.in_array, said.query, said.word) == (
         "m", "p", True, True, b"q", "w",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("word", "action"), [("embed", "embed"), ("v1beta embedContent", "embedContent"), ("", "")])
+def test_only_other_calls_have_an_action(word: str, action: str) -> None:
+    """OpenAI §13: which of the vendor's calls it is stands at the end of a path; the usual ones need no word for it."""
+    assert Ask(NOBODY, Operation.OTHER, word=word).action == action
+    assert Ask(NOBODY, Operation.NOTHING, word=word).action == ""

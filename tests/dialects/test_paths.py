@@ -3,7 +3,7 @@
 import pytest
 
 from busbar_fast.dialects.asks import Operation
-from busbar_fast.dialects.paths import claim_models, decode_segment, unescape, with_query, without_key
+from busbar_fast.dialects.paths import claim_models, decode_segment, replace_action, unescape, with_query, without_key
 from busbar_fast.dialects.registry import speak_all
 
 
@@ -30,6 +30,20 @@ def test_a_segment_is_decoded_once(raw: bytes, text: str | None) -> None:
     """Reliability case 7: escapes are resolved once, and what is no UTF-8 is no name."""
     assert decode_segment(raw) == text
     assert text is None or unescape(raw) == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "made"),
+    [
+        ("/v1/chat/completions", "/v1/embeddings"),
+        ("/x/chat/completions?api-version=1", "/x/embeddings?api-version=1"),
+        ("/v1/chat", ""),
+        ("", ""),
+    ],
+)
+def test_another_action_takes_the_place_of_the_usual_one(path: str, made: str) -> None:
+    """OpenAI §13: a lane whose path ends in something else has no place for it."""
+    assert replace_action(path, "/chat/completions", "/embeddings") == made
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.registry import speak
 from busbar_fast.gateway.lanes import Lane, new_state
 from busbar_fast.gateway.offers import Affinity, Offer, pool_of, read_system, single
@@ -32,12 +33,24 @@ def test_members_alike_are_those_of_one_dialect() -> None:
     """IR §6: what only its own vendor can do reaches the members that speak as the client does, and no others."""
     settings = PoolSettings(max_hops=7)
     offer = pool_of("p", [lane("a"), lane("b", "cohere"), lane("c")], settings)
-    assert models(offer.alike(SPOKEN)) == ["a", "c"]
-    assert models(offer.alike(OTHER)) == ["b"]
-    assert models(offer.alike(speak("gemini"))) == []
-    assert offer.alike(SPOKEN) is offer.alike(SPOKEN)
-    assert offer.alike(SPOKEN).settings is settings
-    assert offer.alike(SPOKEN).members[1] is offer.pool.members[2]  # one cell, whoever asks
+    alike = offer.alike(Ask(SPOKEN, Operation.CONVERSE))
+    assert models(alike) == ["a", "c"]
+    assert models(offer.alike(Ask(OTHER, Operation.CONVERSE))) == ["b"]
+    assert models(offer.alike(Ask(speak("gemini"), Operation.CONVERSE))) == []
+    assert offer.alike(Ask(SPOKEN, Operation.COUNT_TOKENS)) is alike
+    assert alike.settings is settings
+    assert alike.members[1] is offer.pool.members[2]  # one cell, whoever asks
+
+
+def test_members_without_a_place_for_an_action_are_left_out() -> None:
+    """OpenAI §13: a lane that lacks an operation is no candidate for it, and for others it is."""
+    one = Lane(new_state("a"), None, "/v1/chat/completions", SPOKEN, model="up")  # type: ignore[arg-type]
+    other = Lane(new_state("b"), None, "/generate", SPOKEN, model="up")  # type: ignore[arg-type]
+    offer = pool_of("p", [one, other])
+    embeddings = Ask(SPOKEN, Operation.OTHER, word="embeddings")
+    assert models(offer.alike(embeddings)) == ["a"]
+    assert offer.alike(embeddings) is offer.alike(Ask(SPOKEN, Operation.OTHER, word="embeddings"))
+    assert models(offer.alike(Ask(SPOKEN, Operation.CONVERSE))) == ["a", "b"]
 
 
 def test_lane_by_itself_is_on_its_default_cell() -> None:

@@ -118,7 +118,10 @@ def test_credential_is_a_line_or_none(upstreams: Pool, key: str, auth: str, line
     assert request.startswith(b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\n")
     assert request.endswith(b"Content-Length: 2\r\n\r\n{}")
     rest = request.partition(b"User-Agent: ")[2].partition(b"\r\n")[2]
-    assert rest == b"Accept: application/json\r\n" + line + b"Content-Length: 2\r\n\r\n{}"
+    assert (
+        rest
+        == b"Content-Type: application/json\r\nAccept: application/json\r\n" + line + b"Content-Length: 2\r\n\r\n{}"
+    )
 
 
 def test_unreadable_key_changes_nothing(upstreams: Pool, tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_deployment_in_path_names_the_model() -> None:
     [
         (b"/", "openai"),
         (b"/v1/nope", "openai"),
-        (b"/v1beta/models/m:embedContent", "gemini"),
+        (b"/v1beta/models/m:generateAnswer", "gemini"),
         (b"/v1/models/m:predict", "gemini"),
         (b"/model/m/invoke", "bedrock"),
         (b"/v1/messages/batches", "anthropic"),

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
+from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.registry import DIALECTS, speak, speak_all
 from busbar_fast.gateway.admission import Admission
@@ -71,7 +72,7 @@ class Apart(Offer):
     __slots__ = ()
 
     def serving(self, dialect: Dialect) -> Lanes:
-        return self.alike(dialect)
+        return self.alike(Ask(dialect, Operation.CONVERSE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,7 @@ def new_lanes(shape: Shape, dialect: str, origins: Sequence[Origin]) -> list[Lan
     Each backend is a provider, so that a key refused by one says nothing about the next.
     """
     path = DIALECTS[dialect].path.replace("{model}", quote(shape.model or "m", safe=""))
-    access = Access(b"Host: h\r\nContent-Type: application/json\r\n", key=shape.key)
+    access = Access(b"Host: h\r\n", key=shape.key)
     before = "" if len(shape.dialects) == 1 else f"{dialect}-"
     return [
         Lane(

@@ -184,16 +184,11 @@ async def test_wrong_method(visit: Visit, method: str) -> None:
 @pytest.mark.parametrize(
     "question",
     [
-        lambda client: client.embeddings.create(model=POOL, input="x"),
-        lambda client: client.embeddings.create(model=POOL, input=[1, 2]),
-        lambda client: client.moderations.create(input="x"),
-        lambda client: client.images.generate(prompt="x"),
-        lambda client: client.audio.speech.create(model=POOL, voice="alloy", input="x"),
         lambda client: client.completions.create(model=POOL, prompt="x"),
         lambda client: client.chat.completions.retrieve("chatcmpl-1"),
         lambda client: client.files.list(),
     ],
-    ids=["embeddings", "tokens", "moderations", "images", "speech", "completions", "retrieve", "files"],
+    ids=["completions", "retrieve", "files"],
 )
 async def test_what_is_not_offered(visit: Visit, question: Any) -> None:
     """OpenAI §1: what is not offered is 404 in this envelope, without a code."""

@@ -19,9 +19,11 @@ from busbar_fast.wire.json_scan import (
     Span,
     decode_string,
     encode_string,
+    find_items,
     find_members,
     insert_member,
     insertion,
+    is_array,
     is_object,
     is_true,
     removals,
@@ -463,3 +465,28 @@ def test_what_is_no_string_is_refused(raw: bytes) -> None:
     """Broken strings and other values raise our own error."""
     with pytest.raises(NotJson):
         decode_string(raw)
+
+
+# Items of arrays
+
+
+@given(st.lists(keyed(scalars) | listed(scalars) | scalars, max_size=5), space)
+@example(['"' + "x" * 5000 + '"', "[1, 2]", "{}"], " ")
+@PROPERTY
+def test_items_are_those_that_the_parser_finds(items: list[str], gap: str) -> None:
+    """Each item of an array is found where it stands, whatever it is."""
+    raw = ("[" + gap + f"{gap},{gap}".join(items) + gap + "]").encode()
+    document = b'{"x":' + raw + b"}"
+    (at,) = find_members(document, (b"x",))[b"x"]
+    assert is_array(document, at)
+    assert [document[start:end].decode() for start, end in find_items(document, *at)] == [
+        item.strip(" \t\r\n") for item in items
+    ]
+
+
+@pytest.mark.parametrize("raw", [b"{}", b"[1 2]", b"[1,]", b"[,1]", b"[1", b"[", b'["a"x]', b"[1]]", b"7", b'[{"a"]'])
+def test_what_is_no_array_has_no_items(raw: bytes) -> None:
+    """Broken or another kind of value: nothing is made of it."""
+    with pytest.raises(NotJson):
+        find_items(raw, 0, len(raw))
+    assert is_array(raw, (0, len(raw))) is raw.startswith(b"[")

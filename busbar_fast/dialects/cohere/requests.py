@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, Watch
 from busbar_fast.dialects.faults import Fault
-from busbar_fast.dialects.paths import claim_models, with_query, without_key
+from busbar_fast.dialects.paths import claim_models, replace_action, with_query, without_key
 from busbar_fast.wire.heads import Fields
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _CHAT: Final = b"/v2/chat"
 _FAMILY: Final = b"/v2/"
+_USUAL: Final = "/chat"
+_OTHERS: Final = {b"/v2/embed": "embed", b"/v2/rerank": "rerank"}
 _MODELS: Final = b"/v1/models"
 # Of the first version of the API, what no other vendor calls by these names.
 _OLD_CHAT: Final = b"/v1/chat"
@@ -58,6 +60,8 @@ class Cohere(Dialect):
         """
         if path == _CHAT:
             return Ask(self, Operation.CONVERSE, query=without_key(query))
+        if path in _OTHERS:
+            return Ask(self, Operation.OTHER, in_stream=False, query=without_key(query), word=_OTHERS[path])
         if path.startswith(_FAMILY) or path.endswith(_CHAT) or path in _OLD:
             return self._claim_nothing()
         if path.startswith(_MODELS) and _is_from_sdk(fields):
@@ -69,7 +73,9 @@ class Cohere(Dialect):
 
     def upstream_path(self, path: str, ask: Ask, *, in_stream: bool) -> str:  # noqa: ARG002  the body says it
         """Return the path of a lane, with the query of the client behind the lane's own; the lane's members win."""
-        return with_query(path, ask.query)
+        if ask.action:
+            path = replace_action(path, _USUAL, "/" + ask.action)
+        return with_query(path, ask.query) if path else ""
 
     def credential(self, style: str, key: str, *, is_callers: bool = False) -> bytes:  # noqa: ARG002
         """Return the line for a key, whoever it belongs to; in the style asked for, else as a bearer token."""

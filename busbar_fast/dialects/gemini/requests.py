@@ -13,7 +13,7 @@ from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, Watch
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.paths import decode_segment
 from busbar_fast.wire.heads import Fields
-from busbar_fast.wire.json_scan import Span, find_members, is_object
+from busbar_fast.wire.json_scan import Span, find_items, find_members, is_array, is_object
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
@@ -26,8 +26,9 @@ _ACTIONS: Final[dict[bytes, tuple[Operation, bool | None]]] = {
     b"generateContent": (Operation.CONVERSE, False),
     b"streamGenerateContent": (Operation.CONVERSE, True),
     b"countTokens": (Operation.COUNT_TOKENS, False),
-    b"embedContent": (Operation.NOTHING, None),
-    b"batchEmbedContents": (Operation.NOTHING, None),
+    b"embedContent": (Operation.OTHER, False),
+    b"batchEmbedContents": (Operation.OTHER, False),
+    b"predict": (Operation.OTHER, False),  # pictures
     b"batchGenerateContent": (Operation.NOTHING, None),
     b"generateAnswer": (Operation.NOTHING, None),
 }
@@ -42,8 +43,8 @@ _STAYS_HERE: Final = frozenset(("key", "access_token", "oauth_token", "alt", "ca
 _AS_EVENTS: Final = "alt=sse"
 _AS_JSON: Final = b"$alt=json"  # with or without numbers for enums
 
-# What may hold a whole request inside one that counts its tokens.
-_COUNTED_REQUESTS: Final = (b"generateContentRequest", b"generate_content_request")
+# What may hold a whole request inside one that counts its tokens, and what holds those of a batch.
+_INNER_REQUESTS: Final = (b"generateContentRequest", b"generate_content_request", b"requests")
 
 _WHOLE, _STREAMED, _COUNTED = ":generateContent", ":streamGenerateContent", ":countTokens"
 _STYLES: Final = {"": "x-goog-api-key: ", "bearer": "Authorization: Bearer "}
@@ -78,29 +79,33 @@ class _Gemini(Dialect):
     def upstream_path(self, path: str, ask: Ask, *, in_stream: bool) -> str:
         """Return the path with the action in place; a stream is always asked for as events, whatever the client wants.
 
-        An operator's path that names no action of ours is left as it is.
+        An operator's path that names no action of ours is left as it is: it is good for conversations.
         """
         place, _, own_query = path.partition("?")
         action = _STREAMED if in_stream else _COUNTED if ask.operation is Operation.COUNT_TOKENS else _WHOLE
+        if ask.action:
+            action = ":" + ask.action
         for written in (_WHOLE, _STREAMED):
             if place.endswith(written):
                 place = place.removesuffix(written) + action
                 break
+        else:
+            if ask.action:
+                return ""
         pairs = [_AS_EVENTS] if in_stream else []
         pairs += [pair for pair in own_query.split("&") if pair not in ("", _AS_EVENTS)]
         if ask.query and ask.dialect is self:
             pairs.append(ask.query.decode("latin-1"))
         return f"{place}?{'&'.join(pairs)}" if pairs else place
 
-    def find_inner_models(self, body: bytes, ask: Ask) -> list[Span]:
-        """Return where the request stands that is to be counted names its model; either spelling of it is read."""
-        if ask.operation is not Operation.COUNT_TOKENS:
-            return []
+    def find_inner_models(self, body: bytes, ask: Ask) -> list[Span]:  # noqa: ARG002  no two use the same names
+        """Return where requests inside this one name their model; either spelling of them is read."""
         spans: list[Span] = []
-        for requests in find_members(body, _COUNTED_REQUESTS).values():
-            for span in requests:
-                if is_object(body, span):
-                    spans += find_members(body, (b"model",), *span).get(b"model", [])
+        for requests in find_members(body, _INNER_REQUESTS).values():
+            for at in requests:
+                for span in find_items(body, *at) if is_array(body, at) else [at]:
+                    if is_object(body, span):
+                        spans += find_members(body, (b"model",), *span).get(b"model", [])
         return spans
 
     def credential(self, style: str, key: str, *, is_callers: bool = False) -> bytes:  # noqa: ARG002  no difference here

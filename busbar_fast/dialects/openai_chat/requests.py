@@ -12,7 +12,7 @@ from busbar_fast.dialects.dialect import Ending, Refusal, Watch
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.openai_chat.faults import refuse
 from busbar_fast.dialects.openai_shared import OpenAIDialect
-from busbar_fast.dialects.paths import decode_segment
+from busbar_fast.dialects.paths import decode_segment, replace_action
 from busbar_fast.errors import NotJson
 from busbar_fast.wire.heads import Fields
 from busbar_fast.wire.json_scan import Edit, Span
@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     from busbar_fast.dialects.upstream_errors import UpstreamError
 
 _BELOW_MODELS = (b"/v1/models/", b"/models/")
+_CHAT = "/chat/completions"
+_OTHERS = (
+    "embeddings",
+    "moderations",
+    "images/generations",
+    "images/edits",
+    "images/variations",
+    "audio/transcriptions",
+    "audio/translations",
+    "audio/speech",
+)
 
 
 class OpenAIChat(OpenAIDialect):
@@ -42,12 +53,18 @@ class OpenAIChat(OpenAIDialect):
             b"/v1/models": models,
             b"/models": models,
         }
+        for action in _OTHERS:
+            other = Ask(self, Operation.OTHER, in_stream=False, word=action)
+            self._asks[b"/v1/" + action.encode()] = self._asks[b"/" + action.encode()] = other
 
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:  # noqa: ARG002  neither says anything
         ask = self._asks.get(path)
         if ask is None and path.startswith(_BELOW_MODELS):
             return self._ask_for_model(path.partition(b"/models/")[2])
         return ask
+
+    def upstream_path(self, path: str, ask: Ask, *, in_stream: bool) -> str:  # noqa: ARG002  the body says it
+        return replace_action(path, _CHAT, "/" + ask.action) if ask.action else path
 
     def _ask_for_model(self, segment: bytes) -> Ask | None:
         """Return what a path asks for that ends in the name of a model."""

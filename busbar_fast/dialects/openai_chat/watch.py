@@ -20,6 +20,8 @@ _WORDS: Final = Words(
     b"prompt_tokens_details",
     (b"prompt_cache_hit_tokens", b"cached_tokens"),
 )
+# Those of pictures and of sound.
+_OTHER_WORDS: Final = Words(b"input_tokens", b"output_tokens", b"input_tokens_details")
 _USAGE, _CHOICES, _ERROR = b"usage", b"choices", b"error"
 _MEMBERS: Final = (_USAGE, _CHOICES, _ERROR)
 _DONE: Final = b"[DONE]"
@@ -36,7 +38,7 @@ def new_watch(content_type: bytes) -> Watch:
 
 
 def _maybe_usage(raw: bytes) -> Usage | None:
-    return read_usage(raw, _WORDS)
+    return read_usage(raw, _WORDS) or read_usage(raw, _OTHER_WORDS)
 
 
 class StreamWatch(EventWatch):

@@ -1,4 +1,4 @@
-"""Embeddings of OpenAI and Cohere, and Cohere's rerank: small numbers that depend on the text only."""
+"""Embeddings of OpenAI, Gemini and Cohere, and Cohere's rerank: small numbers that depend on the text only."""
 
 from array import array
 from base64 import b64encode
@@ -8,7 +8,7 @@ from zlib import crc32
 
 import orjson
 
-from busbar_fast.mock.ask import BadAsk, Place, require_model
+from busbar_fast.mock.ask import BadAsk, Place, require_model, text_of
 from busbar_fast.mock.content import estimate_tokens
 
 _WIDTH: Final = 8
@@ -32,6 +32,26 @@ def encode_openai_embeddings(document: Mapping[str, Any]) -> bytes:
     tokens = sum(map(estimate_tokens, texts))
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return orjson.dumps({"object": "list", "data": rows, "model": model, "usage": usage})
+
+
+def encode_gemini_embeddings(document: Mapping[str, Any], place: Place) -> bytes:
+    """Return one vector, or one for each request of a batch, all of which name the model of the path."""
+    if place.action == "embedContent":
+        return orjson.dumps({"embedding": {"values": _vector(_text_of_request(document, place), _WIDTH)}})
+    requests = document.get("requests")
+    if not isinstance(requests, list) or not requests:
+        raise BadAsk("requests: a non-empty list is required", "requests")
+    texts = [_text_of_request(request, place) for request in requests]
+    return orjson.dumps({"embeddings": [{"values": _vector(text, _WIDTH)} for text in texts]})
+
+
+def _text_of_request(request: object, place: Place) -> str:
+    if not isinstance(request, dict) or not isinstance(request.get("content"), dict):
+        raise BadAsk("content: an object is required", "content")
+    name = request.get("model", f"models/{place.model}" if place.action == "embedContent" else None)
+    if name != f"models/{place.model}":
+        raise BadAsk("model: must be the one of the path", "model")
+    return text_of(request["content"].get("parts"))
 
 
 def encode_cohere_embed(document: Mapping[str, Any]) -> bytes:

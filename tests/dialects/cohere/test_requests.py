@@ -36,8 +36,9 @@ def test_chat_is_claimed(query: bytes) -> None:
         b"/v1/rerank",
         b"/v1/tokenize",
         b"/v1/check-api-key",
-        b"/v2/embed",
-        b"/v2/rerank",
+        b"/v2/embed/",
+        b"/v2/rerank/x",
+        b"/v2/embed-jobs",
         b"/v2/chat/",
         b"/v2/chat/x",
         b"/v2/",
@@ -49,6 +50,16 @@ def test_the_rest_of_the_api_offers_nothing(path: bytes) -> None:
     ask = DIALECT.claim(path, b"", {})
     assert ask is not None
     assert (ask.dialect, ask.operation) == (DIALECT, Operation.NOTHING)
+
+
+@pytest.mark.parametrize("action", ["embed", "rerank"])
+def test_other_calls_of_the_vendor(action: str) -> None:
+    """Cohere §1: both are asked for beside the chat; an operator's own path has no place for them."""
+    ask = DIALECT.claim(b"/v2/" + action.encode(), b"a=1&key=no", {})
+    assert ask is not None
+    assert (ask.operation, ask.action, ask.in_stream) == (Operation.OTHER, action, False)
+    assert DIALECT.upstream_path("/v2/chat?b=2", ask, in_stream=False) == f"/v2/{action}?b=2&a=1"
+    assert DIALECT.upstream_path("/mine", ask, in_stream=False) == ""
 
 
 @pytest.mark.parametrize(

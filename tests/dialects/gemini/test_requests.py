@@ -185,7 +185,7 @@ def test_a_blank_key_is_no_key() -> None:
     assert claim(b"/v1/models", {b"x-goog-api-key": b""}) is None
 
 
-@pytest.mark.parametrize("action", ["embedContent", "batchEmbedContents", "batchGenerateContent", "generateAnswer"])
+@pytest.mark.parametrize("action", ["batchGenerateContent", "generateAnswer"])
 def test_other_actions_of_the_vendor_offer_nothing(action: str) -> None:
     """Gemini case 7: a known action that is not offered is ours to refuse, with version and action at hand."""
     nothing = Seen(Operation.NOTHING, "m", None, in_array=False, word=f"v1 {action}")
@@ -349,7 +349,25 @@ def test_the_request_that_is_counted_names_its_model_too(body: bytes, values: li
     """Gemini §4: `countTokens` may hold a whole request, whose model is found in either spelling of the member."""
     spans = DIALECT.find_inner_models(body, claimed(b"/v1/models/m:countTokens"))
     assert [body[start:end] for start, end in spans] == values
-    assert DIALECT.find_inner_models(body, claimed(b"/v1/models/m:generateContent")) == []
+
+
+def test_the_requests_of_a_batch_name_their_models_too() -> None:
+    """Gemini §1: texts to embed come as a list of requests, each of which names the model again."""
+    ask = claimed(b"/v1/models/m:batchEmbedContents")
+    body = b'{ "requests" : [ {"model":"models/a","x":[]} , 1, {} ,{ "model":"b"}], "more": true }'
+    assert [body[slice(*span)] for span in DIALECT.find_inner_models(body, ask)] == [b'"models/a"', b'"b"']
+    assert DIALECT.find_inner_models(b'{"requests":[]}', ask) == []
+    assert DIALECT.find_inner_models(b'{"requests":"x"}', ask) == []
+
+
+@pytest.mark.parametrize("action", ["embedContent", "batchEmbedContents", "predict"])
+def test_other_actions_go_to_lanes_that_have_a_place_for_them(action: str) -> None:
+    """Gemini §1: what is no conversation is asked for in the same place; an operator's own path has none."""
+    ask = claimed(b"/v1/models/m:" + action.encode() + b"?x=1&key=no")
+    assert (ask.operation, ask.action, ask.name, ask.in_stream) == (Operation.OTHER, action, "m", False)
+    path = DIALECT.upstream_path("/v1beta/models/up:generateContent", ask, in_stream=False)
+    assert path == f"/v1beta/models/up:{action}?x=1"
+    assert DIALECT.upstream_path("/mine", ask, in_stream=False) == ""
 
 
 def test_the_upstream_is_told_what_is_accepted() -> None:

@@ -91,7 +91,8 @@ def test_segment_that_is_no_text_offers_nothing(segment: bytes) -> None:
         b"/v1/models/a/b",
         b"/v1/modelsx",
         b"/v2/models/a",
-        b"/v1/embeddings",
+        b"/v1/embeddings/",
+        b"/v1/audio",
         b"/v1/completions",
         b"/v1/messages",
     ],
@@ -99,6 +100,17 @@ def test_segment_that_is_no_text_offers_nothing(segment: bytes) -> None:
 def test_other_path_is_not_claimed(path: bytes) -> None:
     """Paths are compared byte by byte; what nobody offers is nobody's."""
     assert DIALECT.claim(path, b"", {}) is None
+
+
+@pytest.mark.parametrize("before", [b"/v1/", b"/"])
+@pytest.mark.parametrize("action", ["embeddings", "moderations", "images/edits", "audio/speech"])
+def test_other_calls_of_the_vendor(before: bytes, action: str) -> None:
+    """OpenAI §13: what is no conversation is asked for beside it; an operator's own path has no place for it."""
+    ask = claimed(before + action.encode())
+    assert (ask.operation, ask.action, ask.in_stream, ask.methods) == (Operation.OTHER, action, False, (b"POST",))
+    assert DIALECT.upstream_path("/v9/chat/completions?x=1", ask, in_stream=False) == f"/v9/{action}?x=1"
+    assert DIALECT.upstream_path("/mine", ask, in_stream=False) == ""
+    assert DIALECT.upstream_path("/mine", claimed(b"/chat/completions"), in_stream=False) == "/mine"
 
 
 @pytest.mark.parametrize("base_url", BASE_URLS)

@@ -93,7 +93,8 @@ def test_stream_cut_anywhere_says_the_same(stream: bytes) -> None:
         (b'{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":40}}', Usage(40, 5)),
         (b'{"prompt_tokens":10,"completion_tokens":5,"prompt_cache_hit_tokens":40}', Usage(40, 5)),
         (b'{"prompt_tokens":10,"completion_tokens":5,"cached_tokens":40}', Usage(40, 5)),
-        (b'{"input_tokens":10,"output_tokens":5}', None),
+        (b'{"input_tokens":10,"output_tokens":5}', Usage(10, 5)),  # of pictures
+        (b'{"tokens":10}', None),
     ],
 )
 def test_cached_input_is_part_of_the_input(usage: bytes, counted: Usage | None) -> None:

@@ -54,6 +54,19 @@ def test_cohere_rerank_is_read() -> None:
     assert len(client.rerank(model="m", query="tide", documents=["a", "b", "c"], top_n=2).results) == 2
 
 
+def test_gemini_vectors_are_read() -> None:
+    """One vector for a text, or one for each request of a batch, all of which name the model of the path."""
+    one, many = b"/v1beta/models/m:embedContent", b"/v1beta/models/m:batchEmbedContents"
+    content = b'"content":{"parts":[{"text":"tide"}]}'
+    vector = orjson.loads(ask(one, b"{%b}" % content).frames[0])["embedding"]["values"]
+    batch = b'{"requests":[{"model":"models/m",%b},{"model":"models/m",%b}]}' % (content, content)
+    document = orjson.loads(ask(many, batch).frames[0])
+    assert [row["values"] for row in document["embeddings"]] == [vector, vector]
+    wrong = (b'{"requests":[]}', b'{"requests":[7]}', b'{"requests":[{%b}]}' % content, batch.replace(b"s/m", b"s/x"))
+    assert [ask(many, body).status for body in wrong] == [400] * 4
+    assert ask(one, b'{"model":"models/x",%b}' % content).status == 400
+
+
 def test_answers_are_json() -> None:
     """The raw shapes are what the vendors document."""
     document = orjson.loads(ask(b"/v2/rerank", b'{"model":"m","query":"q","documents":["a"]}').frames[0])
