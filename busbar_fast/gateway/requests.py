@@ -6,7 +6,6 @@ from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.faults import Fault, Kind
-from busbar_fast.dialects.forms import find_fields, is_form
 from busbar_fast.errors import BodyTooLarge, NotForm, NotJson, OutOfTime, TooDeep
 from busbar_fast.gateway.offers import Offer
 from busbar_fast.gateway.replies import refuse
@@ -107,9 +106,7 @@ class Request:
         """Take the body; return the name that is asked for, None if the body should say it and does not."""
         self.body = body
         ask, dialect = self.ask, self.visit.dialect
-        if ask.action and is_form(kind := self.exchange.head.fields.get(b"content-type", b"")):
-            self.is_form = True
-            self.spans = find_fields(body, kind, b"model")
+        if ask.action and self._has_read_form():
             return ask.name or (body[slice(*self.spans[-1])].decode("utf-8", "replace") if self.spans else None)
         found = find_members(body, (*_MEMBERS, dialect.usage_member) if self.is_metered else _MEMBERS)
         self.spans = found.get(b"model", [])
@@ -120,6 +117,16 @@ class Request:
         if self.is_metered and self.in_stream:
             self.usage_edits = dialect.ask_for_usage(body, found.get(dialect.usage_member, []))
         return read_model(body, self.spans) if ask.name is None else ask.name
+
+    def _has_read_form(self) -> bool:
+        """Find the model in a form of several parts; return whether the body is one. Raise NotForm."""
+        from busbar_fast.dialects.forms import find_fields, is_form  # noqa: PLC0415  few send files
+
+        kind = self.exchange.head.fields.get(b"content-type", b"")
+        self.is_form = is_form(kind)
+        if self.is_form:
+            self.spans = find_fields(self.body, kind, b"model")
+        return self.is_form
 
     def _resolve(self, name: str) -> Offer | None:
         """Find who serves a name; refuse the request if nobody does."""
