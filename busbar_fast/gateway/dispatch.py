@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Operation
 from busbar_fast.dialects.dialect import JSON, StreamFault
+from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.upstream_errors import UpstreamError
 from busbar_fast.errors import BusbarError, Side, UpstreamTimeout
 from busbar_fast.gateway.answers import Answer, Source, StreamFailed, relayed_fields, unpacked
@@ -56,7 +57,7 @@ class Rejection(NamedTuple):
 
 
 class Dispatch:
-    """What the tries of one request share. `rejection` is what a lane said that could not hold the request.
+    """What the tries of one request share. `rejection` is why the last lane could not take it as it is.
 
     `ranker` is whose order the attempts follow, if they follow one.
     """
@@ -80,9 +81,9 @@ class Dispatch:
         tally = lane.tallies[attempts.pool.name]
         translation = None
         if lane.dialect is not request.dialect or (_SEALED_ELSEWHERE in request.body and _is_conversation(request)):
-            translation = self._maybe_translation(lane)
+            translation = self._maybe_translation(attempt, lane)
             if translation is None:
-                return ""
+                return "untranslatable"
         tally.attempts += 1
         first, apart = shape(request, lane, translation)
         sent_s = now()
@@ -127,23 +128,23 @@ class Dispatch:
         return ""
 
     def relay_rejection(self) -> None:
-        """Answer with what the last lane said that could not hold the request."""
+        """Answer with why the last lane could not take the request as it is."""
         rejection = self.rejection
-        assert rejection is not None  # an attempt was rejected for its length
+        assert rejection is not None  # an attempt ended so
         self._request.exchange.reply(*rejection)
 
     # Another dialect
 
-    def _maybe_translation(self, lane: Lane) -> "Translation | None":
-        """Translate the request for a lane; None if it was refused because that cannot be done."""
+    def _maybe_translation(self, attempt: Attempt, lane: Lane) -> "Translation | None":
+        """Translate the request for a lane; None if that cannot be done, and why not is kept as its rejection."""
         from busbar_fast.gateway.translation import Refused, Translation  # noqa: PLC0415  brings the neutral model
 
         offer = self._request.visit.topology.offers.get(self._attempts.pool.name)
         try:
             translation = Translation(self._request, lane, _ANYTHING_GOES if offer is None else offer.tolerance)
         except Refused as refused:
-            fault = refused.fault
-            self._request.refuse(fault.kind, fault.message, param=fault.param)
+            attempt.unfit()
+            self.rejection = refusal(self._request, refused.fault)
             return None
         return translation
 
@@ -310,8 +311,12 @@ def shape(request: Request, lane: Lane, translation: "Translation | None" = None
 
 def reworded(request: Request, error: UpstreamError) -> Rejection:
     """Return a refusal in the client's dialect, for one that broke off, and for one in another dialect."""
-    refusal = request.dialect.encode_fault(fault_of(error), request.ask, request.dialect.new_id())
-    return Rejection(refusal.status, refusal.fields, refusal.body)
+    return refusal(request, fault_of(error))
+
+
+def refusal(request: Request, fault: Fault) -> Rejection:
+    """Return a refusal of our own in the client's dialect."""
+    return Rejection(*request.dialect.encode_fault(fault, request.ask, request.dialect.new_id()))
 
 
 async def read_refusal(source: Source, strand: Strand, most_bytes: int, left_s: float) -> tuple[bytes, bool]:

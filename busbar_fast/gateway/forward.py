@@ -92,7 +92,7 @@ async def wait_in_line(request: Request, attempts: Attempts, line: Line) -> Atte
 
 def refuse(request: Request, attempts: Attempts, dispatch: Dispatch, *, is_silent: bool) -> None:
     """Tell the client that nobody served its request, and why if that is its own affair."""
-    if attempts.ending is Ending.TOO_LONG:
+    if attempts.ending is Ending.UNFIT:
         dispatch.relay_rejection()
     elif attempts.ending is Ending.KEY_REFUSED:
         request.refuse(Kind.UNAUTHENTICATED)

@@ -34,7 +34,7 @@ class Ending(IntEnum):
     EXHAUSTED = 1
     TIMED_OUT = 2
     KEY_REFUSED = 3  # the last of its attempts was refused for the gateway's own key, and no other failed otherwise
-    TOO_LONG = 4  # the last of its attempts was refused for its length, and no other failed otherwise
+    UNFIT = 4  # the last of its lanes could not take it as it is, and no other failed otherwise
 
 
 class Phase(IntEnum):
@@ -55,6 +55,7 @@ class Step(IntEnum):
     CONTEXT_REJECTED = 3
     HARD_DOWN = 4
     DIE = 5
+    UNFIT = 6
 
 
 NEXT = {
@@ -63,6 +64,7 @@ NEXT = {
     (Phase.RUNNING, Step.CLIENT_FAULT): Phase.JUDGED,
     (Phase.RUNNING, Step.CONTEXT_REJECTED): Phase.JUDGED,
     (Phase.RUNNING, Step.HARD_DOWN): Phase.JUDGED,
+    (Phase.RUNNING, Step.UNFIT): Phase.JUDGED,
     (Phase.COMMITTED, Step.HARD_DOWN): Phase.JUDGED,
     (Phase.COMMITTED, Step.DIE): Phase.JUDGED,
 }
@@ -158,6 +160,11 @@ class Attempt:
         """Take a refusal for length: nobody's fault, and lanes that hold no more are not tried any more."""
         self._advance(Step.CONTEXT_REJECTED)
         self._attempts.on_context_rejected(self.lane)
+
+    def unfit(self) -> None:
+        """Take it that nothing was sent, because the request cannot be written for this lane: that was no hop."""
+        self._advance(Step.UNFIT)
+        self._attempts.on_unfit()
 
     def hard_down(self, now_s: float, reason: str, *, is_auth: bool) -> bool:
         """Take a refusal of the lane's own key or account, before or after the commit.
@@ -329,7 +336,12 @@ class Attempts:
     def on_context_rejected(self, lane: LaneState) -> None:
         """Hear of a lane that cannot hold the request."""
         self._context_floor = max(self._context_floor, lane.context_max or 0)
-        self._verdict = Ending.TOO_LONG
+        self._verdict = Ending.UNFIT
+
+    def on_unfit(self) -> None:
+        """Hear of a lane that nothing was sent to."""
+        self._left += 1
+        self._verdict = Ending.UNFIT
 
     def is_barred(self, lane: LaneState) -> bool:
         """Whether this lane serves this request no more."""

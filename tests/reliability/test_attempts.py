@@ -21,6 +21,7 @@ STEPS: dict[Step, Callable[[Attempt], object]] = {
     Step.CONTEXT_REJECTED: lambda attempt: attempt.context_rejected(),
     Step.HARD_DOWN: lambda attempt: attempt.hard_down(0.0, "auth", is_auth=True),
     Step.DIE: lambda attempt: attempt.die(0.0, is_refunded=True),
+    Step.UNFIT: lambda attempt: attempt.unfit(),
 }
 WAYS: dict[Phase, Callable[[Attempt], object]] = {
     Phase.RUNNING: repr,
@@ -98,7 +99,9 @@ def test_attempt_holds_permit_unit_and_trial() -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [repr, Attempt.client_fault, Attempt.context_rejected], ids=["gone", "fault", "context"]
+    "end",
+    [repr, Attempt.client_fault, Attempt.context_rejected, Attempt.unfit],
+    ids=["gone", "fault", "context", "unfit"],
 )
 def test_trial_without_verdict_is_released(end: Callable[[Attempt], object]) -> None:
     """Reliability cases 32 and 33: after a client fault, a context rejection or no report the next request may try."""
@@ -375,7 +378,21 @@ def test_smaller_lanes_are_not_tried_after_a_context_rejection() -> None:
     sizes = {"a": 200_000, "b": 100_000, "c": 1_000_000, "d": None}
     attempts = Attempts(new_pool([new_lane(name, context_max=size) for name, size in sizes.items()]), 0.0)
     assert reject_context(attempts) == "acd"
-    assert attempts.ending is Ending.TOO_LONG
+    assert attempts.ending is Ending.UNFIT
+
+
+def test_a_lane_that_nothing_was_sent_to_is_no_hop() -> None:
+    """IR §6: who cannot be asked in his own words is passed by, whatever the limit on hops, and blames nobody."""
+    lanes = [new_lane(name) for name in "abcd"]
+    attempts = Attempts(new_pool(lanes, settings=PoolSettings(max_hops=0)), 0.0)
+    for lane in lanes[:3]:
+        with begun(attempts) as attempt:
+            attempt.unfit()
+        assert (attempt.lane, counters(lane)) == (lane, (0, 0, 0))
+    with begun(attempts) as attempt:
+        attempt.fail(0.0)
+    assert attempts.maybe_attempt(0.0) is None
+    assert attempts.ending is Ending.EXHAUSTED
 
 
 def test_lane_of_unknown_size_excludes_only_itself() -> None:
@@ -388,9 +405,9 @@ def test_lane_of_unknown_size_excludes_only_itself() -> None:
 @pytest.mark.parametrize(
     ("reports", "ending"),
     [
-        ((Step.CONTEXT_REJECTED,), Ending.TOO_LONG),
+        ((Step.CONTEXT_REJECTED,), Ending.UNFIT),
         ((Step.HARD_DOWN,), Ending.KEY_REFUSED),
-        ((Step.HARD_DOWN, Step.CONTEXT_REJECTED), Ending.TOO_LONG),
+        ((Step.HARD_DOWN, Step.CONTEXT_REJECTED), Ending.UNFIT),
         ((Step.CONTEXT_REJECTED, Step.HARD_DOWN), Ending.KEY_REFUSED),
         ((Step.FAIL, Step.CONTEXT_REJECTED), Ending.EXHAUSTED),
         ((Step.CONTEXT_REJECTED, Step.FAIL), Ending.EXHAUSTED),

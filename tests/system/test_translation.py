@@ -7,6 +7,7 @@ import pytest
 
 from busbar_fast.gateway.offers import Tolerance
 from busbar_fast.mock.script import Script
+from busbar_fast.reliability.pools import PoolSettings
 from tests.system.gateways import Fate, Front, Shape, Utterance, gateway_over
 from tests.system.rawclient import Answer
 from tests.system.serving import Serve
@@ -167,6 +168,19 @@ async def test_what_a_vendor_keeps_goes_to_that_vendor(
     assert {received.target for received in front.received} == ({b"/v1/responses"} if status == 200 else set())
     if status == 400:
         assert json.loads(got[0].body)["error"]["param"] == "previous_response_id"
+
+
+async def test_who_cannot_be_asked_in_his_own_words_is_passed_by(serve: Serve, parser_kind: str) -> None:
+    """IR §6 and §9: what would be lost or cannot be understood goes to a lane that takes it as it is, and is no hop."""
+    shape = mixed("anthropic", "openai", "gemini", tolerance=Tolerance("reject"), settings=PoolSettings(max_hops=0))
+    async with gateway_over(serve, parser_kind, SCRIPT, shape=shape) as front:
+        got = [await get(front, "openai", invented=7) for _ in range(3)]
+        odd = [await get(front, "openai", messages=[{"role": "odd", "content": "x"}]) for _ in range(3)]
+        scraped = await ask(front, b"", b"/metrics", b"GET")
+    assert {received.target for received in front.received} == {b"/v1/chat/completions"}
+    assert [answer.status for answer in (*got, *odd)] == [200] * 6
+    assert b'busbar_failovers_total{pool="demo",reason="untranslatable"}' in scraped.body
+    assert [lane.state.err for lane in front.lanes] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(("tolerance", "status"), [(Tolerance(), 400), (Tolerance(drops_guards=True), 200)])
