@@ -1,12 +1,16 @@
 """Clients of every dialect at lanes of every other, over real sockets."""
 
 import json
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import pytest
 
 from busbar_fast.gateway.offers import Tolerance
+from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script
+from busbar_fast.reliability.breaker import BreakerSettings
 from busbar_fast.reliability.pools import PoolSettings
 from tests.system.gateways import Fate, Front, Shape, Utterance, gateway_over
 from tests.system.rawclient import Answer
@@ -77,6 +81,32 @@ async def test_stream_that_fails_later_ends_natively(serve: Serve, parser_kind: 
     assert got.status == 200
     assert [call[0] for call in calls].count("fail") == 1
     assert b"0123456789" in got.body
+
+
+@pytest.mark.parametrize(("client", "lane"), PAIRS)
+async def test_stream_that_is_killed_anywhere_ends_legally(
+    serve: Serve, parser_kind: str, client: str, lane: str
+) -> None:
+    """IR cases 44 to 47, issue: cut behind and within every event, it ends by one error, or whole if it was whole."""
+    path, body = request_of(lane, in_stream=True)
+    frames = answer(b"POST", path, {}, body, SCRIPT).frames
+    ends = list(accumulate(len(frame) for frame in frames))
+    cuts = sorted({0, 1, *ends[:-1], *(end - 3 for end in ends)})
+    shape = mixed(lane, breaker=BreakerSettings(min_requests=10**6))
+    async with gateway_over(serve, parser_kind, [replace(SCRIPT, cut_at=cut) for cut in cuts], shape=shape) as front:
+        got = [await get(front, client, in_stream=True) for _ in cuts]
+    assert len(front.received) == len(cuts)
+    told = [one for one in got if one.status == 200]
+    assert all(one.status >= 500 for one in got if one.status != 200)
+    assert len(told) > len(cuts) / 2
+    for one in told:
+        calls = bench(client).hear(one.body)
+        assert calls[-1][0] == "end"
+        (end,) = [call[0] for call in calls if call[0] in ("finish", "fail")]
+        text = "".join(call[2] for call in calls if call[0] == "text")
+        assert SAID.text.startswith(text)
+        if end == "finish":
+            assert said_in_stream(client, one.body) == SAID
 
 
 async def test_pool_of_many_tongues_fails_over_in_every_order(serve: Serve, parser_kind: str) -> None:
