@@ -22,6 +22,7 @@ from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.record import pack, unpack
 from busbar_fast.config.schema import Config, Listen
 from busbar_fast.config.secrets import NoSecret
+from busbar_fast.errors import BusbarError
 from busbar_fast.gateway.certificates import new_context
 from busbar_fast.gateway.engine import Engine, Parked
 from busbar_fast.gateway.narration import tell_listening, tell_start, tell_warnings
@@ -175,6 +176,8 @@ async def _serve(start: Start) -> None:
         engine = Engine(config, start.inputs, loop, _choose_parser())
     except (OSError, NoSecret) as error:
         _fail(f"{config.config_file}: {'tls: ' if isinstance(error, OSError) else ''}{error}")
+    except BusbarError as error:
+        _fail(f"{config.config_file}: governance.db_path: {config.governance.db_path}: {error}")
     reloads = Reloads(engine, lambda: _load(options), lambda loaded: _settle(loaded, options))
     stops = _watch_stops(start.signals)
     loop.add_signal_handler(signal.SIGHUP, reloads.ask)

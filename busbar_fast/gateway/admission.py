@@ -8,9 +8,14 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from busbar_fast.wire.heads import Fields, sole_value
+
+if TYPE_CHECKING:
+    from busbar_fast.gateway.governor import Governor  # brings SQLite
+    from busbar_fast.governance.keys import Key
 
 _PRINTABLE = re.compile(rb"[\x20-\x7e]+")
 _CARRIERS = (b"x-api-key", b"x-goog-api-key")
@@ -20,10 +25,19 @@ _BEARER = b"bearer"
 class Admission:
     """The rule of one configuration."""
 
-    __slots__ = ("_digests", "_metrics_digest", "mode")
+    __slots__ = ("_digests", "_metrics_digest", "_admin_digest", "governor", "mode")
 
-    def __init__(self, mode: str, tokens: Iterable[str] = (), metrics_token: str = "") -> None:
+    def __init__(
+        self,
+        mode: str,
+        tokens: Iterable[str] = (),
+        metrics_token: str = "",
+        governor: "Governor | None" = None,
+        admin_token: str = "",
+    ) -> None:
         self.mode = mode
+        self.governor = governor
+        self._admin_digest = _digest(admin_token) if admin_token else b""
         self._digests = [_digest(token) for token in tokens if token]
         self._metrics_digest = _digest(metrics_token) if metrics_token else b""
 
@@ -32,8 +46,29 @@ class Admission:
         """Whether the caller's own credential goes to the provider."""
         return self.mode == "passthrough"
 
+    @property
+    def epoch(self) -> int:
+        """Grows whenever the answers of this object may change."""
+        return 0 if self.governor is None else self.governor.ring.epoch
+
+    def find_key(self, token: bytes) -> "Key | None":
+        """Return the virtual key that a token is the secret of, where there are any."""
+        return None if self.governor is None else self.governor.find(token)
+
+    def admits_admin(self, fields: Fields) -> bool:
+        """Say whether a caller may manage keys; every carrier is compared, whatever the others say."""
+        scheme, _, bearer = sole_value(fields, b"authorization").partition(b" ")
+        shown = [bearer if scheme.lower() == _BEARER else b"", sole_value(fields, b"x-admin-token")]
+        is_known = False
+        for token in shown:
+            is_same = hmac.compare_digest(hashlib.sha256(token).digest(), self._admin_digest or bytes(32))
+            is_known |= is_same and bool(token)
+        return is_known and bool(self._admin_digest)
+
     def admits(self, token: bytes) -> bool:
         """Say whether a caller with this token, which may be empty, is let in."""
+        if self.governor is not None:
+            return self.governor.find(token) is not None
         if self.mode != "token":
             return True
         digest = hashlib.sha256(token).digest()
@@ -45,11 +80,15 @@ class Admission:
     def admits_scraper(self, token: bytes) -> bool:
         """Say whether a caller with this token may read the metrics, which show what every client does.
 
-        Where they have a token of their own, it is the only one, whatever the mode.
+        Where they have a token of their own, it is the only one beside that of the operator, whatever the mode.
         """
         if not self._metrics_digest:
             return self.admits(token)
-        return hmac.compare_digest(hashlib.sha256(token).digest(), self._metrics_digest)
+        digest = hashlib.sha256(token).digest()
+        is_known = hmac.compare_digest(digest, self._metrics_digest)
+        if self._admin_digest:
+            is_known |= hmac.compare_digest(digest, self._admin_digest)
+        return is_known
 
 
 def _digest(token: str) -> bytes:

@@ -29,6 +29,7 @@ from busbar_fast.wire.gate import Gate
 from busbar_fast.wire.states import AnswerPhase
 
 if TYPE_CHECKING:
+    from busbar_fast.gateway.admin import Office
     from busbar_fast.wire.service import Service
 
 _log = logging.getLogger("busbar_fast.gateway")
@@ -41,13 +42,14 @@ _ANYTHING = b"*"
 class Gateway:
     """See the module. `service` is set once the gateway serves one."""
 
-    __slots__ = ("_admission", "_dialects", "_gate", "_started_s", "_status", "line", "service", "topology")
+    __slots__ = ("_admission", "_dialects", "_gate", "_office", "_started_s", "_status", "line", "service", "topology")
 
     def __init__(self, topology: Topology, gate: Gate, dialects: Sequence[Dialect], admission: Admission) -> None:
         self.topology = topology
         self._admission = admission
         self._gate = gate
         self._dialects = dialects
+        self._office: Office | None = None
         self.line = Line()
         self._status = Status(dialects, gate, self.line)
         self._status.know(topology)
@@ -69,13 +71,16 @@ class Gateway:
         """Answer one request."""
         head = exchange.head
         visit = head.memo
-        if not isinstance(visit, Visit) or visit.topology is not self.topology:
-            visit = Visit(head, self.topology, self._admission, self._dialects)
+        admission = self._admission
+        if not isinstance(visit, Visit) or visit.topology is not self.topology or visit.epoch != admission.epoch:
+            visit = Visit(head, self.topology, admission, self._dialects)
             head.memo = visit
         if visit.is_call:
             await self._forward(exchange, visit)
         elif visit.path in _PROBES:
             self._answer_probe(exchange, visit.path)
+        elif is_admin(visit.path) and admission.governor is not None:
+            await self._manage(exchange, visit)
         elif not visit.is_admitted:
             self._status.count_auth_failure(visit.dialect)
             _log.debug("caller refused: %s", why_refused(visit))
@@ -127,6 +132,7 @@ class Gateway:
         # An answer that was not passed on piece by piece left as a whole.
         delay_s = (request.first_byte_s or ended_s) - request.began_s
         self._status.settle(dialect, label, status, ended_s - request.began_s, delay_s)
+        request.settle(status)
         if request.offer is None and status is not None:
             _log_unresolved(status)
 
@@ -143,7 +149,8 @@ class Gateway:
             if head.method not in _READS:
                 self._refuse_method(exchange, visit, _READS)
             else:
-                fields, body = await self._status.page(visit.path, self.topology, self.service)
+                allowed = () if visit.key is None else visit.key.allowed_pools
+                fields, body = await self._status.page(visit.path, self.topology, self.service, allowed)
                 exchange.reply(200, fields, body)
         elif visit.path == _ANYTHING:
             self._refuse_method(exchange, visit, (*_READS, b"POST"))
@@ -151,8 +158,16 @@ class Gateway:
             name = f"{head.method.decode()} {visit.path.decode('latin-1')}"
             self._reject(exchange, visit, Fault(Kind.UNKNOWN_PATH, name=name))
 
+    async def _manage(self, exchange: Exchange, visit: Visit) -> None:
+        """Answer an operator who manages keys."""
+        if self._office is None or self._office.admission is not self._admission:
+            from busbar_fast.gateway.admin import Office  # noqa: PLC0415  few manage keys
+
+            self._office = Office(self._admission)
+        await self._office.serve(exchange, visit)
+
     def _show_models(self, exchange: Exchange, visit: Visit, ask: Ask) -> None:
-        names = self.topology.names
+        names = [name for name in self.topology.names if visit.key is None or visit.key.permits(name)]
         if ask.operation is Operation.LIST_MODELS:
             exchange.reply(200, JSON + id_line(ask.dialect), ask.dialect.encode_models(names, self._started_s))
         elif ask.name in names:

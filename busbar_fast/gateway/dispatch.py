@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Operation
-from busbar_fast.dialects.dialect import JSON, StreamFault
+from busbar_fast.dialects.dialect import JSON, StreamFault, Usage
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.upstream_errors import UpstreamError
 from busbar_fast.errors import BusbarError, Side, UpstreamTimeout
@@ -156,7 +156,7 @@ class Dispatch:
             head,
             self._request.route_lines,
             begin_well=partial(self._commit, attempt, latency_ms),
-            count=lane.tallies[self._attempts.pool.name].add_usage,
+            count=partial(self._count_usage, lane),
         )
 
     # A good answer
@@ -174,6 +174,11 @@ class Dispatch:
         if attempt.phase is Phase.RUNNING:
             attempt.commit(now_s, latency_ms)
 
+    def _count_usage(self, lane: Lane, usage: Usage) -> None:
+        """Count what an answer used, for the lane that gave it and for whoever pays."""
+        self._request.used = usage
+        lane.tallies[self._attempts.pool.name].add_usage(usage)
+
     def _new_answer(
         self, attempt: Attempt, lane: Lane, source: Source, head: ResponseHead, fields: bytes, latency_ms: float
     ) -> Answer:
@@ -184,7 +189,7 @@ class Dispatch:
             fields,
             begin_well=partial(self._commit, attempt, latency_ms),
             refuses=partial(self._refuses, attempt, lane),
-            count=lane.tallies[self._attempts.pool.name].add_usage,
+            count=partial(self._count_usage, lane),
         )
 
     async def _give(self, attempt: Attempt, lane: Lane, upstream: Upstream, answer: "Answer | Translated") -> None:

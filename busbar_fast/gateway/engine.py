@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.schema import Config
@@ -30,6 +31,9 @@ from busbar_fast.wire.parsers import HeadParser
 from busbar_fast.wire.pool import Pool
 from busbar_fast.wire.service import Service, new_wheel
 
+if TYPE_CHECKING:
+    from busbar_fast.gateway.governor import Governor
+
 _log = logging.getLogger("busbar_fast.gateway")
 
 # A connection that somebody else accepted: descriptor, peer, bytes read so far.
@@ -37,13 +41,14 @@ Parked = tuple[int, str, bytes]
 
 
 class Engine:
-    """See the module. What it is made of may raise OSError or NoSecret, although the configuration was checked."""
+    """See the module. What it is made of may raise OSError, NoSecret or BusbarError, however well it was checked."""
 
     __slots__ = (
         "_certificates",
         "_first",
         "_gate",
         "_gateway",
+        "_governor",
         "_listener",
         "_pool",
         "_prober",
@@ -61,7 +66,9 @@ class Engine:
         self._pool = Pool(dialer.dial, self._wheel, parser, upstream_limits)
         limits = limits_of(config)
         self._gate = Gate(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
-        self._gateway = Gateway(build(config, self._pool, inputs), self._gate, speak_all(), _admission(config, inputs))
+        self._governor = _open_governor(config, loop)
+        admission = _admission(config, inputs, self._governor)
+        self._gateway = Gateway(build(config, self._pool, inputs), self._gate, speak_all(), admission)
         self._prober = Prober(self._wheel, self._gateway.status.count_trip)
         self._probe_lanes()
         self._service = self._gateway.service = Service(self._gateway.serve, limits, self._wheel, parser)
@@ -98,7 +105,7 @@ class Engine:
         """
         has_tls = self._first.tls is not None
         context = new_context(config.tls, inputs) if config.tls is not None and has_tls else None
-        admission = _admission(config, inputs)
+        admission = _admission(config, inputs, self._governor)
         topology = build(config, self._pool, inputs, (self.config, self._gateway.topology))
         for path in _needing_restart(self._first, config):
             _log.warning("this change takes effect at the next start", extra=fields(path=path, id="W24"))
@@ -107,6 +114,8 @@ class Engine:
         limits = limits_of(config)
         self._pool.relimit(upstream_limits_of(config))
         self.config = config
+        if self._governor is not None:
+            self._governor.replace(config.governance)
         self._gateway.replace(topology, admission)
         self._service.limits = limits
         self._gate.resize(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
@@ -146,12 +155,27 @@ class Engine:
         self._listener.cut()
         self._pool.close()
         self._wheel.close()
+        if self._governor is not None:  # last: whoever was cut has settled
+            self._governor.close()
 
 
-def _admission(config: Config, inputs: Inputs) -> Admission:
+def _admission(config: Config, inputs: Inputs, governor: "Governor | None") -> Admission:
     """Return who may call. Raise NoSecret."""
     tokens = [reveal(secret, inputs) for secret in config.auth.client_tokens]
-    return Admission(config.auth.mode, tokens, reveal(config.observability.metrics_token, inputs))
+    metrics_token = reveal(config.observability.metrics_token, inputs)
+    if governor is None:
+        return Admission(config.auth.mode, tokens, metrics_token)
+    admin_token = reveal(config.governance.admin_token, inputs)
+    return Admission("token", (), metrics_token, governor, admin_token)
+
+
+def _open_governor(config: Config, loop: asyncio.AbstractEventLoop) -> "Governor | None":
+    """Return who is in charge of virtual keys, if there are any. Raise BusbarError if the database cannot be used."""
+    if not config.governance.enabled:
+        return None
+    from busbar_fast.gateway.governor import Governor  # noqa: PLC0415  brings SQLite, which most do without
+
+    return Governor(config.governance, loop)
 
 
 def limits_of(config: Config) -> Limits:

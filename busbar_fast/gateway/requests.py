@@ -1,10 +1,11 @@
 """One request on its way through the gateway: what its head and its body ask for, and who may serve it."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Dialect
+from busbar_fast.dialects.dialect import Dialect, Usage
 from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.errors import BodyTooLarge, NotForm, NotJson, OutOfTime, TooDeep
 from busbar_fast.gateway.offers import Offer
@@ -13,6 +14,10 @@ from busbar_fast.gateway.status import Status
 from busbar_fast.gateway.visits import Visit
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.json_scan import Edit, Span, decode_string, find_members, is_true
+
+if TYPE_CHECKING:
+    from busbar_fast.governance.keys import Key
+    from busbar_fast.governance.ledger import Charge
 
 _MEMBERS = (b"model", b"stream")
 _QUOTE = 0x22
@@ -25,12 +30,15 @@ class Request:
     __slots__ = (
         "ask",
         "began_s",
+        "at_s",
         "body",
+        "charge",
         "exchange",
         "first_byte_s",
         "in_stream",
         "is_form",
         "is_metered",
+        "key",
         "name",
         "offer",
         "passes_on",
@@ -39,6 +47,7 @@ class Request:
         "spans",
         "status",
         "usage_edits",
+        "used",
         "visit",
     )
 
@@ -50,7 +59,12 @@ class Request:
         self.visit = visit
         self.ask = ask
         self.passes_on = passes_on  # the caller's own key goes upstream
-        self.is_metered = visit.topology.counts_tokens  # what its answer used is counted
+        # What its answer used is counted.
+        self.is_metered = visit.topology.counts_tokens or visit.governor is not None
+        self.at_s = 0 if visit.governor is None else visit.governor.now_s  # when it is charged
+        self.key = visit.key
+        self.charge: Charge | None = None
+        self.used: Usage | None = None
         self.name = ""  # what is asked for, as the client calls it
         self.body = b""
         self.spans: list[Span] = []
@@ -75,7 +89,10 @@ class Request:
         """Read the body and return what is asked for; None if the request was refused."""
         try:
             body = self.exchange.maybe_body()
-            name = self._read(await self.exchange.read_body() if body is None else body)
+            self.body = await self.exchange.read_body() if body is None else body
+            if self.key is None and self.visit.governor is not None and not self._is_signed_well():
+                return None
+            name = self._read(self.body)
         except BodyTooLarge:
             self.refuse(Kind.TOO_LARGE)
         except NotJson:
@@ -86,9 +103,14 @@ class Request:
             self.refuse(Kind.MALFORMED, "The request body is nested too deeply.")
         else:
             if name:
-                return self._resolve(name)
+                return self._resolve(name) if self.key is None or self._is_granted(self.key, name) else None
             self.refuse(Kind.MALFORMED, "You must provide a model parameter.", param="model")
         return None
+
+    def settle(self, status: int | None) -> None:
+        """Keep what was charged for a request that is over and was answered well, else give it back."""
+        if self.charge is not None and self.visit.governor is not None:
+            self.visit.governor.settle(self.charge, status, self.used)
 
     def maybe_out_of_time(self) -> OutOfTime | None:
         """Return what to raise when the client's time is over; nothing if it has a part of a stream, which may last."""
@@ -103,8 +125,7 @@ class Request:
         refuse(self.exchange, self.visit.dialect, self.ask, Fault(kind, message, **more))  # type: ignore[arg-type]
 
     def _read(self, body: bytes) -> str | None:
-        """Take the body; return the name that is asked for, None if the body should say it and does not."""
-        self.body = body
+        """Return the name that is asked for, None if the body should say it and does not."""
         ask, dialect = self.ask, self.visit.dialect
         if ask.action and self._has_read_form():
             return ask.name or (body[slice(*self.spans[-1])].decode("utf-8", "replace") if self.spans else None)
@@ -117,6 +138,27 @@ class Request:
         if self.is_metered and self.in_stream:
             self.usage_edits = dialect.ask_for_usage(body, found.get(dialect.usage_member, []))
         return read_model(body, self.spans) if ask.name is None else ask.name
+
+    def _is_signed_well(self) -> bool:
+        """Find the key that a request is signed with, or refuse it."""
+        from busbar_fast.gateway.grants import find_signer  # noqa: PLC0415  few sign
+
+        self.key = find_signer(self)
+        if self.key is None:
+            self.status.count_auth_failure(self.dialect)
+            self.refuse(Kind.UNAUTHENTICATED)
+        return self.key is not None
+
+    def _is_granted(self, key: "Key", name: str) -> bool:
+        """Charge a request of a virtual key that asks for this name, or refuse it."""
+        from busbar_fast.gateway.grants import charge  # noqa: PLC0415  many have no virtual keys
+
+        granted = charge(self, key, name)
+        if isinstance(granted, Fault):
+            refuse(self.exchange, self.dialect, self.ask, granted)
+            return False
+        self.charge = granted
+        return True
 
     def _has_read_form(self) -> bool:
         """Find the model in a form of several parts; return whether the body is one. Raise NotForm."""

@@ -101,10 +101,12 @@ class Status:
             if is_logged:
                 self._loss_log.note(loss, entry.detail, now())
 
-    async def page(self, path: bytes, topology: Topology, service: "Service | None") -> tuple[bytes, bytes]:
-        """Return header lines and body of one page."""
+    async def page(
+        self, path: bytes, topology: Topology, service: "Service | None", allowed: Collection[str] = ()
+    ) -> tuple[bytes, bytes]:
+        """Return header lines and body of one page; `allowed` limits the one that may be limited."""
         if path == STATS:
-            return JSON, encode_stats(topology)
+            return JSON, encode_stats(topology, allowed)
         await asyncio.get_running_loop().run_in_executor(None, exposition.load)
         return exposition.CONTENT_TYPE, exposition.render(self._families(topology, service))
 

@@ -1,7 +1,8 @@
 """What the head of a request tells before any byte of its body: what is asked for, in which dialect, and by whom.
 
-A client on a keep-alive connection repeats its head, so a visit is kept with it. It belongs to one topology: after a
-reload, which may have changed the tokens as well, the head is read again.
+A client on a keep-alive connection repeats its head, so a visit is kept with it. It belongs to one topology and one
+epoch of the keys: after a reload, which may have changed the tokens as well, or a change of any key the head is read
+again.
 """
 
 import re
@@ -15,13 +16,26 @@ from busbar_fast.gateway.topology import Topology
 from busbar_fast.wire.heads import Fields, RequestHead, sole_value
 
 _ADMIN = b"/admin"
+_SIGNED = b"AWS4-HMAC-SHA256"
 _is_seconds = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?").fullmatch
 
 
 class Visit:
     """See the module."""
 
-    __slots__ = ("ask", "dialect", "is_admitted", "is_call", "path", "time_limit_s", "token", "topology")
+    __slots__ = (
+        "ask",
+        "dialect",
+        "epoch",
+        "governor",
+        "is_admitted",
+        "is_call",
+        "key",
+        "path",
+        "time_limit_s",
+        "token",
+        "topology",
+    )
 
     def __init__(
         self, head: RequestHead, topology: Topology, admission: Admission, dialects: Sequence[Dialect]
@@ -33,11 +47,23 @@ class Visit:
         self.dialect = dialects[0] if self.ask is None else self.ask.dialect  # the first speaks for unclaimed paths
         self.token = caller_token(head.fields, query if self.dialect.has_key_in_query else b"")
         admits = admission.admits_scraper if path == METRICS else admission.admits
+        self.epoch = admission.epoch
+        self.governor = admission.governor
+        self.key = admission.find_key(self.token)
         self.is_admitted = admits(self.token) and not is_admin(path)
+        if self.governor is not None and not self.is_admitted and _is_signed(self.ask, head.fields):
+            self.is_admitted = True  # unless the signature turns out not to fit what comes behind this head
         self.time_limit_s = read_time_limit(self.dialect, head.fields)
         # Whether it goes to a lane: what most requests do is decided once for all that share this head.
         self.is_call = self.is_admitted and self.ask is not None and self.ask.is_call and head.method == b"POST"
         self.is_call = self.is_call and self.time_limit_s is not None
+
+
+def _is_signed(ask: Ask | None, fields: Fields) -> bool:
+    """Say whether a caller signs a request in place of showing a secret, where its vendor does that."""
+    if ask is None or not ask.is_call or not ask.dialect.aws_service:
+        return False
+    return sole_value(fields, b"authorization").lstrip(b" \t").startswith(_SIGNED)
 
 
 def read_time_limit(dialect: Dialect, fields: Fields) -> float | None:

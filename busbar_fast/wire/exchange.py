@@ -30,6 +30,7 @@ class Client(Protocol):
 
     transport: asyncio.Transport
     is_congested: bool
+    peer: str
 
     def must_close(self) -> bool:
         """Say whether this answer is to be the last on the connection."""
@@ -50,7 +51,6 @@ class Exchange(Strand):
     __slots__ = (
         "_body",
         "_cap_bytes",
-        "_client",
         "_held",
         "_heads",
         "_is_mute",
@@ -58,6 +58,7 @@ class Exchange(Strand):
         "_taken_bytes",
         "body_bytes",
         "buffered_bytes",
+        "client",
         "closes",
         "has_body_ended",
         "has_continued",
@@ -71,7 +72,7 @@ class Exchange(Strand):
         self, client: Client, wheel: Wheel, heads: HeadWriter, head: RequestHead, cap_bytes: int, whole: bytes | None
     ) -> None:
         Strand.__init__(self, wheel)
-        self._client = client
+        self.client = client
         self._heads = heads
         self._cap_bytes = cap_bytes
 
@@ -115,7 +116,7 @@ class Exchange(Strand):
 
     def on_end(self, error: BaseException | None) -> None:
         """Tell the connection that the responder is through."""
-        self._client.on_exchange_over(self, error)
+        self.client.on_exchange_over(self, error)
 
     # The request's body, for the responder
 
@@ -126,7 +127,7 @@ class Exchange(Strand):
         while not self._parts:
             if self.has_body_ended:
                 return None
-            self._client.on_body_wanted()
+            self.client.on_body_wanted()
             await self.wait_for(self)
         parts = self._parts
         part = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -136,7 +137,7 @@ class Exchange(Strand):
             raise BodyTooLarge("body above the cap")
         self.buffered_bytes = 0
         if not self.has_body_ended:
-            self._client.on_body_taken()
+            self.client.on_body_taken()
         return part
 
     def maybe_body(self) -> bytes | None:
@@ -160,7 +161,7 @@ class Exchange(Strand):
     @property
     def is_congested(self) -> bool:
         """Whether more is waiting for the client than it should; `drained` waits for better times."""
-        return self._client.is_congested
+        return self.client.is_congested
 
     @property
     def has_begun(self) -> bool:
@@ -188,7 +189,7 @@ class Exchange(Strand):
                 body = b""
         else:
             framing = body = b""
-        self._client.transport.write(self._heads.encode(status, fields, framing, close=closes, body=body))
+        self.client.transport.write(self._heads.encode(status, fields, framing, close=closes, body=body))
 
     def start(self, status: int, fields: bytes, length: int | None = None, *, close: bool = False) -> None:
         """Begin an answer; without a length it is chunked, or lasts until the connection closes on HTTP/1.0."""
@@ -231,7 +232,7 @@ class Exchange(Strand):
 
     def maybe_receiver(self) -> Client | None:
         """Return the connection for framed pieces to be written to directly, once the head is out."""
-        return self._client if self.phase is _STREAMING and not self._is_mute else None
+        return self.client if self.phase is _STREAMING and not self._is_mute else None
 
     def finish(self, *, is_framed: bool = False) -> None:
         """End the answer. `is_framed` says that the body came framed, whole, from somebody who kept count."""
@@ -246,7 +247,7 @@ class Exchange(Strand):
             self._held = b""
         self.phase = FINISH[self.phase]
         if last:
-            self._client.transport.write(last)
+            self.client.transport.write(last)
 
     def flush(self) -> None:
         """Send a head that waits for its first body bytes."""
@@ -261,31 +262,31 @@ class Exchange(Strand):
         self.phase = CUT[self.phase]
         self.closes = True
         if abort:
-            sock = self._client.transport.get_extra_info("socket")
+            sock = self.client.transport.get_extra_info("socket")
             if sock is not None:
                 reset_on_close(sock)
-            self._client.transport.abort()
+            self.client.transport.abort()
         else:
-            self._client.transport.close()
+            self.client.transport.close()
 
     def write_foreign(self, raw: bytes) -> None:
         """Put bytes on the connection that are no HTTP answer; only `cut` may follow."""
-        self._client.transport.write(raw)
+        self.client.transport.write(raw)
 
     async def drained(self) -> None:
         """Wait until the client has taken enough of what was written."""
-        while self._client.is_congested:
-            await self.wait_for(self._client)
+        while self.client.is_congested:
+            await self.wait_for(self.client)
 
     def _write(self, piece: bytes) -> None:
         if self.phase is _HELD:
             piece = self._held + piece
             self._held = b""
             self.phase = FIRST_PART[_HELD]
-        self._client.transport.write(piece)
+        self.client.transport.write(piece)
 
     def _must_close(self) -> bool:
-        if not self.head.is_keep_alive or self._client.must_close():
+        if not self.head.is_keep_alive or self.client.must_close():
             return True
         if self.has_body_ended:
             return False

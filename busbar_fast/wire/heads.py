@@ -111,7 +111,7 @@ class Repeated(bytes):
 def join_values(before: bytes, value: bytes) -> Repeated:
     """Return the value of a field that has occurred before and occurs again."""
     joined = Repeated(before + b", " + value)
-    joined.values = (*(before.values if isinstance(before, Repeated) else (before,)), value)
+    joined.values = (*values_of(before), value)
     return joined
 
 
@@ -121,6 +121,11 @@ def sole_value(fields: Fields, name: bytes) -> bytes:
     if isinstance(value, Repeated):
         return value.values[0] if len(set(value.values)) == 1 else b""
     return value
+
+
+def values_of(value: bytes) -> tuple[bytes, ...]:
+    """Return the values of the lines that a field's value was joined from."""
+    return value.values if isinstance(value, Repeated) else (value,)
 
 
 def is_keep_alive(minor: int, connection: bytes | None) -> bool:

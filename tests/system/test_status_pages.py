@@ -32,7 +32,7 @@ DIALECTS = ("openai", "responses", "anthropic", "cohere", "gemini", "bedrock")
 OUTCOMES = ("ok", "exhausted", "client_error", "error", "client_closed")
 DISPOSITIONS = ("transient_upstream", "hard_down", "context_length")
 ENDERS = ("client", "upstream", "drain")
-REASONS = ("timeout", "connect", "transient_upstream", "hard_down", "context_length")
+REASONS = ("timeout", "connect", "transient_upstream", "hard_down", "context_length", "untranslatable")
 BOUNDS = [
     "0.005",
     "0.01",

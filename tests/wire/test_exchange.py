@@ -24,6 +24,7 @@ class FakeClient:
     def __init__(self) -> None:
         self.transport: asyncio.Transport = FakeTransport()
         self.is_congested = False
+        self.peer = "192.0.2.1"
         self.is_last = False
         self.wanted = 0
         self.taken = 0

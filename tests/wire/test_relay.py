@@ -36,6 +36,7 @@ class FakeClient:
         self.fake = FakeTransport()
         self.transport: asyncio.Transport = self.fake
         self.is_congested = False
+        self.peer = "192.0.2.1"
         self.error: BaseException | None = None
 
     def must_close(self) -> bool:

@@ -69,4 +69,19 @@ def test_prices_are_warned_about() -> None:
     section = section_of("governance: {enabled: true, price_per_request_cents: -1}")
     read_governance(section)
     assert [warning.id for warning in section.complaints.warnings] == ["W13", "W7"]
-    assert "governance.enabled" in paths_of(section.complaints.unavailable)
+    assert section.complaints.unavailable == []
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("{reserve_tokens: false, on_disconnect: observed}", []),
+        ("{reserve_tokens: true, on_disconnect: estimate}", ["governance.on_disconnect", "governance.reserve_tokens"]),
+        ("{key_refresh_secs: 5, secret_key_env: X}", ["governance.key_refresh_secs", "governance.secret_key_env"]),
+    ],
+)
+def test_what_is_not_there_yet_is_said(text: str, paths: list[str]) -> None:
+    """Config §1: no setting does nothing in silence."""
+    section = section_of(f"governance: {text}")
+    read_governance(section)
+    assert sorted(paths_of(section.complaints.unavailable)) == paths

@@ -1,0 +1,414 @@
+"""Virtual keys over sockets: who is let in, what for, how often, for how much, and what is kept of it."""
+
+import asyncio
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from busbar_fast.governance.keys import digest_of
+from busbar_fast.mock.script import Script
+from tests.system.fleets import CALLS
+from tests.system.governing import ADMIN, Board, governed
+from tests.system.serving import Gate, Serve, until
+
+GOOD = Script(usage_in=31, usage_out=18)
+DOWN = Script(status=503)
+LONG = Script(usage_in=31, usage_out=18, deltas=50, delay_frame_ms=20)
+NOBODY = {"secret": "sk-bb-nobody"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return where the files of one gateway are."""
+    return tmp_path
+
+
+# Who is let in
+
+
+async def test_a_key_lets_its_caller_in(folder: Path, serve: Serve) -> None:
+    """Governance cases 10 and 17: the secret that was shown once; unknown and switched off look the same."""
+    async with governed(folder, serve, GOOD) as board:
+        key = await board.mint()
+        assert re.fullmatch("sk-bb-[0-9a-f]{32}", key["secret"])
+        assert key["id"] == f"vk_{digest_of(key['secret'].encode())[:16]}"
+        assert (await board.ask(key)).status == 200
+        unknown = await board.ask(NOBODY)
+        changed = await board.say("PATCH", f"/keys/{key['id']}", {"enabled": False})
+        assert (changed.status, changed.document["enabled"]) == (200, False)
+        off = await board.ask(key)
+        assert (unknown.status, off.status, unknown.body) == (401, 401, off.body)
+        await board.say("PATCH", f"/keys/{key['id']}", {"enabled": True})
+        assert (await board.ask(key)).status == 200
+
+
+async def test_a_connection_that_goes_on_hears_of_changes(folder: Path, serve: Serve) -> None:
+    """Governance §9: the next request sees the change, on a connection that was open before as well."""
+    async with governed(folder, serve, GOOD) as board:
+        key = await board.mint()
+        client = board.send(key)
+        assert (await client.read_answer()).status == 200
+        assert (await board.say("DELETE", f"/keys/{key['id']}")).document == {"deleted": key["id"]}
+        again = board.send(key)
+        client.close()
+        assert (await again.read_answer()).status == 401
+        assert (await board.say("DELETE", f"/keys/{key['id']}")).status == 404
+
+
+async def test_names_that_a_key_may_not_ask_for(folder: Path, serve: Serve) -> None:
+    """Governance case 20: a restricted key learns nothing of other names, an unrestricted one that there is none."""
+    async with governed(folder, serve, GOOD, GOOD) as board:
+        some, every = await board.mint(allowed_pools=["m0"]), await board.mint()
+        assert (await board.ask(some, "m0")).status == 200
+        other, unknown = await board.ask(some, "m1"), await board.ask(some, "nobody")
+        assert (other.status, unknown.status, other.body) == (403, 403, unknown.body)
+        assert (await board.ask(some, "p0/m0")).status == 200
+        assert (await board.ask(some, "p1/m1")).status == 403
+        assert (await board.ask(every, "nobody")).status == 404
+        assert await board.usage(every) == (0, 0, 0)
+        assert (await board.usage(some))[2] == 2
+
+
+async def test_whom_a_pool_falls_back_to_counts(folder: Path, serve: Serve) -> None:
+    """Governance case 21: every pool of the chain must be allowed; a ring of them cannot be configured."""
+    pools = "  other: {members: [{target: m0}]}"
+    async with governed(folder, serve, GOOD, pool="on_exhausted: fallback_pool:other", pools=pools) as board:
+        one, both = await board.mint(allowed_pools=["pool"]), await board.mint(allowed_pools=["pool", "other"])
+        assert [(await board.ask(key)).status for key in (one, both)] == [403, 200]
+        assert len(board.fleet.received) == 1
+
+
+async def test_lists_show_what_a_key_may_ask_for(folder: Path, serve: Serve) -> None:
+    """Governance case 16: `/stats` and the list of models, for one that is limited and one that is not."""
+    async with governed(folder, serve, GOOD, GOOD) as board:
+        some, every = await board.mint(allowed_pools=["m0"]), await board.mint()
+        shown = []
+        for key in (some, every):
+            for path in ("/v1/models", "/stats"):
+                client = board.fleet.site.connect()
+                line = f"GET {path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {key['secret']}\r\n\r\n"
+                client.send(line.encode())
+                shown.append(orjson.loads((await client.read_answer()).body))
+                client.close()
+    assert [model["id"] for model in shown[0]["data"]] == ["m0"]
+    assert [model["id"] for model in shown[2]["data"]] == ["pool", "m0", "m1"]
+    assert ([lane["model"] for lane in shown[1]["lanes"]], shown[1]["pools"]) == (["m0"], {})
+    assert [lane["model"] for lane in shown[3]["lanes"]] == ["m0", "m1"]
+
+
+# How often and for how much
+
+
+async def test_the_rate_is_exact_under_pressure(folder: Path, serve: Serve) -> None:
+    """Governance case 23, issue: 200 at once at ten a minute are ten; who is refused hears when to come back."""
+    async with governed(folder, serve, GOOD) as board:
+        key = await board.mint(rpm_limit=10)
+        before_s = board.fleet.site.engine._governor.now_s // 60  # type: ignore[union-attr]
+        statuses = await board.statuses(key, 200)
+        if board.fleet.site.engine._governor.now_s // 60 == before_s:  # type: ignore[union-attr]
+            assert statuses == [200] * 10 + [429] * 190
+        refused = await board.ask(key)
+        assert refused.status == 200 or 1 <= int(refused.fields[b"retry-after"]) <= 60
+
+
+async def test_the_budget_is_exact_under_pressure(folder: Path, serve: Serve) -> None:
+    """Governance cases 27 and 29, issue: 200 at once at five cents are five."""
+    async with governed(folder, serve, GOOD) as board:
+        key = await board.mint(max_budget_cents=5)
+        assert await board.statuses(key, 200) == [200] * 5 + [429] * 195
+        assert await board.usage(key) == (5, 5 * 49, 5)
+        assert [(await board.ask(await board.mint(max_budget_cents=0))).status] == [429]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "status", "word"),
+    [
+        ("openai", 429, b"insufficient_quota"),
+        ("responses", 429, b"insufficient_quota"),
+        ("anthropic", 429, b"enforced_spend_limit_reached"),
+        ("gemini", 429, b"RESOURCE_EXHAUSTED"),
+        ("bedrock", 400, b"ServiceQuotaExceeded"),
+        ("cohere", 429, b"message"),
+    ],
+)
+async def test_over_budget_in_every_dialect(folder: Path, serve: Serve, dialect: str, status: int, word: bytes) -> None:
+    """Governance case 30: never 402, no hint when to come back, and three clients are told not to try again."""
+    async with governed(folder, serve, GOOD, dialect=dialect) as board:
+        refused = await board.ask(await board.mint(max_budget_cents=0))
+        forbidden = await board.ask(await board.mint(allowed_pools=["other"]))
+        limited = await board.mint(rpm_limit=1)
+        again = [await board.ask(limited) for _ in range(2)][-1]
+    shown = (refused.body + str(refused.fields).encode()).replace(b" ", b"")
+    assert (refused.status, word in shown) == (status, True)
+    assert b"retry-after" not in refused.fields
+    assert (refused.fields.get(b"x-should-retry") == b"false") is (dialect in ("openai", "responses", "anthropic"))
+    assert forbidden.status == 403
+    assert again.status == 200 or (again.status, b"retry-after" in again.fields) == (429, True)
+
+
+async def test_what_fails_is_given_back(folder: Path, serve: Serve) -> None:
+    """Governance cases 26 and 38: fee and request, not the place in the minute; of two hops the second is paid."""
+    async with governed(folder, serve, [DOWN, GOOD, DOWN], rules="price_per_1k_tokens_cents: 1000") as board:
+        key = await board.mint(rpm_limit=2)
+        assert (await board.ask(key)).status == 503
+        assert await board.usage(key) == (0, 0, 0)
+        assert (await board.ask(key)).status == 200
+        assert await board.usage(key) == (50, 49, 1)
+        assert (await board.ask(key)).status in (429, 503)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("lane", list(CALLS))
+@pytest.mark.parametrize("client", list(CALLS))
+async def test_tokens_are_those_that_the_backend_told(
+    folder: Path, serve: Serve, client: str, lane: str, stream: bool
+) -> None:
+    """Governance §7, cases 33 to 35, issue: over all 36 pairs, whole and streamed, once each."""
+    async with governed(folder, serve, GOOD, dialect=lane) as board:
+        key = await board.mint()
+        got = await board.ask(key, dialect=client, stream=stream)
+        assert got.status == 200
+        assert await board.usage(key) == (1, 49, 1)
+
+
+async def test_usage_that_nobody_asked_for_is_counted_and_not_shown(folder: Path, serve: Serve) -> None:
+    """Governance case 34: the key is billed, the client sees no chunk of it."""
+    async with governed(folder, serve, GOOD) as board:
+        key = await board.mint()
+        got = await board.ask(key, stream=True)
+        assert b"usage" not in got.body
+        assert board.fleet.received[0].document["stream_options"] == {"include_usage": True}
+        assert await board.usage(key) == (1, 49, 1)
+
+
+BROKEN = [
+    Script(usage_in=31, deltas=20, fail_after=9, status=500, delay_frame_ms=2),
+    Script(usage_in=31, deltas=20, cut_at=1500),
+]
+
+
+@pytest.mark.parametrize("fate", BROKEN, ids=["reported", "cut"])
+@pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini"])
+@pytest.mark.parametrize("lane", ["openai", "anthropic"])
+async def test_a_stream_that_breaks_costs_its_fee(
+    folder: Path, serve: Serve, dialect: str, lane: str, fate: Script
+) -> None:
+    """Governance case 36: an error inside, or a connection that is cut: no tokens, and the fee stays."""
+    async with governed(folder, serve, fate, dialect=lane) as board:
+        key = await board.mint()
+        got = await board.ask(key, dialect=dialect, stream=True)
+        assert got.status == 200
+        assert await board.usage(key) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("client", ["openai", "anthropic"])
+async def test_a_client_that_leaves_pays_for_what_was_seen(folder: Path, serve: Serve, client: str) -> None:
+    """Governance case 37: nothing when no usage was told yet, the fee either way."""
+    async with governed(folder, serve, LONG) as board:
+        key = await board.mint()
+        caller = board.send(key, dialect=client, stream=True)
+        await caller.read_until(b"\n\n")
+        caller.close()
+        await until(lambda: board.fleet.site.engine.lanes["m0"].state.inflight == 0)
+        spent, _, requests = await board.usage(key)
+        assert (spent, requests) == (1, 1)
+
+
+async def test_a_client_that_leaves_before_an_answer_pays_nothing(folder: Path, serve: Serve) -> None:
+    """Governance §7: before any status line nothing is kept."""
+    hold = Gate()
+    async with governed(folder, serve, GOOD, hold=hold) as board:
+        key = await board.mint()
+        caller = board.send(key)
+        await until(lambda: hold.waiting == 1)
+        assert await board.usage(key) == (1, 0, 1)
+        caller.close()
+        await until(lambda: board.fleet.site.engine.lanes["m0"].state.inflight == 0)
+        assert await board.usage(key) == (0, 0, 0)
+        hold.open()
+
+
+# What is kept
+
+
+async def test_a_restart_goes_on_where_it_was(folder: Path, serve: Serve) -> None:
+    """Governance cases 18, 31 and 68: keys, spend to the part of a cent, and no secret in the file."""
+    rules = "price_per_1k_tokens_cents: 10"  # 490 millicents for each answer
+    async with governed(folder, serve, GOOD, rules=rules) as board:
+        key = await board.mint(max_budget_cents=3)
+        assert (await board.ask(key)).status == 200
+    raw = (folder / "keys.db").read_bytes()
+    assert key["secret"].encode() not in raw
+    with sqlite3.connect(folder / "keys.db") as stored:
+        assert stored.execute(
+            "SELECT spend_cents, spend_millicents, tokens, requests FROM usage_counters"
+        ).fetchall() == [(1, 490, 49, 1)]
+    async with governed(folder, serve, GOOD, rules=rules) as board:
+        assert (await board.say("GET", f"/keys/{key['id']}")).document["max_budget_cents"] == 3
+        assert [(await board.ask(key)).status for _ in range(2)] == [200, 429]
+        assert await board.usage(key) == (2, 98, 2)
+
+
+async def test_spend_is_stored_while_it_runs(folder: Path, serve: Serve) -> None:
+    """Governance case 57: what was acknowledged is in the file one interval later."""
+    async with governed(folder, serve, GOOD, rules="usage_flush_interval_ms: 10") as board:
+        key = await board.mint()
+        await board.ask(key)
+        with sqlite3.connect(folder / "keys.db") as stored:
+
+            def rows() -> list[Any]:
+                return stored.execute("SELECT spend_cents, tokens, requests FROM usage_counters").fetchall()
+
+            await until(lambda: rows() != [])
+            assert rows() == [(1, 49, 1)]
+
+
+@pytest.mark.parametrize(("on_error", "status"), [("allow", 200), ("deny", 429)])
+async def test_a_store_that_fails_loses_nothing(folder: Path, serve: Serve, on_error: str, status: int) -> None:
+    """Governance case 56 and §9: what could not be stored is kept and stored once; meanwhile it goes as configured."""
+    rules = f"usage_flush_interval_ms: 10, sqlite_busy_timeout_ms: 0, budget_on_store_error: {on_error}"
+    async with governed(folder, serve, GOOD, rules=rules) as board:
+        governor = board.fleet.site.engine._governor
+        assert governor is not None
+        capped, free = await board.mint(max_budget_cents=9), await board.mint()
+        with sqlite3.connect(folder / "keys.db", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await board.ask(capped)
+            await until(lambda: governor.flush_failures > 1)
+            assert [(await board.ask(key)).status for key in (capped, free)] == [status, 200]
+            refused = await board.say("POST", "/keys", {"name": "x"})
+            assert (refused.status, b"sql" in refused.body.lower(), b"keys.db" in refused.body) == (500, False, False)
+            other.execute("COMMIT")
+        spent = 2 if on_error == "allow" else 1
+        await until(lambda: not governor._is_broken)
+        assert await board.usage(capped) == (spent, spent * 49, spent)
+    with sqlite3.connect(folder / "keys.db") as stored:
+        total = stored.execute("SELECT sum(requests) FROM usage_counters").fetchone()
+    assert total == (spent + 1,)
+
+
+async def test_a_second_gateway_stays_away(folder: Path, serve: Serve) -> None:
+    """Governance case 58: the same file is used by one."""
+    async with governed(folder, serve, GOOD):
+        with pytest.raises(Exception, match="another gateway"):
+            async with governed(folder, serve, GOOD):
+                pass
+
+
+# Operators
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        b"",
+        b"Authorization: Bearer wrong\r\n",
+        b"Authorization: Bearer \r\n",
+        f"x-api-key: {ADMIN}\r\n".encode(),
+        f"Authorization: Basic {ADMIN}\r\n".encode(),
+        b"x-admin-token: \r\n",
+    ],
+)
+async def test_who_is_no_operator_is_turned_away(folder: Path, serve: Serve, login: bytes) -> None:
+    """Governance case 15: the token counts in its two places only, and no virtual key is one."""
+    async with governed(folder, serve, GOOD) as board:
+        key = await board.mint()
+        assert (await board.say("GET", "/keys", login=login)).status == 401
+        line = f"Authorization: Bearer {key['secret']}\r\n".encode()
+        assert (await board.say("GET", "/keys", login=line)).status == 401
+        assert (await board.say("GET", "/keys", login=f"x-admin-token: {ADMIN}\r\n".encode())).status == 200
+        both = f"Authorization: Bearer no\r\nx-admin-token: {ADMIN}\r\n".encode()
+        assert (await board.say("GET", "/keys", login=both)).status == 200
+        assert (await board.say("GET", "x/v1/messages", login=line)).status == 405  # no path of the management
+
+
+async def test_guessing_is_slow(folder: Path, serve: Serve) -> None:
+    """Governance case 54: the eleventh wrong login within a second, the right one always."""
+    async with governed(folder, serve, GOOD) as board:
+        answers = await asyncio.gather(*(board.say("GET", "/keys", login=b"") for _ in range(40)))
+        seen = {answer.status for answer in answers}
+        assert seen == {401, 429}
+        assert {a.fields[b"retry-after"] for a in answers if a.status == 429} == {b"1"}
+        assert (await board.say("GET", "/keys")).status == 200
+
+
+async def test_what_operators_may_ask(folder: Path, serve: Serve) -> None:
+    """Governance §10 and cases 18, 51, 52, 54: lists, entries, paths that are none, and ids that cannot be."""
+    async with governed(folder, serve, GOOD) as board:
+        one, two = await board.mint(name="one", issue_aws_credential=True), await board.mint(name="two")
+        listed = await board.say("GET", "/keys")
+        assert sorted(key["name"] for key in listed.document["keys"]) == ["one", "two"]
+        assert (listed.fields[b"cache-control"], listed.fields[b"content-type"]) == (b"no-store", b"application/json")
+        shown = await board.say("GET", f"/keys/{one['id']}")
+        assert shown.document["aws_access_key_id"] == one["aws_access_key_id"]
+        for hidden in (one["secret"], one["aws_secret_access_key"], digest_of(one["secret"].encode())):
+            assert hidden.encode() not in listed.body + shown.body
+        assert (await board.say("GET", f"/keys/{'x' * 65}")).status == 400
+        assert (await board.say("GET", "/keys/vk_0/usage")).status == 404
+        wrong = await board.say("PUT", "/keys")
+        assert (wrong.status, wrong.fields[b"allow"]) == (405, b"GET, POST")
+        assert (await board.say("GET", "/nothing")).status == 404
+        assert (await board.say("PATCH", f"/keys/{two['id']}", {"rpm_limit": 5})).document["rpm_limit"] == 5
+        assert (await board.say("PATCH", f"/keys/{two['id']}", {})).document["rpm_limit"] == 5
+        assert (await board.say("PATCH", f"/keys/{two['id']}", {"rpm_limit": None})).document["rpm_limit"] is None
+        assert (await board.say("PATCH", "/keys/vk_0", {})).status == 404
+
+
+async def test_wrong_drafts_store_nothing(folder: Path, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """Governance cases 45 and 49: a typo is refused, and nothing of the body is repeated anywhere."""
+    async with governed(folder, serve, GOOD) as board:
+        for body in (b'{"name":"x","allowed_pool":["hush"]}', b'{"name":"hush-hush"', b"x" * 70_000):
+            refused = await board.say("POST", "/keys", body)
+            assert refused.status in (400, 413)
+            assert b"hush" not in refused.body
+        assert (await board.say("GET", "/keys")).document == {"keys": []}
+    assert "hush" not in caplog.text
+
+
+async def test_a_change_never_brings_a_key_back(folder: Path, serve: Serve) -> None:
+    """Governance case 53: changes and deletions in any order leave no key."""
+    async with governed(folder, serve, GOOD) as board:
+        for _ in range(20):
+            key = await board.mint()
+            path = f"/keys/{key['id']}"
+            patches = [board.say("PATCH", path, {"rpm_limit": number}) for number in range(1, 6)]
+            answers = await asyncio.gather(
+                *patches[:2], board.say("DELETE", path), board.say("DELETE", path), *patches[2:]
+            )
+            assert [a.document.get("deleted") for a in answers].count(key["id"]) == 1
+            assert (await board.say("GET", path)).status == 404
+        assert (await board.say("GET", "/keys")).document == {"keys": []}
+
+
+async def test_an_operator_who_hangs_up_leaves_nothing_half_done(folder: Path, serve: Serve) -> None:
+    """Governance §8: the change completes or never started; what serves and what is stored agree."""
+    async with governed(folder, serve, GOOD) as board:
+        for _ in range(20):
+            client = board.fleet.site.connect()
+            body = orjson.dumps({"name": "n"})
+            head = (
+                f"POST /admin/keys HTTP/1.1\r\nHost: h\r\nx-admin-token: {ADMIN}\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            client.send(head.encode() + body)
+            client.close()
+        await board.mint()
+        governor = board.fleet.site.engine._governor
+        assert governor is not None
+        with sqlite3.connect(folder / "keys.db") as stored:
+
+            def count() -> int:
+                return int(stored.execute("SELECT count(*) FROM virtual_keys").fetchone()[0])
+
+            await until(lambda: not governor._tasks and count() == len(governor.ring.all()) > 0)
+
+
+async def test_without_governance_nobody_manages(folder: Path, serve: Serve) -> None:
+    """Governance §10: every path of the management answers 401."""
+    from tests.system.fleets import fleet  # noqa: PLC0415  the one test without keys
+
+    async with fleet(folder, serve, GOOD) as made:
+        assert (await Board(made).say("GET", "/keys")).status == 401
