@@ -70,6 +70,10 @@ class Watch(ABC):
     def feed(self, piece: bytes) -> None:
         """Look at the next bytes of the body, unframed, cut anywhere."""
 
+    def feed_whole(self, document: bytes) -> None:
+        """Look at an answer that is here as a whole and has been looked at by nobody."""
+        self.feed(document)
+
     @abstractmethod
     def maybe_usage(self) -> Usage | None:
         """Return what was counted so far."""

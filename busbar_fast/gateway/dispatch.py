@@ -108,8 +108,10 @@ class Dispatch:
                         self._new_translated(attempt, lane, source, head, latency_ms, translation),
                     )
                     return ""
-                whole = None if request.in_stream or request.is_metered else source.maybe_whole()
+                whole = None if request.in_stream else source.maybe_whole()
                 if whole is not None:
+                    if request.is_metered and head.status == _OK:
+                        self._count_whole(lane, head, whole)
                     self._commit(attempt, latency_ms)
                     exchange.reply(head.status, fields, whole)
                     return ""
@@ -178,6 +180,14 @@ class Dispatch:
         """Count what an answer used, for the lane that gave it and for whoever pays."""
         self._request.used = usage
         lane.tallies[self._attempts.pool.name].add_usage(usage)
+
+    def _count_whole(self, lane: Lane, head: ResponseHead, document: bytes) -> None:
+        """Count what an answer used that is here as a whole."""
+        watch = self._request.dialect.new_watch(head.fields.get(b"content-type", b""))
+        watch.feed_whole(document)
+        usage = watch.maybe_usage()
+        if usage is not None:
+            self._count_usage(lane, usage)
 
     def _new_answer(
         self, attempt: Attempt, lane: Lane, source: Source, head: ResponseHead, fields: bytes, latency_ms: float

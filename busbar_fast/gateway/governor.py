@@ -18,12 +18,16 @@ from busbar_fast.aws.minting import new_pair
 from busbar_fast.aws.verify import Incoming, IssuedKey, Verifier
 from busbar_fast.config.schema import Governance
 from busbar_fast.dialects.dialect import Usage
+from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.dialects.registry import speak_all
+from busbar_fast.gateway.topology import Topology
 from busbar_fast.governance.drafts import changed
 from busbar_fast.governance.keys import Held, Key, KeyRing, Pair, mint
 from busbar_fast.governance.ledger import Charge, Delta, Ledger, Prices, Refused, Standing, prices
 from busbar_fast.governance.store import Store, StoreError
 from busbar_fast.observe.log import fields
+from busbar_fast.reliability.exhaustion import chain
+from busbar_fast.wire.heads import RequestHead, values_of
 
 _log = logging.getLogger("busbar_fast.governance")
 
@@ -115,20 +119,29 @@ class Governor:
         """Return the key that a token is the secret of."""
         return self.ring.find(token)
 
-    def find_signer(self, request: Incoming) -> Key | None:
+    def find_signer(self, head: RequestHead, body: bytes) -> Key | None:
         """Return the key that a request is signed with, None if the signature does not hold."""
-        verdict = self._verifier.verify(request, self.now_s)
+        pairs = [(name, value) for name, joined in head.fields.items() for value in values_of(joined)]
+        verdict = self._verifier.verify(Incoming(head.method, head.target, pairs, body), self.now_s)
         held = self.ring.find_pair(verdict.access_key) if verdict.is_admitted else None
         return None if held is None else held.key
 
-    def admit(self, key: Key, at_s: int) -> Charge | Refused:
-        """Admit a request or say why not."""
+    def charge(self, key: Key, name: str, topology: Topology, at_s: int) -> Charge | Fault:
+        """Charge a request for this name, or return why not.
+
+        Nobody has looked up the name yet: a key that may ask for a few learns nothing about the others.
+        """
+        if key.allowed_pools and not is_permitted(key, name, topology):
+            return Fault(Kind.FORBIDDEN)
         if self._is_broken and key.max_budget_cents is not None and self._rules.budget_on_store_error == "deny":
-            return Refused()
+            return Fault(Kind.OVER_BUDGET)
         admitted = self._ledger.admit(key, at_s)
-        if isinstance(admitted, Charge):
+        if not isinstance(admitted, Refused):
             self._arm()
-        return admitted
+            return admitted
+        if admitted.retry_after_s is None:
+            return Fault(Kind.OVER_BUDGET)
+        return Fault(Kind.RATE_LIMITED, retry_after_s=admitted.retry_after_s)
 
     def settle(self, charge: Charge, status: int | None, used: Usage | None) -> None:
         """Keep a charge for a good answer, with the tokens that it used; else give it back."""
@@ -258,6 +271,12 @@ class Governor:
     def _issued(self, access_key: str) -> IssuedKey | None:
         held = self.ring.find_pair(access_key)
         return None if held is None or held.pair is None else IssuedKey(held.pair.secret, held.key.enabled)
+
+
+def is_permitted(key: Key, name: str, topology: Topology) -> bool:
+    """Say whether a key may ask for a name, and for every pool that a request for it may fall back to."""
+    offer = topology.find(name) or topology.find_lane(name.partition("/")[2])
+    return offer is not None and all(key.permits(pool.name) for pool in chain(offer.pool, topology.pools))
 
 
 def _prices(rules: Governance) -> Prices:

@@ -141,9 +141,8 @@ class Request:
 
     def _is_signed_well(self) -> bool:
         """Find the key that a request is signed with, or refuse it."""
-        from busbar_fast.gateway.grants import find_signer  # noqa: PLC0415  few sign
-
-        self.key = find_signer(self)
+        assert self.visit.governor is not None  # else nobody would have to sign
+        self.key = self.visit.governor.find_signer(self.exchange.head, self.body)
         if self.key is None:
             self.status.count_auth_failure(self.dialect)
             self.refuse(Kind.UNAUTHENTICATED)
@@ -151,9 +150,8 @@ class Request:
 
     def _is_granted(self, key: "Key", name: str) -> bool:
         """Charge a request of a virtual key that asks for this name, or refuse it."""
-        from busbar_fast.gateway.grants import charge  # noqa: PLC0415  many have no virtual keys
-
-        granted = charge(self, key, name)
+        assert self.visit.governor is not None  # whose key it is
+        granted = self.visit.governor.charge(key, name, self.visit.topology, self.at_s)
         if isinstance(granted, Fault):
             refuse(self.exchange, self.dialect, self.ask, granted)
             return False

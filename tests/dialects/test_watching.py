@@ -230,10 +230,37 @@ def test_huge_usage_is_not_kept(piece_bytes: int) -> None:
     assert counted(cut_at(fitting, places)) == FOUND
 
 
+@pytest.mark.parametrize(
+    ("document", "counted"),
+    [
+        (b'{"a":1,"usage":%b}', True),
+        (b'{"usage" : %b } \n', True),
+        (b'{"usage":{"in_tokens":9},"usage":%b}', True),
+        (b'{"usage":%b,"b":[{"usage":{"in_tokens":7}}]}', True),
+        (b'{"usage":%b,"b":{"usage":{"in_tokens":7}}}', True),
+        (b'{"usage":%b,"b":"\\"usage\\":{}"}', True),
+        (b'{"usage":%b,"us\\u0061ge":null}', True),
+        (b'{"x":{"usage":%b}}', False),
+        (b'{"x":"usage","y":1}%.0b', False),
+        (b'"usage":%b}', False),
+        (b"%.0b", False),
+    ],
+)
+def test_a_whole_document_is_read_from_its_end(document: bytes, counted: bool) -> None:
+    """Governance §7: what is read at once is what would be found piece by piece, wherever it stands."""
+    raw = document % USAGE
+    watch, patient = DocumentWatch(b"usage", maybe_usage), DocumentWatch(b"usage", maybe_usage)
+    watch.feed_whole(raw)
+    for at in range(len(raw)):
+        patient.feed(raw[at : at + 1])
+    assert watch.maybe_usage() == patient.maybe_usage() == (FOUND if counted else None)
+
+
 def test_many_usages_do_not_pile_up() -> None:
     """What was read is forgotten, also when a document consists of nothing else."""
     watch = DocumentWatch(b"usage", maybe_usage)
     watch.feed(b"{" + b'"usage":{"in_tokens":1},' * 1_000)
+    assert watch._finder is not None
     root: Any = watch._finder._root
     assert root._scanner.found == {}
     watch.feed(b'"usage":%b}' % USAGE)

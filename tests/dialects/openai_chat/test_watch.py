@@ -164,3 +164,19 @@ def test_stream_agrees_with_the_twin(chunks: list[bytes], places: list[int], lin
     """Whatever the chunks hold, the watch finds what a parser would."""
     stream = b"".join(chunks).replace(b"\n", line_end)
     assert fed(new_watch(EVENTS), cut_at(stream, places)) == twin(stream)
+
+
+@pytest.mark.parametrize("cached", [b"", b',"prompt_tokens_details":{"cached_tokens":%d}'])
+@pytest.mark.parametrize("details", [b"", b', "completion_tokens_details": {"reasoning_tokens":1}'])
+@pytest.mark.parametrize("total", [b"", b', "total_tokens": 9'])
+def test_what_is_usual_reads_like_the_rest(cached: bytes, details: bytes, total: bytes) -> None:
+    """OpenAI case 49: the short way for what nearly all servers write counts as the long way does."""
+    for number in (0, 3, 700):
+        shown = cached % number if cached else b""
+        usual = b'{"prompt_tokens": 31,"completion_tokens":18%b%b%b}' % (total, shown, details)
+        found = []
+        for raw in (usual, usual.replace(b"{", b"{ ", 1)):
+            watch = new_watch(DOCUMENT)
+            watch.feed_whole(b'{"usage":%b}' % raw)
+            found.append(watch.maybe_usage())
+        assert found[0] == found[1] == Usage(max(31, number if cached else 0), 18)
