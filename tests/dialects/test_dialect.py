@@ -52,6 +52,7 @@ def test_watch_knows_what_it_is_told() -> None:
 
     watch = Silent()
     watch.feed(b"x")
+    watch.feed_whole(b"x")
     assert (watch.maybe_usage(), watch.has_ended, watch.fault) == (None, True, None)
     assert (watch.is_between, watch.sign, watch.ends) == (False, b"", ())
     assert watch.unit_head(7) == b""

@@ -83,7 +83,12 @@ async def contents_caller(site: Stand, kind: str, key: str = TOKEN, **options: A
 
 
 @contextmanager
-def converse_client(site: Stand, bearer: str | None = TOKEN, **config: Any) -> Iterator[Any]:
+def converse_client(
+    site: Stand,
+    bearer: str | None = TOKEN,
+    pair: tuple[str, str] = ("AKIDCALLER0000000001", "caller-secret"),
+    **config: Any,
+) -> Iterator[Any]:
     """Open boto3's client; with a bearer token it does not sign, as it would with one over TLS.
 
     The client itself refuses to send such a token without TLS, so it is put on just before the request leaves.
@@ -99,8 +104,8 @@ def converse_client(site: Stand, bearer: str | None = TOKEN, **config: Any) -> I
         "bedrock-runtime",
         region_name=REGION,
         endpoint_url=site.origin,
-        aws_access_key_id="AKIDCALLER0000000001",
-        aws_secret_access_key="caller-secret",
+        aws_access_key_id=pair[0],
+        aws_secret_access_key=pair[1],
         config=Config(**(settings | config)),
     )
 
