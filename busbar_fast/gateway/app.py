@@ -150,7 +150,8 @@ class Gateway:
                 self._refuse_method(exchange, visit, _READS)
             else:
                 allowed = () if visit.key is None else visit.key.allowed_pools
-                fields, body = await self._status.page(visit.path, self.topology, self.service, allowed)
+                shown = (self.topology, self.service, allowed, visit.governor)
+                fields, body = await self._status.page(visit.path, *shown)
                 exchange.reply(200, fields, body)
         elif visit.path == _ANYTHING:
             self._refuse_method(exchange, visit, (*_READS, b"POST"))

@@ -75,6 +75,7 @@ class Governor:
         "_timer",
         "_verifier",
         "flush_failures",
+        "has_truncated",
         "ring",
     )
 
@@ -102,6 +103,7 @@ class Governor:
         )
         self._is_broken = False  # the last attempt to store something failed
         self.flush_failures = 0
+        self.has_truncated = False  # `/metrics` could not show every key, and said so
 
     @property
     def now_s(self) -> int:

@@ -4,7 +4,8 @@ Numbers are read where they are kept, when somebody asks; nothing here moves one
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from busbar_fast import __version__
@@ -23,6 +24,7 @@ from busbar_fast.reliability.report import report
 from busbar_fast.wire.gate import Gate
 
 if TYPE_CHECKING:
+    from busbar_fast.gateway.governor import Governor
     from busbar_fast.ir.report import Report  # brings the neutral model
     from busbar_fast.wire.service import Service
 
@@ -102,13 +104,23 @@ class Status:
                 self._loss_log.note(loss, entry.detail, now())
 
     async def page(
-        self, path: bytes, topology: Topology, service: "Service | None", allowed: Collection[str] = ()
+        self,
+        path: bytes,
+        topology: Topology,
+        service: "Service | None",
+        allowed: Collection[str] = (),
+        governor: "Governor | None" = None,
     ) -> tuple[bytes, bytes]:
         """Return header lines and body of one page; `allowed` limits the one that may be limited."""
         if path == STATS:
             return JSON, encode_stats(topology, allowed)
         await asyncio.get_running_loop().run_in_executor(None, exposition.load)
-        return exposition.CONTENT_TYPE, exposition.render(self._families(topology, service))
+        families: Iterable[Family] = self._families(topology, service)
+        if governor is not None:
+            from busbar_fast.gateway.key_series import key_families  # noqa: PLC0415  many have no virtual keys
+
+            families = chain(families, key_families(governor))
+        return exposition.CONTENT_TYPE, exposition.render(families)
 
     def _lane_families(self, topology: Topology) -> Iterator[Family]:
         """Yield what is counted by pool and lane."""

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from busbar_fast.governance.keys import digest_of
+from busbar_fast.governance.keys import Held, Key, digest_of
 from busbar_fast.mock.script import Script
 from tests.system.fleets import CALLS
 from tests.system.governing import ADMIN, Board, governed
@@ -412,3 +412,75 @@ async def test_without_governance_nobody_manages(folder: Path, serve: Serve) -> 
 
     async with fleet(folder, serve, GOOD) as made:
         assert (await Board(made).say("GET", "/keys")).status == 401
+
+
+# What is shown
+
+
+async def scrape(board: Board, login: bytes) -> tuple[int, str]:
+    """Return the metrics as this caller gets them."""
+    client = board.fleet.site.connect()
+    client.send(b"GET /metrics HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %b\r\n\r\n" % login)
+    got = await client.read_answer()
+    client.close()
+    return got.status, got.body.decode()
+
+
+async def test_gauges_of_keys(folder: Path, serve: Serve) -> None:
+    """Operations case 54: spend and tokens of each key, what is left of those with a cap, nothing of those gone."""
+    async with governed(folder, serve, GOOD) as board:
+        capped, free = await board.mint(max_budget_cents=1), await board.mint()
+        for key in (capped, free):
+            await board.ask(key)
+        await board.say("PATCH", f"/keys/{capped['id']}", {"max_budget_cents": 0})
+        status, shown = await scrape(board, free["secret"].encode())
+        assert status == 200
+        for key in (capped, free):
+            assert f'busbar_key_spend_cents{{key="{key["id"]}"}} 1.0' in shown
+            assert f'busbar_key_tokens_total{{key="{key["id"]}"}} 49.0' in shown
+        assert f'busbar_key_budget_remaining_cents{{key="{capped["id"]}"}} 0.0' in shown
+        assert f'remaining_cents{{key="{free["id"]}"' not in shown
+        assert "busbar_governance_flush_failures_total 0.0" in shown
+        assert "busbar_key_gauges_truncated 0.0" in shown
+        await board.say("DELETE", f"/keys/{capped['id']}")
+        assert capped["id"] not in (await scrape(board, free["secret"].encode()))[1]
+
+
+async def test_of_very_many_keys_the_oldest_are_shown(
+    folder: Path, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Operations case 54: 2,001 keys are 2,000 series and one warning."""
+    async with governed(folder, serve, GOOD) as board:
+        key = await board.mint()
+        governor = board.fleet.site.engine._governor
+        assert governor is not None
+        for number in range(2000):
+            governor.ring.put(Held(Key(f"vk_{number}", "n", created_at=2**40), f"d{number}"))
+        for _ in range(2):
+            _, shown = await scrape(board, key["secret"].encode())
+            assert shown.count("busbar_key_spend_cents{") == 2000
+            assert "busbar_key_gauges_truncated 1.0" in shown
+    assert caplog.text.count("shows the oldest") == 1
+
+
+async def test_metrics_may_have_a_token_of_their_own(folder: Path, serve: Serve) -> None:
+    """Governance §1.1: then it and the operator's are taken, and no virtual key, since they show what all spend."""
+    more = "observability: {metrics_token: a-scrapers-token}\n"
+    async with governed(folder, serve, GOOD, top=more) as board:
+        key = await board.mint()
+        logins = (b"a-scrapers-token", ADMIN.encode(), key["secret"].encode(), b"no")
+        assert [(await scrape(board, login))[0] for login in logins] == [200, 200, 401, 401]
+
+
+async def test_rules_change_with_a_reload(folder: Path, serve: Serve) -> None:
+    """Governance §11: prices and the operator's token come into force; keys and what they spent stay."""
+    async with governed(folder, serve, GOOD) as board:
+        key, site = await board.mint(), board.fleet.site
+        await board.ask(key)
+        text = (folder / "config.yaml").read_text(encoding="utf-8")
+        assert await site.reload(text.replace(ADMIN, "another-token-2, price_per_request_cents: 5"))
+        assert (await board.say("GET", "/keys")).status == 401
+        await board.ask(key)
+        login = b"x-admin-token: another-token-2\r\n"
+        said = await board.say("GET", f"/keys/{key['id']}/usage", login=login)
+        assert (said.document["spend_cents"], said.document["requests"]) == (6, 2)
