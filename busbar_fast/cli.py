@@ -78,6 +78,7 @@ def main(arguments: list[str], signals: list[int]) -> None:
         words.VALIDATE: _validate,
         words.HEALTHCHECK: _check_health,
         words.BLOCKLIST: _print_blocklist,
+        words.KEYS: _manage_keys,
         words.SHOW_HELP: lambda _: _print(words.HELP),
         words.SHOW_VERSION: lambda _: _print(words.VERSION + "\n"),
     }
@@ -375,6 +376,20 @@ def _try_certificates(config: Config, inputs: Inputs) -> None:
         new_context(config.tls, inputs)
     except (OSError, NoSecret) as error:
         _fail(f"{config.config_file}: tls: {error}")
+
+
+def _manage_keys(options: words.Options) -> None:
+    from busbar_fast import keys_command  # noqa: PLC0415  only here
+
+    try:
+        _print(keys_command.run(options.rest))
+    except keys_command.Asked as asked:
+        _print(str(asked))
+    except keys_command.Misused as misused:
+        _complain(str(misused))
+        sys.exit(2)
+    except keys_command.Failed as failed:
+        _fail(str(failed))
 
 
 def _check_health(options: words.Options) -> None:

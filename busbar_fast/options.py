@@ -6,6 +6,7 @@ HELP = """\
 usage: busbar-fast [--config PATH] [--providers PATH] [--strict]     run the gateway
        busbar-fast --validate [--strict] ...                         check the configuration and end
        busbar-fast demo [--host ADDRESS] [--port PORT]               serve a built-in backend; needs no configuration
+       busbar-fast keys list|create|show|update|delete|usage ...     manage virtual keys; keys --help says more
 
 A lean, latency-sensitive LLM gateway.
 
@@ -25,6 +26,7 @@ variables
   BUSBAR_LOG, else RUST_LOG         error, warn, info, debug or trace (info)
   BUSBAR_LOG_FORMAT                 text or json (text)
   BUSBAR_CACHE_DIR                  where the checked configuration is kept for the next start
+  BUSBAR_ADMIN_TOKEN, BUSBAR_URL    for keys: an operator's token, where the gateway is
   BUSBAR_HTTP_PARSER                httptools or h11
   SSL_CERT_FILE, SSL_CERT_DIR       trusted authorities for https upstreams
   any ${NAME} in the files, and the variables that `api_key_env` names
@@ -36,6 +38,7 @@ endpoints
   POST /model/NAME/converse, /model/NAME/converse-stream                 by the path
   POST /v1/messages/count_tokens, :countTokens, /model/NAME/count-tokens likewise, to count tokens
   GET  /v1/models              everything that can be asked for
+  /admin/keys                  virtual keys, for operators
   GET  /stats, /metrics        lanes and pools as JSON; series for Prometheus
   GET  /healthz                200 if some lane can serve, else 503
   GET  /livez, /readyz         200 if the process turns; 200 if it takes requests
@@ -49,7 +52,7 @@ exit codes: 0 done, 1 a mistake in the configuration or a port that is taken, 2 
 """
 VERSION = f"busbar-fast {__version__}"
 
-RUN, VALIDATE, HEALTHCHECK, BLOCKLIST, DEMO, SHOW_HELP, SHOW_VERSION = range(7)
+RUN, VALIDATE, HEALTHCHECK, BLOCKLIST, DEMO, KEYS, SHOW_HELP, SHOW_VERSION = range(8)
 _ACTIONS = {
     "--validate": VALIDATE,
     "--healthcheck": HEALTHCHECK,
@@ -66,7 +69,7 @@ class Usage(Exception):
 class Options:
     """What a command line asks for."""
 
-    __slots__ = ("action", "config", "host", "is_strict", "port", "providers")
+    __slots__ = ("action", "config", "host", "is_strict", "port", "providers", "rest")
 
     def __init__(self) -> None:
         self.action = RUN
@@ -75,11 +78,15 @@ class Options:
         self.is_strict = False
         self.host = "127.0.0.1"
         self.port = 8080
+        self.rest: list[str] = []  # words for a command that reads them itself
 
 
 def read_options(words: list[str]) -> Options:
     """Return what these words ask for, from left to right. Raise Usage."""
     options = Options()
+    if words[:1] == ["keys"]:
+        options.action, options.rest = KEYS, words[1:]
+        return options
     left = list(words)
     while left:
         is_first = len(left) == len(words)

@@ -20,6 +20,8 @@ def read(line: str) -> words.Options:
         ("--healthcheck", words.HEALTHCHECK),
         ("--print-metadata-blocklist", words.BLOCKLIST),
         ("demo", words.DEMO),
+        ("keys", words.KEYS),
+        ("keys list --help", words.KEYS),
         ("--help", words.SHOW_HELP),
         ("-h", words.SHOW_HELP),
         ("--version", words.SHOW_VERSION),

@@ -64,6 +64,7 @@ TABLE = {
     "busbar_fast.cli": Row(ANYTHING, ANYTHING, active=True),
     "busbar_fast.demo": Row("gateway dialects mock wire errors clock", active=True),
     "busbar_fast.options": Row(),
+    "busbar_fast.keys_command": Row(active=True),
     "busbar_fast.__main__": Row("boot"),
 }
 
