@@ -16,7 +16,7 @@ from tests.house.source import ROOT
 
 MANUAL = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.yaml"))
-KEYS = {"MISTRAL_API_KEY": "k", "GROQ_API_KEY": "k"}
+KEYS = {"BUSBAR_ADMIN_TOKEN": "an-operators-token", "MISTRAL_API_KEY": "k", "GROQ_API_KEY": "k"}
 DEFAULTS = re.findall(r"^\| `([a-z_.]+[a-z])` \| ([^| `]+) \|", MANUAL, re.MULTILINE)
 POOL = PoolRecord(members=(), policy=Policy(timeout_ms=1))
 LIMITS = Limits(reasoning_effort_budgets={})
