@@ -27,7 +27,7 @@ from busbar_fast.gateway.certificates import new_context
 from busbar_fast.gateway.engine import Engine, Parked
 from busbar_fast.gateway.narration import tell_listening, tell_start, tell_warnings
 from busbar_fast.gateway.reload import Reloads
-from busbar_fast.observe.log import set_up
+from busbar_fast.observe.log import fields, set_up
 from busbar_fast.wire.listener import bind
 from busbar_fast.wire.parsers import HeadParser, choose_parser
 
@@ -182,6 +182,10 @@ async def _serve(start: Start) -> None:
     reloads = Reloads(engine, lambda: _load(options), lambda loaded: _settle(loaded, options))
     stops = _watch_stops(start.signals)
     loop.add_signal_handler(signal.SIGHUP, reloads.ask)
+    if config.governance.enabled and config.governance.admin_listen is not None:
+        engine.open_back(_open_door(config.governance.admin_listen))
+        host, port = engine.back_addresses[0]
+        _log.info("operators listening", extra=fields(listen=str(Listen(host=host, port=port))))
     engine.open(start.door, start.parked)
     gc.freeze()  # what a start makes stays; without it each full collection takes 5 ms (gc.collect(), 3.11, 2026-11)
     address = str(Listen(host=engine.addresses[0][0], port=engine.addresses[0][1]))

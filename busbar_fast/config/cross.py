@@ -359,7 +359,8 @@ def _check_governance(draft: Draft) -> None:
     reveal_needed(draft, path, governance.admin_token)
     node = _find(draft.root, path)
     is_unset = node is None or (isinstance(node, Scalar) and not node.is_broken)
-    if governance.admin_listen is not None and governance.admin_listen == draft.listen:
+    back = governance.admin_listen
+    if back is not None and back == draft.listen and back.port:  # port 0 is another one each time
         draft.error(("governance", "admin_listen"), "must differ from `listen`", str(governance.admin_listen))
     if not governance.enabled:
         return

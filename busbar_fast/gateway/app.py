@@ -42,7 +42,18 @@ _ANYTHING = b"*"
 class Gateway:
     """See the module. `service` is set once the gateway serves one."""
 
-    __slots__ = ("_admission", "_dialects", "_gate", "_office", "_started_s", "_status", "line", "service", "topology")
+    __slots__ = (
+        "_admission",
+        "_dialects",
+        "_gate",
+        "_office",
+        "_started_s",
+        "_status",
+        "has_back_door",
+        "line",
+        "service",
+        "topology",
+    )
 
     def __init__(self, topology: Topology, gate: Gate, dialects: Sequence[Dialect], admission: Admission) -> None:
         self.topology = topology
@@ -50,6 +61,7 @@ class Gateway:
         self._gate = gate
         self._dialects = dialects
         self._office: Office | None = None
+        self.has_back_door = False  # operators are not served at the clients' door
         self.line = Line()
         self._status = Status(dialects, gate, self.line)
         self._status.know(topology)
@@ -69,18 +81,16 @@ class Gateway:
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer one request."""
-        head = exchange.head
+        head, admission = exchange.head, self._admission
         visit = head.memo
-        admission = self._admission
         if not isinstance(visit, Visit) or visit.topology is not self.topology or visit.epoch != admission.epoch:
-            visit = Visit(head, self.topology, admission, self._dialects)
-            head.memo = visit
+            visit = head.memo = Visit(head, self.topology, admission, self._dialects)
         if visit.is_call:
             await self._forward(exchange, visit)
         elif visit.path in _PROBES:
             self._answer_probe(exchange, visit.path)
         elif is_admin(visit.path) and admission.governor is not None:
-            await self._manage(exchange, visit)
+            await self._manage(exchange, visit, is_here=not self.has_back_door)
         elif not visit.is_admitted:
             self._status.count_auth_failure(visit.dialect)
             _log.debug("caller refused: %s", why_refused(visit))
@@ -94,6 +104,14 @@ class Gateway:
             self._reject(exchange, visit, Fault(Kind.MALFORMED, text))
         else:
             self._show_models(exchange, visit, visit.ask)
+
+    async def serve_operator(self, exchange: Exchange) -> None:
+        """Answer one request that came by the operators' own door."""
+        visit = Visit(exchange.head, self.topology, self._admission, self._dialects)
+        if visit.path in _PROBES:
+            self._answer_probe(exchange, visit.path)
+        else:
+            await self._manage(exchange, visit, is_here=is_admin(visit.path))
 
     async def _forward(self, exchange: Exchange, visit: Visit) -> None:
         """Forward one request and count what became of it, also when its client leaves."""
@@ -156,11 +174,17 @@ class Gateway:
         elif visit.path == _ANYTHING:
             self._refuse_method(exchange, visit, (*_READS, b"POST"))
         else:
-            name = f"{head.method.decode()} {visit.path.decode('latin-1')}"
-            self._reject(exchange, visit, Fault(Kind.UNKNOWN_PATH, name=name))
+            self._answer_missing(exchange, visit)
 
-    async def _manage(self, exchange: Exchange, visit: Visit) -> None:
-        """Answer an operator who manages keys."""
+    def _answer_missing(self, exchange: Exchange, visit: Visit) -> None:
+        name = f"{exchange.head.method.decode()} {visit.path.decode('latin-1')}"
+        self._reject(exchange, visit, Fault(Kind.UNKNOWN_PATH, name=name))
+
+    async def _manage(self, exchange: Exchange, visit: Visit, *, is_here: bool) -> None:
+        """Answer an operator who manages keys, if that is done at this door."""
+        if not is_here:
+            self._answer_missing(exchange, visit)
+            return
         if self._office is None or self._office.admission is not self._admission:
             from busbar_fast.gateway.admin import Office  # noqa: PLC0415  few manage keys
 

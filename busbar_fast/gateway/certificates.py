@@ -9,7 +9,7 @@ of a reload was read some time before it came into use, so the first look reads 
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from busbar_fast.config.inputs import Inputs
@@ -35,12 +35,14 @@ def new_context(tls: Tls, inputs: Inputs) -> "ssl.SSLContext":
 
 
 class Certificates:
-    """The material of one listener, and the eye on its files."""
+    """The material of all listeners, and the eye on its files."""
 
-    __slots__ = ("_environment", "_listener", "_look", "_loop", "_pieces", "_stamps", "_tls")
+    __slots__ = ("_environment", "_listeners", "_look", "_loop", "_pieces", "_stamps", "_tls")
 
-    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, environment: Mapping[str, str]) -> None:
-        self._listener = listener
+    def __init__(
+        self, listeners: Sequence[Listener], loop: asyncio.AbstractEventLoop, environment: Mapping[str, str]
+    ) -> None:
+        self._listeners = listeners
         self._loop = loop
         self._environment = environment
         self._tls: Tls | None = None
@@ -50,7 +52,8 @@ class Certificates:
 
     def use(self, tls: Tls, context: "ssl.SSLContext", inputs: Inputs) -> None:
         """Make new handshakes use what was made of these inputs, and look at its files as often as it says."""
-        self._listener.tls = context
+        for listener in self._listeners:
+            listener.tls = context
         self._tls = tls
         self._pieces = _pieces(tls, inputs)
         self._stamps = None

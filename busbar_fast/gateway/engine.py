@@ -44,6 +44,7 @@ class Engine:
     """See the module. What it is made of may raise OSError, NoSecret or BusbarError, however well it was checked."""
 
     __slots__ = (
+        "_back",
         "_certificates",
         "_first",
         "_gate",
@@ -73,7 +74,8 @@ class Engine:
         self._probe_lanes()
         self._service = self._gateway.service = Service(self._gateway.serve, limits, self._wheel, parser)
         self._listener = Listener(self._service, loop)
-        self._certificates = Certificates(self._listener, loop, os.environ)
+        self._back = Listener(Service(self._gateway.serve_operator, limits, self._wheel, parser), loop)
+        self._certificates = Certificates((self._listener, self._back), loop, os.environ)
         if config.tls is not None:
             self._certificates.use(config.tls, new_context(config.tls, inputs), inputs)
 
@@ -92,11 +94,21 @@ class Engine:
         """Where clients are served."""
         return self._listener.addresses
 
+    @property
+    def back_addresses(self) -> list[tuple[str, int]]:
+        """Where operators are served, if not there."""
+        return self._back.addresses
+
     def open(self, door: socket.socket, parked: Iterable[Parked] = ()) -> None:
         """Serve those who wait already, in order and as far as the limits go, then everybody who comes."""
         for descriptor, peer, received in parked:
             self._listener.adopt(socket.socket(fileno=descriptor), peer, received)
         self._listener.serve(door)
+
+    def open_back(self, door: socket.socket) -> None:
+        """Serve operators at a door of their own, and no more at that of the clients."""
+        self._gateway.has_back_door = True
+        self._back.serve(door)
 
     def replace(self, config: Config, inputs: Inputs) -> None:
         """Go on with another configuration; what needs a restart stays as it is and is warned about.
@@ -153,6 +165,7 @@ class Engine:
         self._certificates.close()
         self._prober.close()
         self._listener.cut()
+        self._back.cut()
         self._pool.close()
         self._wheel.close()
         if self._governor is not None:  # last: whoever was cut has settled

@@ -289,6 +289,10 @@ class Translated:
         except BusbarError as error:
             if error.side is not Side.UPSTREAM or not self._has_begun:
                 raise
+        except GeneratorExit:  # whoever leaves with a part pays for what was told of it
+            if self._has_begun:
+                self._settle_usage(guard.counted)
+            raise
         self._end(guard, reader)
         await self._send(guard)
         self._translation.request.exchange.finish()

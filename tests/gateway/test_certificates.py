@@ -37,7 +37,7 @@ class Bench:
         pieces = [Secret(kind="file", source=str(folder / name)) for name in ("cert", "key", "ca")]
         self.authority.cert_pem.write_to_path(str(folder / "ca"))
         self.tls = Tls(cert=pieces[0], key=pieces[1], client_ca=pieces[2], reload_interval_secs=interval_s)
-        self.certificates = Certificates(self.listener, self.loop, {})
+        self.certificates = Certificates((self.listener,), self.loop, {})
         inputs = Inputs({})
         self.certificates.use(self.tls, new_context(self.tls, inputs), inputs)
 

@@ -11,8 +11,10 @@ import pytest
 
 from busbar_fast.governance.keys import Held, Key, digest_of
 from busbar_fast.mock.script import Script
+from busbar_fast.wire.listener import bind
 from tests.system.fleets import CALLS
-from tests.system.governing import ADMIN, Board, governed
+from tests.system.governing import ADMIN, LOGIN, Board, governed
+from tests.system.rawclient import RawClient
 from tests.system.serving import Gate, Serve, until
 
 GOOD = Script(usage_in=31, usage_out=18)
@@ -484,3 +486,38 @@ async def test_rules_change_with_a_reload(folder: Path, serve: Serve) -> None:
         login = b"x-admin-token: another-token-2\r\n"
         said = await board.say("GET", f"/keys/{key['id']}/usage", login=login)
         assert (said.document["spend_cents"], said.document["requests"]) == (6, 2)
+
+
+async def test_operators_may_have_a_door_of_their_own(folder: Path, serve: Serve) -> None:
+    """Governance §10: then the management is not found at the clients' door, and nothing else at that one."""
+    async with governed(folder, serve, GOOD) as board:
+        key, engine = await board.mint(), board.fleet.site.engine
+        engine.open_back(bind("127.0.0.1", 0))
+        assert (await board.say("GET", "/keys")).status == 404
+        assert (await board.ask(key)).status == 200
+        client = RawClient(engine.back_addresses[0][1])
+        seen = []
+        for path in ("/admin/keys", "/metrics", "/stats", "/v1/models", "/healthz"):
+            client.send(b"GET %b HTTP/1.1\r\nHost: h\r\n%b\r\n" % (path.encode(), LOGIN))
+            seen.append((await client.read_answer()).status)
+        client.send(b"GET /admin/keys HTTP/1.1\r\nHost: h\r\n\r\n")
+        seen.append((await client.read_answer()).status)
+        client.close()
+    assert seen == [200, 404, 404, 404, 200, 401]
+
+
+@pytest.mark.parametrize(
+    ("client", "lane"), [("openai", "anthropic"), ("anthropic", "anthropic"), ("cohere", "anthropic")]
+)
+async def test_what_was_told_before_a_client_left_is_paid(folder: Path, serve: Serve, client: str, lane: str) -> None:
+    """Governance case 37: usage that came at the beginning of a stream, translated or not, once."""
+    async with governed(folder, serve, LONG, dialect=lane) as board:
+        key = await board.mint()
+        caller = board.send(key, dialect=client, stream=True)
+        for _ in range(4):
+            await caller.read_until(b"\n\n")
+        caller.close()
+        await until(lambda: board.fleet.site.engine.lanes["m0"].state.inflight == 0)
+        spent, tokens, requests = await board.usage(key)
+        assert (spent, requests) == (1, 1)
+        assert 31 <= tokens < 49

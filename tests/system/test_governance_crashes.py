@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import sqlite3
 import time
@@ -126,3 +127,34 @@ async def test_nothing_is_lost_by_who_leaves_in_order(tmp_path: Path, serve: Ser
         answered = len(load.answered_at)
     assert answered > CLIENTS
     assert stored(path) == (answered, 49 * answered, answered)
+
+
+async def test_a_door_for_operators(tmp_path: Path) -> None:
+    """Governance §10: `admin_listen` is bound at the start; one that is taken ends it."""
+    place = Deployment(tmp_path)
+    place.environ["UP_KEY"] = "k"
+    config = CONFIG.replace("enabled: true", "enabled: true, admin_listen: '127.0.0.1:<back>'")
+    place.write(config, path=tmp_path / "keys.db", port=9, back=0)
+    with place.start() as program:
+        await program.is_up()
+        found = re.search(r"operators listening listen=127\.0\.0\.1:(\d+)", program.log)
+        assert found
+        client = program.connect(int(found[1]))
+        client.send(b"GET /admin/keys HTTP/1.1\r\nHost: h\r\nx-admin-token: an-operators-token\r\n\r\n")
+        assert (await client.read_answer()).body == b'{"keys":[]}'
+        assert (await program.get("/admin/keys"))[0] == 404
+        place.write(config, path=tmp_path / "other.db", port=9, back=found[1])
+        done = place.run()
+    assert (done.returncode, "cannot listen on 127.0.0.1" in done.stderr) == (1, True)
+
+
+async def test_a_database_that_is_taken_ends_the_start(tmp_path: Path) -> None:
+    """Governance case 58: a second gateway says why it cannot start, and where."""
+    place = Deployment(tmp_path)
+    place.environ["UP_KEY"] = "k"
+    place.write(CONFIG, path=tmp_path / "keys.db", port=9)
+    with place.start() as program:
+        await program.is_up()
+        done = place.run()
+    assert done.returncode == 1
+    assert f"governance.db_path: {tmp_path / 'keys.db'}: another gateway uses this database" in done.stderr
