@@ -66,6 +66,7 @@ class Governor:
         "_epoch_s",
         "_flushing",
         "_is_broken",
+        "_is_closed",
         "_ledger",
         "_loop",
         "_rules",
@@ -101,6 +102,7 @@ class Governor:
         self._verifier = Verifier(
             next(spoken.aws_service for spoken in speak_all() if spoken.aws_service), self._issued
         )
+        self._is_closed = False
         self._is_broken = False  # the last attempt to store something failed
         self.flush_failures = 0
         self.has_truncated = False  # `/metrics` could not show every key, and said so
@@ -225,7 +227,7 @@ class Governor:
 
     def _arm(self) -> None:
         """Store soon what has changed."""
-        if self._timer is None and self._flushing is None:
+        if self._timer is None and self._flushing is None and not self._is_closed:
             self._timer = self._loop.call_later(self._rules.usage_flush_interval_ms / 1000, self._flush)
 
     def _flush(self) -> None:
@@ -237,7 +239,8 @@ class Governor:
 
     def _on_flushed(self, done: "asyncio.Future[None]") -> None:
         flush, self._flushing = self._flushing, None
-        assert flush is not None  # there is one at a time
+        if flush is None:
+            return  # closed meanwhile
         error = done.exception()
         if error is not None:
             self._ledger.give_back(flush.deltas)
@@ -256,10 +259,11 @@ class Governor:
 
     def close(self) -> None:
         """Store what is left, and let go of the database; blocks."""
+        self._is_closed = True
         self._sweeping.cancel()
         if self._timer is not None:
             self._timer.cancel()
-        flush = self._flushing
+        flush, self._flushing = self._flushing, None
         if flush is not None and flush.done.exception() is not None:
             self._ledger.give_back(flush.deltas)
         deltas = self._ledger.take_deltas()

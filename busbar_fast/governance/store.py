@@ -179,7 +179,7 @@ class Store:
                 (key.id, window_s),
             ).fetchone()
             if row is not None:
-                cents, millicents, tokens, requests = (min(max(0, number), MOST) for number in row)
+                cents, millicents, tokens, requests = (_count(number, key.id) for number in row)
                 live.append(Delta(key.id, window_s, min(cents * CENT + millicents, MOST), tokens, requests))
         odd = [one.key.id for one in held if one.key.budget_period not in PERIODS]
         return Stored(held, live, odd)
@@ -239,24 +239,38 @@ class Store:
 
 
 def _key_of(row: Sequence[Any]) -> Key:
-    """Return what a row says; what somebody wrote there by hand is brought into range."""
+    """Return what a row says; numbers that somebody wrote there by hand are brought into range. Raise StoreError."""
     key_id, name, pools, cents, period, rpm, tpm, enabled, created_at = row
-    allowed = json.loads(pools) if pools.lstrip().startswith("[") else [part.strip() for part in pools.split(",")]
-    return Key(
-        key_id,
-        name,
-        tuple(str(pool) for pool in allowed if pool),
-        None if cents is None else max(0, cents),
-        period,
-        _per_minute(rpm),
-        _per_minute(tpm),
-        bool(enabled),
-        created_at,
-    )
+    try:
+        return Key(
+            key_id,
+            str(name),
+            _names_in(pools or ""),
+            None if cents is None else max(0, int(cents)),
+            period or PERIODS[0],
+            _per_minute(rpm),
+            _per_minute(tpm),
+            bool(enabled),
+            int(created_at or 0),
+        )
+    except (TypeError, ValueError) as error:  # what it means is not for us to guess
+        raise StoreError(f"the row of key {key_id!r} makes no sense") from error
+
+
+def _names_in(pools: str) -> tuple[str, ...]:
+    """Return the names of a list, in JSON or, as it was written once, between commas."""
+    names = json.loads(pools) if pools.lstrip().startswith("[") else [part.strip() for part in pools.split(",")]
+    return tuple(str(name) for name in names if name)
+
+
+def _count(number: object, key_id: str) -> int:
+    if not isinstance(number, int):
+        raise StoreError(f"a counter of key {key_id!r} is no number")
+    return min(max(0, number), MOST)
 
 
 def _per_minute(limit: int | None) -> int | None:
-    return None if limit is None else min(max(0, limit), _MOST_PER_MINUTE)
+    return None if limit is None else min(max(0, int(limit)), _MOST_PER_MINUTE)
 
 
 def _columns_of(key: Key) -> tuple[str | int | None, ...]:

@@ -136,6 +136,39 @@ def test_an_older_database_opens(path: Path) -> None:
     assert reopened(store, path).live == [Delta("vk_1", 1709164800, 4500, 71, 1)]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE virtual_keys SET allowed_pools = '[\"a'",
+        "UPDATE virtual_keys SET allowed_pools = x'ff'",
+        "UPDATE virtual_keys SET rpm_limit = 'many'",
+        "UPDATE usage_counters SET tokens = 'many'",
+    ],
+)
+def test_rows_that_make_no_sense_stop_the_start(path: Path, change: str) -> None:
+    """Governance case 57: a limit that cannot be read must not become none; which key it is about is said."""
+    with sqlite3.connect(path) as raw:
+        raw.executescript(OLD)
+        raw.execute(change)
+    raw.close()
+    with pytest.raises(StoreError, match="'vk_1'"):
+        Store(str(path)).open(100, AT_S)
+
+
+def test_what_is_missing_in_a_row_has_its_default(path: Path) -> None:
+    """Governance §9: NULL is as good as nothing."""
+    with sqlite3.connect(path) as raw:
+        raw.executescript(OLD)
+        raw.execute("UPDATE virtual_keys SET allowed_pools = NULL, budget_period = NULL, created_at = NULL")
+    raw.close()
+    store = Store(str(path))
+    stored = store.open(100, AT_S)
+    store.close()
+    assert [(one.key.allowed_pools, one.key.budget_period, one.key.created_at) for one in stored.held] == [
+        ((), "total", 0)
+    ] * 2
+
+
 def test_a_newer_database_is_left_alone(path: Path) -> None:
     """Governance §9: a version that nobody knows here refuses to start."""
     with sqlite3.connect(path) as raw:
