@@ -178,7 +178,11 @@ async def _serve(start: Start) -> None:
     except (OSError, NoSecret) as error:
         _fail(f"{config.config_file}: {'tls: ' if isinstance(error, OSError) else ''}{error}")
     except BusbarError as error:
-        _fail(f"{config.config_file}: governance.db_path: {config.governance.db_path}: {error}")
+        from busbar_fast.governance.sealing import BadSeal  # noqa: PLC0415  here alone
+
+        rules = config.governance
+        place = f"secret_key_env: {rules.secret_key_env}" if isinstance(error, BadSeal) else f"db_path: {rules.db_path}"
+        _fail(f"{config.config_file}: governance.{place}: {error}")
     reloads = Reloads(engine, lambda: _load(options), lambda loaded: _settle(loaded, options))
     stops = _watch_stops(start.signals)
     loop.add_signal_handler(signal.SIGHUP, reloads.ask)

@@ -366,6 +366,9 @@ def _check_governance(draft: Draft) -> None:
         return
     if governance.admin_token.kind == "none" and is_unset:
         draft.error(path, "`governance.enabled` needs an admin token")
+    name = governance.secret_key_env
+    if name and not (draft.inputs.variable(name) or "").strip():
+        draft.error(("governance", "secret_key_env"), f"the variable {name} is not set or empty")
     if governance.db_path == MEMORY:
         draft.warn(
             "W27", ("governance", "db_path"), "the database lives in memory: keys and spend end with the process"

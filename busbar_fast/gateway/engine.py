@@ -67,7 +67,7 @@ class Engine:
         self._pool = Pool(dialer.dial, self._wheel, parser, upstream_limits)
         limits = limits_of(config)
         self._gate = Gate(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
-        self._governor = _open_governor(config, loop)
+        self._governor = _open_governor(config, inputs, loop)
         admission = _admission(config, inputs, self._governor)
         self._gateway = Gateway(build(config, self._pool, inputs), self._gate, speak_all(), admission)
         self._prober = Prober(self._wheel, self._gateway.status.count_trip)
@@ -182,13 +182,14 @@ def _admission(config: Config, inputs: Inputs, governor: "Governor | None") -> A
     return Admission("token", (), metrics_token, governor, admin_token)
 
 
-def _open_governor(config: Config, loop: asyncio.AbstractEventLoop) -> "Governor | None":
+def _open_governor(config: Config, inputs: Inputs, loop: asyncio.AbstractEventLoop) -> "Governor | None":
     """Return who is in charge of virtual keys, if there are any. Raise BusbarError if the database cannot be used."""
     if not config.governance.enabled:
         return None
     from busbar_fast.gateway.governor import Governor  # noqa: PLC0415  brings SQLite, which most do without
 
-    return Governor(config.governance, loop)
+    name = config.governance.secret_key_env
+    return Governor(config.governance, loop, (inputs.variable(name) or "").strip() if name else "")
 
 
 def limits_of(config: Config) -> Limits:

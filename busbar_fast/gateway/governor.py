@@ -24,6 +24,7 @@ from busbar_fast.gateway.topology import Topology
 from busbar_fast.governance.drafts import changed
 from busbar_fast.governance.keys import Held, Key, KeyRing, Pair, mint
 from busbar_fast.governance.ledger import Charge, Delta, Ledger, Prices, Refused, Standing, prices
+from busbar_fast.governance.sealing import Sealer, parse_key
 from busbar_fast.governance.store import Store, StoreError
 from busbar_fast.observe.log import fields
 from busbar_fast.reliability.exhaustion import chain
@@ -59,7 +60,7 @@ class _Flush(NamedTuple):
 
 
 class Governor:
-    """See the module. Raise StoreError if the database cannot be opened; blocks until everything is read."""
+    """See the module. Raise StoreError or BadSeal if the database cannot be used; blocks until everything is read."""
 
     __slots__ = (
         "_changing",
@@ -81,13 +82,17 @@ class Governor:
     )
 
     def __init__(
-        self, rules: Governance, loop: asyncio.AbstractEventLoop, epoch_s: Callable[[], float] = time.time
+        self,
+        rules: Governance,
+        loop: asyncio.AbstractEventLoop,
+        sealing_key: str = "",
+        epoch_s: Callable[[], float] = time.time,
     ) -> None:
         self._epoch_s = epoch_s
         self._loop = loop
         self._rules = rules
         self._ledger = Ledger(_prices(rules), rules.rate_sweep_interval)
-        self._store = Store(rules.db_path)
+        self._store = Store(rules.db_path, Sealer(parse_key(sealing_key) if sealing_key else b""))
         stored = self._store.open(rules.sqlite_busy_timeout_ms, self.now_s)
         self.ring = KeyRing(stored.held)
         for live in stored.live:
@@ -130,8 +135,8 @@ class Governor:
         held = self.ring.find_pair(verdict.access_key) if verdict.is_admitted else None
         return None if held is None else held.key
 
-    def charge(self, key: Key, name: str, topology: Topology, at_s: int) -> Charge | Fault:
-        """Charge a request for this name, or return why not.
+    def charge(self, key: Key, name: str, topology: Topology, at_s: int, weigh: Callable[[], int]) -> Charge | Fault:
+        """Charge a request for this name, or return why not. `weigh` tells how many tokens it may use at most.
 
         Nobody has looked up the name yet: a key that may ask for a few learns nothing about the others.
         """
@@ -139,7 +144,8 @@ class Governor:
             return Fault(Kind.FORBIDDEN)
         if self._is_broken and key.max_budget_cents is not None and self._rules.budget_on_store_error == "deny":
             return Fault(Kind.OVER_BUDGET)
-        admitted = self._ledger.admit(key, at_s)
+        is_reserving = self._rules.reserve_tokens and key.max_budget_cents is not None
+        admitted = self._ledger.admit(key, at_s, weigh() if is_reserving else 0)
         if not isinstance(admitted, Refused):
             self._arm()
             return admitted

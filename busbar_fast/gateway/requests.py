@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MEMBERS = (b"model", b"stream")
 _QUOTE = 0x22
+_CHARACTERS_A_TOKEN = 4
 _SHOWN_CHARACTERS = 200  # of a name that a client chose
 
 
@@ -150,13 +151,27 @@ class Request:
 
     def _is_granted(self, key: "Key", name: str) -> bool:
         """Charge a request of a virtual key that asks for this name, or refuse it."""
+        self.name = name
         assert self.visit.governor is not None  # whose key it is
-        granted = self.visit.governor.charge(key, name, self.visit.topology, self.at_s)
+        granted = self.visit.governor.charge(key, name, self.visit.topology, self.at_s, self._weigh)
         if isinstance(granted, Fault):
             refuse(self.exchange, self.dialect, self.ask, granted)
             return False
         self.charge = granted
         return True
+
+    def _weigh(self) -> int:
+        """Return how many tokens the request may use, as far as it says so: a quarter of its characters, and its cap.
+
+        One without a cap is taken to have that of the model which is asked for.
+        """
+        offer = self.visit.topology.find(self.name)
+        usual = max((lane.traits.default_max_tokens for lane in offer.lanes), default=0) if offer is not None else 0
+        try:
+            facts = self.dialect.request_facts(self.body)
+        except NotJson:
+            return usual
+        return -(-facts.total_chars // _CHARACTERS_A_TOKEN) + (usual if facts.max_tokens is None else facts.max_tokens)
 
     def _has_read_form(self) -> bool:
         """Find the model in a form of several parts; return whether the body is one. Raise NotForm."""

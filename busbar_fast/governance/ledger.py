@@ -63,12 +63,13 @@ class Standing(NamedTuple):
 class _Budget:
     """One window of one key's budget."""
 
-    __slots__ = ("millicents", "parts", "requests", "tokens", "window_s")
+    __slots__ = ("millicents", "parts", "requests", "reserved", "tokens", "window_s")
 
     def __init__(self, window_s: int, millicents: int = 0, tokens: int = 0, requests: int = 0) -> None:
         self.window_s = window_s
         self.millicents = millicents
         self.parts = 0  # of a millicent, fewer than one
+        self.reserved = 0  # millicents that running requests may still cost; stored nowhere
         self.tokens = tokens
         self.requests = requests
 
@@ -87,14 +88,15 @@ class _Rate:
 class Charge:
     """What one admitted request holds. Settle it once; whoever leaves without gives the fee back with `close`."""
 
-    __slots__ = ("_ledger", "at_s", "fee", "is_open", "key_id", "window_s")
+    __slots__ = ("_ledger", "at_s", "fee", "is_open", "key_id", "reserved", "window_s")
 
-    def __init__(self, ledger: "Ledger", key_id: str, at_s: int, window_s: int, fee: int) -> None:
+    def __init__(self, ledger: "Ledger", key_id: str, at_s: int, window_s: int, fee: int, reserved: int = 0) -> None:
         self._ledger = ledger
         self.key_id = key_id
         self.at_s = at_s
         self.window_s = window_s
         self.fee = fee
+        self.reserved = reserved
         self.is_open = True
 
     def settle(self, tokens: int) -> None:
@@ -125,8 +127,11 @@ class Ledger:
 
     # Requests
 
-    def admit(self, key: Key, at_s: int) -> Charge | Refused:
-        """Admit a request of this second, or say why not; then nothing is counted."""
+    def admit(self, key: Key, at_s: int, most_tokens: int = 0) -> Charge | Refused:
+        """Admit a request of this second, or say why not; then nothing is counted.
+
+        What `most_tokens` would cost is set aside until the charge is settled, so that it must fit as well.
+        """
         self._admitted += 1
         if self._admitted % self._sweep_every == 0:
             self.sweep(at_s)
@@ -134,22 +139,24 @@ class Ledger:
         if rate is not None and _is_over_rate(key, rate):
             return Refused(min(MINUTE_S, max(1, rate.window_s + MINUTE_S - at_s)))
         budget, fee = self._budget(key, at_s), self.prices.fee
+        reserved = -(-most_tokens * self.prices.token_parts // _PARTS)
         if key.max_budget_cents is not None:
-            left = key.max_budget_cents * CENT - budget.millicents
-            if fee > left or left <= 0:
+            left = key.max_budget_cents * CENT - budget.millicents - budget.reserved
+            if fee + reserved > left or left <= 0:
                 return Refused()
         if rate is not None:
             rate.requests += 1
         budget.millicents += fee
+        budget.reserved += reserved
         budget.requests += 1
         self._note(key.id, budget.window_s, fee, 0, 1)
-        return Charge(self, key.id, at_s, budget.window_s, fee)
+        return Charge(self, key.id, at_s, budget.window_s, fee, reserved)
 
     def credit(self, charge: Charge, tokens: int) -> None:
         """Add tokens to the window a request was admitted in, and to its key's live minute."""
         tokens = min(max(0, tokens), MOST)
         parts = tokens * self.prices.token_parts
-        budget = self._budgets.get(charge.key_id)
+        budget = self._release(charge)
         if budget is None or not tokens:
             return  # the key is gone, or there is nothing to add
         if budget.window_s == charge.window_s:
@@ -168,13 +175,20 @@ class Ledger:
 
     def refund(self, charge: Charge) -> None:
         """Take fee and request out of the window they were counted in."""
-        budget = self._budgets.get(charge.key_id)
+        budget = self._release(charge)
         if budget is None:
             return  # the key is gone
         if budget.window_s == charge.window_s:
             budget.millicents = max(0, budget.millicents - charge.fee)
             budget.requests = max(0, budget.requests - 1)
         self._note(charge.key_id, charge.window_s, -charge.fee, 0, -1)
+
+    def _release(self, charge: Charge) -> _Budget | None:
+        """Return the live window of a charge's key, with nothing set aside for the charge any more."""
+        budget = self._budgets.get(charge.key_id)
+        if budget is not None and budget.window_s == charge.window_s:
+            budget.reserved = max(0, budget.reserved - charge.reserved)
+        return budget
 
     # Keys
 

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from busbar_fast.errors import BusbarError
 from busbar_fast.governance.keys import PERIODS, Held, Key, Pair
 from busbar_fast.governance.ledger import CENT, MOST, Delta
+from busbar_fast.governance.sealing import Sealer, is_sealed
 from busbar_fast.governance.windows import period_start
 
 MEMORY: Final = ":memory:"
@@ -63,12 +64,13 @@ class Stored(NamedTuple):
 
 
 class Store:
-    """See the module. Raise StoreError from `open` and from every future."""
+    """See the module. Raise StoreError from `open` and from every future, and from `open` BadSeal."""
 
-    __slots__ = ("_connection", "_lock", "_path", "_thread")
+    __slots__ = ("_connection", "_lock", "_path", "_sealer", "_thread")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, sealer: Sealer = Sealer()) -> None:  # noqa: B008  one without a key, never changed
         self._path = path
+        self._sealer = sealer
         self._thread = ThreadPoolExecutor(1, "store")
         self._lock = -1
         self._connection: sqlite3.Connection | None = None
@@ -77,7 +79,7 @@ class Store:
         """Open and read everything; blocks, for nobody is served before."""
         try:
             return self._submit(lambda: self._open(busy_timeout_ms, at_s)).result()
-        except StoreError:
+        except BusbarError:
             self.close()
             raise
 
@@ -161,12 +163,7 @@ class Store:
         self._transact(add_columns)
 
     def _read(self, connection: sqlite3.Connection, at_s: int) -> Stored:
-        pairs = {
-            key_id: Pair(access_key, secret.encode())
-            for access_key, key_id, secret in connection.execute(
-                "SELECT access_key_id, key_id, secret_access_key FROM aws_credentials"
-            )
-        }
+        pairs = self._read_pairs(connection)
         held = []
         live = []
         for digest, *columns in connection.execute(f"SELECT key_hash, {_FIELDS} FROM virtual_keys"):  # noqa: S608  ours
@@ -184,6 +181,16 @@ class Store:
         odd = [one.key.id for one in held if one.key.budget_period not in PERIODS]
         return Stored(held, live, odd)
 
+    def _read_pairs(self, connection: sqlite3.Connection) -> dict[str, Pair]:
+        """Return AWS credentials by the ids of their keys; with a key to seal them, have them all sealed."""
+        rows = connection.execute("SELECT access_key_id, key_id, secret_access_key FROM aws_credentials").fetchall()
+        opened = [(access_key, key_id, self._sealer.open(secret, access_key)) for access_key, key_id, secret in rows]
+        if self._sealer.is_active and not all(is_sealed(secret) for _, _, secret in rows):
+            sealed = [(self._sealer.seal(secret, access_key), access_key) for access_key, _, secret in opened]
+            statement = "UPDATE aws_credentials SET secret_access_key = ? WHERE access_key_id = ?"
+            self._transact(lambda cursor: cursor.executemany(statement, sealed))
+        return {key_id: Pair(access_key, secret.encode()) for access_key, key_id, secret in opened}
+
     def _insert(self, held: Held) -> None:
         key, pair = held.key, held.pair
 
@@ -195,7 +202,7 @@ class Store:
             if pair is not None:
                 cursor.execute(
                     "INSERT INTO aws_credentials (access_key_id, key_id, secret_access_key) VALUES (?, ?, ?)",
-                    (pair.access_key, key.id, pair.secret.decode()),
+                    (pair.access_key, key.id, self._sealer.seal(pair.secret.decode(), pair.access_key)),
                 )
 
         self._transact(insert)

@@ -207,6 +207,26 @@ def test_what_was_stored_goes_on() -> None:
     assert ledger.standing(key("new"), 0) == Standing(0, 0, 0, 0, None, None)
 
 
+def test_what_may_be_used_must_fit() -> None:
+    """Governance §8: set aside until the end, in the window of the request, and never stored."""
+    ledger, asking = Ledger(prices(1, 10, 0)), key(max_budget_cents=25, budget_period="daily")
+    first = ledger.admit(asking, MIDNIGHT, 1000)
+    assert isinstance(first, Charge)
+    second = ledger.admit(asking, MIDNIGHT, 1000)
+    assert isinstance(second, Charge)
+    assert ledger.admit(asking, MIDNIGHT, 1000) == Refused()
+    assert ledger.standing(asking, MIDNIGHT).spend_cents == 2
+    first.settle(100)
+    third = ledger.admit(asking, MIDNIGHT, 1000)
+    assert isinstance(third, Charge)
+    second.close()
+    admitted(ledger, asking, MIDNIGHT + 86400)
+    third.settle(5)
+    fits = ledger.admit(asking, MIDNIGHT + 86400, 2300)
+    assert isinstance(fits, Charge)
+    assert ledger.admit(asking, MIDNIGHT + 86400, 1) == Refused()
+
+
 class Money(RuleBasedStateMachine):
     """Any order of requests, ends, storing and failing to store, against a recount of everything that happened."""
 

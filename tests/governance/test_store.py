@@ -9,6 +9,7 @@ import pytest
 
 from busbar_fast.governance.keys import Held, Key, Pair
 from busbar_fast.governance.ledger import Delta
+from busbar_fast.governance.sealing import BadSeal, Sealer
 from busbar_fast.governance.store import MEMORY, Store, Stored, StoreError
 
 AT_S = 1709251199
@@ -167,6 +168,29 @@ def test_what_is_missing_in_a_row_has_its_default(path: Path) -> None:
     assert [(one.key.allowed_pools, one.key.budget_period, one.key.created_at) for one in stored.held] == [
         ((), "total", 0)
     ] * 2
+
+
+def test_aws_secrets_are_sealed(path: Path) -> None:
+    """Governance §2: new ones and those that were there; without the key the start fails, and the lock is let go."""
+    plain, sealing = Store(str(path)), Sealer(bytes(32))
+    plain.open(100, AT_S)
+    plain.insert(HELD).result()
+    plain.close()
+    for _ in range(2):
+        store = Store(str(path), sealing)
+        assert store.open(100, AT_S).held == [HELD]
+        store.close()
+    store = Store(str(path), sealing)
+    store.open(100, AT_S)
+    other = Held(Key("vk_2", "x"), "d2", Pair("AKIA2", b"hush-too"))
+    store.insert(other).result()
+    store.close()
+    assert b"hush" not in path.read_bytes()
+    with pytest.raises(BadSeal):
+        Store(str(path)).open(100, AT_S)
+    store = Store(str(path), sealing)
+    assert sorted(one.key.id for one in store.open(100, AT_S).held) == ["vk_1", "vk_2"]
+    store.close()
 
 
 def test_a_newer_database_is_left_alone(path: Path) -> None:

@@ -521,3 +521,23 @@ async def test_what_was_told_before_a_client_left_is_paid(folder: Path, serve: S
         spent, tokens, requests = await board.usage(key)
         assert (spent, requests) == (1, 1)
         assert 31 <= tokens < 49
+
+
+async def test_what_a_request_may_cost_must_fit(folder: Path, serve: Serve) -> None:
+    """Governance §8: with `reserve_tokens` a cap is hard; what was set aside is free when the request ends."""
+    hold = Gate()
+    rules = "reserve_tokens: true, price_per_1k_tokens_cents: 10, price_per_request_cents: 0"
+    async with governed(folder, serve, GOOD, hold=hold, rules=rules, model="default_max_tokens: 1000") as board:
+        key = await board.mint(max_budget_cents=25)
+        running = [board.send(key) for _ in range(2)]  # 1,001 tokens each, so ten cents and a bit
+        await until(lambda: hold.waiting == 2)
+        assert (await board.ask(key)).status == 429
+        hold.open()
+        assert [(await client.read_answer()).status for client in running] == [200, 200]
+        third = board.send(key)
+        await until(lambda: hold.waiting == 1)
+        hold.open()
+        assert (await third.read_answer()).status == 200
+        assert await board.usage(key) == (1, 3 * 49, 3)
+        other = await board.mint(max_budget_cents=9)
+        assert (await board.ask(other)).status == 429

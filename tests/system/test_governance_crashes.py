@@ -148,6 +148,24 @@ async def test_a_door_for_operators(tmp_path: Path) -> None:
     assert (done.returncode, "cannot listen on 127.0.0.1" in done.stderr) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("", "governance.secret_key_env: the variable SEAL is not set or empty"),
+        ("weak", "governance.secret_key_env: SEAL: the key is neither"),
+    ],
+)
+def test_a_key_that_seals_nothing_ends_the_start(tmp_path: Path, key: str, words: str) -> None:
+    """Governance §2: who asks for sealing does not go without in silence."""
+    place = Deployment(tmp_path)
+    place.environ |= {"UP_KEY": "k", "SEAL": key}
+    place.write(
+        CONFIG.replace("enabled: true", "enabled: true, secret_key_env: SEAL"), path=tmp_path / "keys.db", port=9
+    )
+    done = place.run()
+    assert (done.returncode, words in done.stderr) == (1, True)
+
+
 async def test_a_database_that_is_taken_ends_the_start(tmp_path: Path) -> None:
     """Governance case 58: a second gateway says why it cannot start, and where."""
     place = Deployment(tmp_path)

@@ -14,9 +14,7 @@ def read_governance(root: Section) -> Governance:
     """Return the rules of virtual keys."""
     with root.section("governance") as section:
         is_enabled = section.flag("enabled", default=False)
-        section.put_off("store", "secret_key_env", "key_refresh_secs", "key_max_stale_secs")
-        if section.flag("reserve_tokens", default=False):
-            section.put_off("reserve_tokens")
+        section.put_off("store", "key_refresh_secs", "key_max_stale_secs")
         governance = Governance(
             enabled=is_enabled,
             db_path=_read_db_path(section),
