@@ -296,9 +296,9 @@ async def test_head_that_goes_upstream_is_ours(tmp_path: Path, door: Door, in_st
         wanted = [
             b"POST %b HTTP/1.1" % (door.upstream_stream if in_stream else door.upstream),
             b"Host: " + host,
-            b"Content-Type: application/json",
             b"Accept-Encoding: identity",
             b"User-Agent: busbar-fast/" + __version__.encode(),
+            b"Content-Type: application/json",
             b"Accept: " + ACCEPTS[door.name][in_stream],
             *more.splitlines(),
             door.key + LANE_KEY.encode(),
