@@ -7,6 +7,7 @@ hold is looked at in two ways. Mostly the last of it is kept and read when it is
 events can only be told apart from the beginning on, a watch sees them as they pass.
 """
 
+import re
 import types
 from collections.abc import Callable
 from typing import NamedTuple
@@ -30,7 +31,8 @@ _EVENT_STREAM = b"text/event-stream"
 _JSON_WORD = b"json"
 _FRAMED = (b"",)  # the ends of events whose heads say how long they are
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
-_FAULT_SIGN = b"rror"
+# An error, or a word of one; that there is none says nothing.
+_find_fault_sign = re.compile(rb'rror(?!" ?: ?null)').search
 _LAST_WORDS = (b"}", b"[DONE]")  # with which the last line of a whole event ends
 # When it makes sense in most dialects to say when to come back, and the header fields that say so.
 _PASSING = frozenset((429, 503, 529))
@@ -188,7 +190,7 @@ class Answer:
     def begin(self) -> None:
         """Begin, unless the first event is an error that another lane may spare the client."""
         first = self._first
-        if _FAULT_SIGN in first or self._ends() == _FRAMED:
+        if _find_fault_sign(first) or self._ends() == _FRAMED:
             watch = self._request.dialect.new_watch(self._content_type)
             watch.feed(first)
             if watch.fault is not None and self._refuses(watch.fault):
@@ -259,12 +261,10 @@ class Answer:
         watch = self._watch
         if self._trail is not None:
             tail = self._trail.payload()
-            last_event = self._request.dialect.last_event
-            if last_event and tail.endswith(last_event) and tail.find(_FAULT_SIGN) < 0:
+            if not is_broken and _find_fault_sign(tail) is None and self._ends_well(tail):
                 return True
             watch = self._watch = self._request.dialect.new_watch(self._content_type)
-            at = max(tail.rfind(end) + len(end) if end in tail else 0 for end in _EVENT_ENDS)
-            watch.feed(tail[:at])
+            watch.feed(tail[: (at := _event_end(tail, len(tail)))])
             if is_broken or (not _says_end(watch) and tail.rstrip().endswith(_LAST_WORDS)):
                 watch.feed(tail[at:])
         elif self._view is not None:
@@ -274,6 +274,19 @@ class Answer:
             return False
         self.fault = watch.fault
         return _says_end(watch)
+
+    def _ends_well(self, tail: bytes) -> bool:
+        """Whether the last event, if it is whole, says that the stream is complete; then no other has to be read."""
+        # HOT: 0.7 ms in place of 2.5 for a stream that counts tokens in each event, perf/pairs.py, 3.11, 2026-11
+        dialect = self._request.dialect
+        if dialect.last_event and tail.endswith(dialect.last_event):
+            return True
+        end = _event_end(tail, len(tail))
+        if end != len(tail):
+            return False
+        watch = dialect.new_watch(self._content_type)
+        watch.feed(tail[_event_end(tail, end - 1) :])
+        return watch.has_ended
 
     def _encode_break(self) -> bytes | None:
         if self._trail is not None:
@@ -336,6 +349,11 @@ class Answer:
         self.has_stopped = self.fault is None and not watch.has_ended
         exchange.write(reframer.fail(_BROKEN) if self.has_stopped else reframer.finish())
         exchange.finish()
+
+
+def _event_end(tail: bytes, before: int) -> int:
+    """Return where the last event ends that ends before this place, 0 if none does."""
+    return max(tail.rfind(end, 0, before) + len(end) if tail.find(end, 0, before) >= 0 else 0 for end in _EVENT_ENDS)
 
 
 def _says_end(watch: Watch) -> bool:
