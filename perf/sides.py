@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from busbar_fast.governance.keys import Held, Key, digest_of
+from busbar_fast.governance.store import Store
 from perf import http_reply, procfs, shapes
 from perf.caller import Caller
 from perf.figures import OURS, YARDSTICK, BenchError
@@ -67,6 +69,22 @@ class Ours(Side):
     def version(self) -> str:
         """Return what was started, folders left out: a record names no machine."""
         return f"python -I -S busbar_fast/__main__.py --config {self.configuration}"
+
+
+class Governed(Ours):
+    """The gateway with virtual keys; the token of the benchmark is one, whose limits are far away."""
+
+    name = "governed"
+    configuration = "governed.yaml"
+
+    def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
+        """Make a database that holds the key, and start like the other."""
+        store = Store(str(scratch / f"{listen}.db"))
+        store.open(0, 0)
+        key = Key("vk_perf", "perf", ("gpt-4o",), 2**40, "total", 2**32 - 1, 2**32 - 1)
+        store.insert(Held(key, digest_of(shapes.TOKEN.encode()))).result()
+        store.close()
+        return super().argv(listen, upstream, scratch)
 
 
 class Command(Side):
@@ -139,7 +157,7 @@ class Paced(Side):
         return [sys.executable, "-m", "perf.upstream", str(listen)]
 
 
-PEERS: Final[Mapping[str, type[Side]]] = {peer.name: peer for peer in (Nginx, HaproxyCorked)}
+PEERS: Final[Mapping[str, type[Side]]] = {peer.name: peer for peer in (Nginx, HaproxyCorked, Governed)}
 
 
 class Running:
