@@ -235,6 +235,11 @@ class Guard:
         """What was counted so far."""
         return self._usage
 
+    def begin(self) -> None:
+        """Tell what is known of the answer although nothing follows its start: the client has waited long enough."""
+        if not self._is_over:
+            self._begin()
+
     def take(self) -> bytes:
         """Return what is to be sent now, and forget it."""
         out = self._writer.out

@@ -10,6 +10,7 @@ This module brings the neutral model with it, which costs some milliseconds of i
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 from busbar_fast.clock import now
@@ -45,6 +46,7 @@ _LOSSES: Final = (Action.DROPPED, Action.CLAMPED, Action.TRUNCATED)
 _OK: Final = 200
 _JSON_TYPE: Final = b"application/json"
 _EVENT_STREAM: Final = b"text/event-stream"
+_PATIENCE_S: Final = 1.0
 _LONGEST_VALUE: Final = 1000  # the whole line stays below 1 KiB
 _BROKEN: Final = Fault(Kind.INTERNAL)
 
@@ -279,13 +281,17 @@ class Translated:
     # A stream
 
     async def _give_stream(self) -> None:
-        """Translate a stream as it passes."""
+        """Translate a stream as it passes; its start waits a while for what follows, which may be an error."""
+        exchange, is_late = self._translation.request.exchange, None
         guard = self._new_guard()
         reader = self._translation.other.new_reader(guard, self._report)
         try:
             while not guard.is_over and (part := await self._source.next_part()) is not None:
                 reader.feed(part)
                 await self._send(guard)
+                if not (self._has_begun or is_late):
+                    is_late = exchange.within(_PATIENCE_S, partial(self._begin_late, guard))
+                    exchange.deadlines = (*exchange.deadlines, is_late)
         except BusbarError as error:
             if error.side is not Side.UPSTREAM or not self._has_begun:
                 raise
@@ -295,7 +301,13 @@ class Translated:
             raise
         self._end(guard, reader)
         await self._send(guard)
-        self._translation.request.exchange.finish()
+        exchange.finish()
+
+    def _begin_late(self, guard: Guard) -> None:
+        """Let a stream begin whose lane takes its time; from now on no other lane can be asked."""
+        if not self._has_begun:
+            guard.begin()
+            self._write(guard.take())
 
     def _end(self, guard: Guard, reader: StreamReader) -> None:
         """End a stream as it deserves. Raise what was wrong while another lane may still be asked."""
@@ -317,16 +329,18 @@ class Translated:
     async def _send(self, guard: Guard) -> None:
         """Send what is to be sent by now."""
         piece = guard.take()
-        if not piece:
-            return
+        if piece:
+            self._write(piece)
+            if self._translation.request.exchange.is_congested:
+                await self._translation.request.exchange.drained()
+
+    def _write(self, piece: bytes) -> None:
         exchange = self._translation.request.exchange
         if not self._has_begun:
             self._has_begun = True
             self._begin_well()
             exchange.start(_OK, self._stream_fields())
         exchange.write(piece)
-        if exchange.is_congested:
-            await exchange.drained()
 
     # Both
 

@@ -141,6 +141,22 @@ def test_start_waits_for_something_to_say() -> None:
     assert guard.counted == Usage(3, 1)
 
 
+def test_start_does_not_wait_for_ever() -> None:
+    """IR §5: who owns the stream may let it begin; what follows goes on from there, and what is over does not begin."""
+    guard, scribe = both()
+    guard.start("m")
+    guard.begin()
+    guard.begin()
+    assert (scribe.told, guard.has_begun) == ([("start", "m", None)], True)
+    guard.text(0, "x")
+    guard.end(is_natural=True)
+    assert [told[0] for told in scribe.told].count("start") == 1
+    failed, scribe = both()
+    failed.fail("e", b"{}")
+    failed.begin()
+    assert (scribe.told, failed.has_begun) == ([], False)
+
+
 def test_model_of_the_lane_stands_in() -> None:
     """IR §6: where the upstream names none."""
     guard, scribe = both()

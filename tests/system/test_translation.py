@@ -1,5 +1,6 @@
 """Clients of every dialect at lanes of every other, over real sockets."""
 
+import asyncio
 import json
 from dataclasses import replace
 from itertools import accumulate
@@ -14,7 +15,7 @@ from busbar_fast.reliability.breaker import BreakerSettings
 from busbar_fast.reliability.pools import PoolSettings
 from tests.system.gateways import Fate, Front, Shape, Utterance, gateway_over
 from tests.system.rawclient import Answer
-from tests.system.serving import Serve
+from tests.system.serving import Serve, post, until
 from tests.system.test_gateway import ask
 from tests.system.tongues import NAMES, TOOL_NAME, Said, bench, request_of, said_in, said_in_stream
 
@@ -107,6 +108,26 @@ async def test_stream_that_is_killed_anywhere_ends_legally(
         assert SAID.text.startswith(text)
         if end == "finish":
             assert said_in_stream(client, one.body) == SAID
+
+
+@pytest.mark.parametrize(
+    ("client", "sign"),
+    [("openai", b'"role":"assistant"'), ("anthropic", b"message_start"), ("bedrock", b"messageStart")],
+)
+async def test_start_is_not_held_for_long(serve: Serve, parser_kind: str, client: str, sign: bytes) -> None:
+    """IR §5: what a lane has begun reaches the client within a second or so, however long it thinks about the rest."""
+    lane = "responses"
+    path, body = request_of(client, in_stream=True)
+    shape = mixed(lane)
+    async with gateway_over(serve, parser_kind, replace(SCRIPT, delay_frame_ms=60_000), shape=shape) as front:
+        caller = front.site.connect()
+        caller.send(post(body, target=path))
+        async with asyncio.timeout(5):
+            got = await caller.read_until(sign)
+        assert b"200 OK" in got
+        caller.close()
+        await until(lambda: front.lanes[0].state.inflight == 0)
+        assert front.lanes[0].state.ok == 1
 
 
 async def test_pool_of_many_tongues_fails_over_in_every_order(serve: Serve, parser_kind: str) -> None:
