@@ -1,8 +1,8 @@
 """What answers of this dialect count, and how its streams end. Knows no HTTP and no prices.
 
-A whole answer has a member `usage`, a stream has one in the `delta` of the event that ends the message. Counts come as
-`tokens`, which we prefer, and as `billed_units`; both include what was read from a cache. A message that ends with an
-error says so in that delta too.
+A whole answer has a member `usage`, vectors have a `meta` in its place, a stream has one in the `delta` of the event that
+ends the message. Counts come as `tokens`, which we prefer, and as `billed_units`; both include what was read from a
+cache. A message that ends with an error says so in that delta too.
 """
 
 import re
@@ -17,6 +17,7 @@ from busbar_fast.wire.sse import Event
 _TYPE, _DELTA, _USAGE, _ERROR, _REASON = b"type", b"delta", b"usage", b"error", b"finish_reason"
 _TOKENS, _BILLED, _CACHED = b"tokens", b"billed_units", b"cached_tokens"
 _INPUT, _OUTPUT = b"input_tokens", b"output_tokens"
+_META: Final = b"meta"
 _END: Final = b"message-end"
 _DONE: Final = b"[DONE]"
 _FAILURES: Final = frozenset((b"ERROR", b"TIMEOUT"))
@@ -28,7 +29,29 @@ _match_count = re.compile(rb'("?)([0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][-+]?[0-9]
 
 def new_watch(content_type: bytes) -> Watch:
     """Return what looks at an event stream or, whatever else the type says, at one JSON document."""
-    return StreamWatch() if is_event_stream(content_type) else DocumentWatch(_USAGE, _maybe_usage)
+    return StreamWatch() if is_event_stream(content_type) else _Document()
+
+
+class _Document(DocumentWatch):
+    """Looks at an answer, which has a `usage`, or at vectors, which have their counts in `meta`."""
+
+    __slots__ = ("_meta",)
+
+    def __init__(self) -> None:
+        super().__init__(_USAGE, _maybe_usage)
+        self._meta = DocumentWatch(_META, _maybe_usage)
+
+    def feed(self, piece: bytes) -> None:
+        super().feed(piece)
+        self._meta.feed(piece)
+
+    def feed_whole(self, document: bytes) -> None:
+        super().feed_whole(document)
+        if super().maybe_usage() is None:
+            self._meta.feed_whole(document)
+
+    def maybe_usage(self) -> Usage | None:
+        return super().maybe_usage() or self._meta.maybe_usage()
 
 
 def _maybe_usage(raw: bytes) -> Usage | None:

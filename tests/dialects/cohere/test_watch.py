@@ -86,7 +86,7 @@ def stream_twin(raw: bytes) -> Said:
 def test_type_chooses_the_watch() -> None:
     """An event stream is told by its type, everything else is read as one document."""
     assert type(new_watch(EVENTS)) is StreamWatch
-    assert type(new_watch(DOCUMENT)) is DocumentWatch
+    assert isinstance(new_watch(DOCUMENT), DocumentWatch)
 
 
 def test_body_cut_anywhere_counts_the_same() -> None:
@@ -300,3 +300,22 @@ def test_no_bytes_make_a_watch_fail(noise: list[bytes], spoilt: int) -> None:
         for pieces in (noise, [raw], [*noise, raw]):
             usage = fed(new_watch(content_type), pieces).usage
             assert usage is None or isinstance(usage, Usage)
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 1000])
+def test_vectors_count_in_another_place(size: int) -> None:
+    """Cohere §1: what was embedded is billed in `meta`; an answer's own usage comes first."""
+    document = b'{"id":"x","embeddings":{"float":[[1]]},"meta":{"api_version":{},"billed_units":{"input_tokens":7}}}'
+    both = b'{"usage":{"tokens":{"input_tokens":3,"output_tokens":4}},"meta":{"billed_units":{"input_tokens":7}}}'
+    for raw, counted in (
+        (document, Usage(7, 0)),
+        (both, Usage(3, 4)),
+        (b'{"meta":{"billed_units":{"search_units":1}}}', None),
+    ):
+        watch = new_watch(b"application/json")
+        if size:
+            for at in range(0, len(raw), size):
+                watch.feed(raw[at : at + size])
+        else:
+            watch.feed_whole(raw)
+        assert watch.maybe_usage() == used
