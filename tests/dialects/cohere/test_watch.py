@@ -307,7 +307,7 @@ def test_vectors_count_in_another_place(size: int) -> None:
     """Cohere §1: what was embedded is billed in `meta`; an answer's own usage comes first."""
     document = b'{"id":"x","embeddings":{"float":[[1]]},"meta":{"api_version":{},"billed_units":{"input_tokens":7}}}'
     both = b'{"usage":{"tokens":{"input_tokens":3,"output_tokens":4}},"meta":{"billed_units":{"input_tokens":7}}}'
-    for raw, counted in (
+    for raw, used in (
         (document, Usage(7, 0)),
         (both, Usage(3, 4)),
         (b'{"meta":{"billed_units":{"search_units":1}}}', None),
