@@ -1,6 +1,6 @@
 """What answers of this dialect count, and how its streams end. Knows no HTTP and no prices.
 
-A whole answer has a member `usage`, vectors have a `meta` in its place, and a stream has one in the `delta` of the event
+A whole answer has a member `usage`, vectors have a `meta` in its place, and a stream has it in the `delta` of the event
 that ends the message. Counts come as `tokens`, which we prefer, and as `billed_units`; both include what was read from
 a cache. A message that ends with an error says so in that delta too.
 """
