@@ -189,12 +189,10 @@ async def test_prefix_is_not_offered(visit: Visit, *, streamed: bool) -> None:
 @pytest.mark.parametrize(
     "question",
     [
-        lambda client: client.embed(model=POOL, texts=["x"], input_type="search_query", embedding_types=["float"]),
-        lambda client: client.rerank(model=POOL, query="x", documents=["y"]),
         lambda client: client.tokenize(model=POOL, text="x"),
         lambda client: client.datasets.list(),
     ],
-    ids=["embed", "rerank", "tokenize", "datasets"],
+    ids=["tokenize", "datasets"],
 )
 async def test_what_is_not_offered(visit: Visit, question: Any) -> None:
     """Cohere §1: other operations of the vendor are 404 in this envelope."""

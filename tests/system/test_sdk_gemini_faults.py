@@ -88,7 +88,9 @@ async def test_what_is_not_offered_is_refused(serve: Serve, parser_kind: str, ki
     """Gemini §1: another action is the client's 404, a model that cannot be looked up as well."""
     async with stand(serve, parser_kind) as made, contents_caller(made, kind, api_version="v1beta") as caller:
         with pytest.raises(errors.ClientError) as raised:
-            await caller.ask(lambda client: client.models.embed_content(model=POOL, contents="hi"))
+            await caller.ask(
+                lambda client: client.batches.create(model=POOL, src=[{"contents": [{"parts": [{"text": "hi"}]}]}])
+            )
         assert (raised.value.code, raised.value.status) == (404, "NOT_FOUND")
         assert f"models/{POOL} is not found for API version v1beta, or is not supported for" in str(raised.value)
         with pytest.raises(errors.ClientError) as missing:
