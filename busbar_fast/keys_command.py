@@ -102,7 +102,10 @@ def _new_parser() -> _Parser:
 
 
 def _names(text: str) -> list[str]:
-    return [] if text == "all" else [name for name in text.split(",") if name]
+    names = [name for name in text.split(",") if name]
+    if not names:
+        raise argparse.ArgumentTypeError("no names; `all` stands for all of them")
+    return [] if names == ["all"] else names
 
 
 def _limit(text: str) -> int | str:

@@ -13,9 +13,12 @@ from busbar_fast.wire.json_scan import Span
 _CRLF = b"\r\n"
 _HEAD_END = b"\r\n\r\n"
 _CHARACTERS = rb"[0-9A-Za-z'()+_,./:=?-]{1,70}"
-_find_boundary = re.compile(
-    rb';[ \t]*+boundary=(?:"([0-9A-Za-z\'()+_,./:=? -]{1,70})"|(%b))[ \t]*+(?:;|\Z)' % _CHARACTERS, re.IGNORECASE
-).search
+# One parameter and no other: of several boundaries each reader takes another one.
+_match_type = re.compile(
+    rb'[ \t]*+multipart/form-data[ \t]*+;[ \t]*+boundary=(?:"([0-9A-Za-z\'()+_,./:=? -]{1,70})"|(%b))[ \t]*+'
+    % _CHARACTERS,
+    re.IGNORECASE,
+).fullmatch
 # A quote that some take for escaped ends the value for others, so none may stand behind a backslash.
 _VALUE = rb'"[^"\\\r\n]*+(?:\\[^"\r\n][^"\\\r\n]*+)*+"|[^";\s]++'
 _match_disposition = re.compile(
@@ -31,9 +34,9 @@ def is_form(content_type: bytes) -> bool:
 
 def find_fields(body: bytes, content_type: bytes, name: bytes) -> list[Span]:
     """Return the spans of the values of all fields of this name, should they be files. Raise NotForm."""
-    found = _find_boundary(content_type)
+    found = _match_type(content_type)
     if found is None:
-        raise NotForm("no boundary")
+        raise NotForm("its type does not say one boundary and nothing else")
     delimiter = b"--" + (found[1] or found[2])
     begin = _CRLF + delimiter
     if not body.startswith(delimiter) or body.count(delimiter) != body.count(begin) + 1:

@@ -267,7 +267,12 @@ def _key_of(row: Sequence[Any]) -> Key:
 def _names_in(pools: str) -> tuple[str, ...]:
     """Return the names of a list, in JSON or, as it was written once, between commas."""
     names = json.loads(pools) if pools.lstrip().startswith("[") else [part.strip() for part in pools.split(",")]
-    return tuple(str(name) for name in names if name)
+    if pools.strip() not in ("", "[]") and not all(isinstance(name, str) for name in names):
+        raise ValueError("not a list of names")
+    kept = tuple(name for name in names if name)
+    if pools.strip() and names and not kept:  # no names would mean every name
+        raise ValueError("a list of nothing")
+    return kept
 
 
 def _count(number: object, key_id: str) -> int:

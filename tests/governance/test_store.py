@@ -143,6 +143,9 @@ def test_an_older_database_opens(path: Path) -> None:
         "UPDATE virtual_keys SET allowed_pools = '[\"a'",
         "UPDATE virtual_keys SET allowed_pools = x'ff'",
         "UPDATE virtual_keys SET rpm_limit = 'many'",
+        "UPDATE virtual_keys SET allowed_pools = '[0]'",
+        "UPDATE virtual_keys SET allowed_pools = '[\"\"]'",
+        "UPDATE virtual_keys SET allowed_pools = ','",
         "UPDATE usage_counters SET tokens = 'many'",
     ],
 )

@@ -119,6 +119,7 @@ async def test_a_wrong_token_is_said(folder: Path, serve: Serve) -> None:
         ("mint", {}, Misused, "invalid choice"),
         ("create", {}, Misused, "name"),
         ("create x --rpm many", {}, Misused, "--rpm"),
+        ("create x --pools ,", {}, Misused, "no names"),
         ("update vk_1", {"BUSBAR_ADMIN_TOKEN": "t"}, Misused, "nothing to change"),
         ("update vk_1 --enable --disable", {}, Misused, "not allowed with"),
         ("--help", {}, Asked, "list all keys"),
