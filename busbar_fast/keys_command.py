@@ -64,12 +64,14 @@ def run(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> str:
     token = environ.get("BUSBAR_ADMIN_TOKEN", "").strip()
     if not token:
         raise Failed("BUSBAR_ADMIN_TOKEN is not set")
+    if not (token.isascii() and token.isprintable()):
+        raise Failed("BUSBAR_ADMIN_TOKEN holds what cannot stand in a header")
     call = _call(asked)
     answer = _ask(asked.url or environ.get("BUSBAR_URL", "") or _DEFAULT_URL, token, call)
     if asked.json:
         return json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
     if asked.verb == "list":
-        return table(answer["keys"])
+        return table(answer.get("keys", []))
     return "".join(f"{name:<24}{_shown(name, value)}\n" for name, value in answer.items())
 
 
@@ -114,9 +116,10 @@ def _limit(text: str) -> int | str:
 
 def _members(asked: argparse.Namespace) -> dict[str, Any]:
     """Return the members that were named; those that are to be taken away are None."""
-    named = {name: getattr(asked, name) for name in ("max_budget_cents", "rpm_limit", "tpm_limit", "name")}
-    named["allowed_pools"] = asked.pools
-    return {name: None if value == "none" else value for name, value in named.items() if value is not None}
+    limits = {name: getattr(asked, name) for name in ("max_budget_cents", "rpm_limit", "tpm_limit")}
+    named = {name: None if value == "none" else value for name, value in limits.items() if value is not None}
+    others = {"name": asked.name, "allowed_pools": asked.pools}
+    return named | {name: value for name, value in others.items() if value is not None}
 
 
 def _create(asked: argparse.Namespace) -> Call:
@@ -183,6 +186,8 @@ def _ask(url: str, token: str, call: Call) -> Any:
         raise Failed(f"{url}: answered {answer.status}, and not as a gateway does") from error
     if answer.status >= _GOOD:
         raise Failed(f"{url}: {answer.status}: {reason}")
+    if not isinstance(said, dict):
+        raise Failed(f"{url}: answered, and not as a gateway does")
     return said
 
 

@@ -82,6 +82,12 @@ class Office:
             _reply(exchange, _NOT_ALLOWED, _error(_NOT_ALLOWED, "method not allowed"), allow)
             return
         status, answer = await self._operate(operation, exchange, raw_id)
+        named = answer.get("allowed_pools", ()) if exchange.head.method != b"GET" else ()
+        unknown = [name for name in named if visit.topology.find(name) is None]
+        if unknown:
+            _log.warning(
+                "a key may ask for names that nobody configured", extra=fields(key=answer["id"], names=unknown)
+            )
         _reply(exchange, status, answer)
 
     async def _operate(self, operation: Operation, exchange: Exchange, raw_id: bytes | None) -> Answer:

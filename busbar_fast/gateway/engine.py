@@ -115,11 +115,14 @@ class Engine:
 
         Everything that can fail comes before the first change.
         """
+        late = _needing_restart(self._first, config)
+        if self._governor is not None and not config.governance.enabled:  # keys stay in force, and so do their rules
+            config = config.with_(governance=self.config.governance)
         has_tls = self._first.tls is not None
         context = new_context(config.tls, inputs) if config.tls is not None and has_tls else None
         admission = _admission(config, inputs, self._governor)
         topology = build(config, self._pool, inputs, (self.config, self._gateway.topology))
-        for path in _needing_restart(self._first, config):
+        for path in late:
             _log.warning("this change takes effect at the next start", extra=fields(path=path, id="W24"))
         if config.tls is not None and context is not None:
             self._certificates.use(config.tls, context, inputs)
@@ -227,17 +230,20 @@ def upstream_limits_of(config: Config) -> UpstreamLimits:
 
 def _needing_restart(old: Config, new: Config) -> list[str]:
     """Return the fields that differ and are read at the start only."""
+    rules, others = old.governance, new.governance
     pairs = {
         "listen": (old.listen, new.listen),
         "tls": (old.tls is None, new.tls is None),
         "server": (old.server, new.server),
         "limits.max_connections": (old.limits.max_connections, new.limits.max_connections),
-        "governance.enabled": (old.governance.enabled, new.governance.enabled),
-        "governance.db_path": (old.governance.db_path, new.governance.db_path),
-        "governance.admin_listen": (old.governance.admin_listen, new.governance.admin_listen),
+        "governance.enabled": (rules.enabled, others.enabled),
+        "governance.db_path": (rules.db_path, others.db_path),
+        "governance.sqlite_busy_timeout_ms": (rules.sqlite_busy_timeout_ms, others.sqlite_busy_timeout_ms),
+        "governance.secret_key_env": (rules.secret_key_env, others.secret_key_env),
+        "governance.admin_listen": (rules.admin_listen, others.admin_listen),
         "governance.store": (
-            (old.governance.keys_store, old.governance.counters_store),
-            (new.governance.keys_store, new.governance.counters_store),
+            (rules.keys_store, rules.counters_store),
+            (others.keys_store, others.counters_store),
         ),
     }
     return [path for path, (before, after) in pairs.items() if before != after]

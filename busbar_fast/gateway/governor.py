@@ -121,6 +121,7 @@ class Governor:
         """Go on under other rules; where keys are stored stays as it is."""
         self._rules = rules
         self._ledger.prices = _prices(rules)
+        self._ledger.sweep_every = rules.rate_sweep_interval
 
     # Callers
 
@@ -138,8 +139,13 @@ class Governor:
     def charge(self, key: Key, name: str, topology: Topology, at_s: int, weigh: Callable[[], int]) -> Charge | Fault:
         """Charge a request for this name, or return why not. `weigh` tells how many tokens it may use at most.
 
-        Nobody has looked up the name yet: a key that may ask for a few learns nothing about the others.
+        Nobody has looked up the name yet: a key that may ask for a few learns nothing about the others. The key is the
+        one that the head of the request showed; what has become of it since then counts.
         """
+        held = self.ring.get(key.id)
+        if held is None or not held.key.enabled:
+            return Fault(Kind.UNAUTHENTICATED)
+        key = held.key
         if key.allowed_pools and not is_permitted(key, name, topology):
             return Fault(Kind.FORBIDDEN)
         if self._is_broken and key.max_budget_cents is not None and self._rules.budget_on_store_error == "deny":
@@ -239,7 +245,7 @@ class Governor:
     def _flush(self) -> None:
         self._timer = None
         deltas = self._ledger.take_deltas()
-        if deltas:
+        if deltas or self._is_broken:  # with nothing to store it still shows whether anything could be
             self._flushing = _Flush(self._store.add(deltas), deltas)
             asyncio.wrap_future(self._flushing.done, loop=self._loop).add_done_callback(self._on_flushed)
 
@@ -256,7 +262,7 @@ class Governor:
         elif self._is_broken:
             _log.info("what keys have spent is stored again")
         self._is_broken = error is not None
-        if self._ledger.is_dirty:
+        if self._ledger.is_dirty or self._is_broken:
             self._arm()
 
     def _sweep(self) -> None:

@@ -7,7 +7,7 @@ from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect, Usage
 from busbar_fast.dialects.faults import Fault, Kind
-from busbar_fast.errors import BodyTooLarge, NotForm, NotJson, OutOfTime, TooDeep
+from busbar_fast.errors import BodyTooLarge, Misshapen, NotForm, NotJson, OutOfTime, TooDeep
 from busbar_fast.gateway.offers import Offer
 from busbar_fast.gateway.replies import refuse
 from busbar_fast.gateway.status import Status
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MEMBERS = (b"model", b"stream")
 _QUOTE = 0x22
 _CHARACTERS_A_TOKEN = 4
+_SWITCHES = (b"true", b"false", b"null")
 _SHOWN_CHARACTERS = 200  # of a name that a client chose
 
 
@@ -98,6 +99,8 @@ class Request:
             self.refuse(Kind.TOO_LARGE)
         except NotJson:
             self.refuse(Kind.MALFORMED)
+        except Misshapen as error:
+            self.refuse(Kind.MALFORMED, str(error), param=error.param)
         except NotForm as error:
             self.refuse(Kind.MALFORMED, f"We could not parse the form of your request: {error}.")
         except TooDeep:
@@ -134,8 +137,10 @@ class Request:
         self.spans = found.get(b"model", [])
         if ask.operation is not Operation.CONVERSE:
             self.spans = [*dialect.find_inner_models(body, ask), *self.spans]
-        streams = found.get(b"stream")
-        self.in_stream = is_true(body, streams[-1]) if ask.in_stream is None and streams else bool(ask.in_stream)
+        streams = found.get(b"stream") if ask.in_stream is None else None
+        if streams and self.key is not None and body[slice(*streams[-1])] not in _SWITCHES:
+            raise Misshapen("stream", "must be true or false")  # who takes it for one of them may not tell its usage
+        self.in_stream = is_true(body, streams[-1]) if streams else bool(ask.in_stream)
         if self.is_metered and self.in_stream:
             self.usage_edits = dialect.ask_for_usage(body, found.get(dialect.usage_member, []))
         return read_model(body, self.spans) if ask.name is None else ask.name
@@ -155,6 +160,8 @@ class Request:
         assert self.visit.governor is not None  # whose key it is
         granted = self.visit.governor.charge(key, name, self.visit.topology, self.at_s, self._weigh)
         if isinstance(granted, Fault):
+            if granted.kind is Kind.UNAUTHENTICATED:
+                self.status.count_auth_failure(self.dialect)
             refuse(self.exchange, self.dialect, self.ask, granted)
             return False
         self.charge = granted

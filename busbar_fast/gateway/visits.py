@@ -51,7 +51,7 @@ class Visit:
         self.governor = admission.governor
         self.key = admission.find_key(self.token)
         self.is_admitted = admits(self.token) and not is_admin(path)
-        if self.governor is not None and not self.is_admitted and _is_signed(self.ask, head.fields):
+        if self.governor is not None and not self.is_admitted and _is_signed(self.ask, head):
             self.is_admitted = True  # unless the signature turns out not to fit what comes behind this head
         self.time_limit_s = read_time_limit(self.dialect, head.fields)
         # Whether it goes to a lane: what most requests do is decided once for all that share this head.
@@ -59,11 +59,11 @@ class Visit:
         self.is_call = self.is_call and self.time_limit_s is not None
 
 
-def _is_signed(ask: Ask | None, fields: Fields) -> bool:
+def _is_signed(ask: Ask | None, head: RequestHead) -> bool:
     """Say whether a caller signs a request in place of showing a secret, where its vendor does that."""
-    if ask is None or not ask.is_call or not ask.dialect.aws_service:
+    if ask is None or not ask.is_call or not ask.dialect.aws_service or head.method != b"POST":
         return False
-    return sole_value(fields, b"authorization").lstrip(b" \t").startswith(_SIGNED)
+    return sole_value(head.fields, b"authorization").lstrip(b" \t").startswith(_SIGNED)
 
 
 def read_time_limit(dialect: Dialect, fields: Fields) -> float | None:

@@ -18,7 +18,8 @@ from busbar_fast.governance.windows import MINUTE_S, minute_start, period_end, p
 
 CENT: Final = 1000  # millicents
 _PARTS: Final = 1000  # of a millicent
-MOST: Final = 2**63 - 1
+MOST: Final = 2**61  # of anything that is counted: two of it still fit what SQLite calls an integer
+_MOST_TOKENS: Final = 2**40  # of one answer; more is an upstream's mistake
 
 
 class Prices(NamedTuple):
@@ -115,11 +116,11 @@ class Charge:
 class Ledger:
     """See the module."""
 
-    __slots__ = ("_admitted", "_budgets", "_deltas", "_rates", "_sweep_every", "prices")
+    __slots__ = ("_admitted", "_budgets", "_deltas", "_rates", "prices", "sweep_every")
 
     def __init__(self, prices: Prices = Prices(), sweep_every: int = 256) -> None:  # noqa: B008  a record
         self.prices = prices
-        self._sweep_every = sweep_every
+        self.sweep_every = sweep_every
         self._admitted = 0
         self._budgets: dict[str, _Budget] = {}
         self._rates: dict[str, _Rate] = {}
@@ -133,7 +134,7 @@ class Ledger:
         What `most_tokens` would cost is set aside until the charge is settled, so that it must fit as well.
         """
         self._admitted += 1
-        if self._admitted % self._sweep_every == 0:
+        if self._admitted % self.sweep_every == 0:
             self.sweep(at_s)
         rate = self._rate(key, at_s)
         if rate is not None and _is_over_rate(key, rate):
@@ -154,7 +155,7 @@ class Ledger:
 
     def credit(self, charge: Charge, tokens: int) -> None:
         """Add tokens to the window a request was admitted in, and to its key's live minute."""
-        tokens = min(max(0, tokens), MOST)
+        tokens = min(max(0, tokens), _MOST_TOKENS)
         parts = tokens * self.prices.token_parts
         budget = self._release(charge)
         if budget is None or not tokens:
@@ -240,9 +241,8 @@ class Ledger:
 
     def _note(self, key_id: str, window_s: int, millicents: int, tokens: int, requests: int) -> None:
         amounts = self._deltas.setdefault((key_id, window_s), [0, 0, 0])
-        amounts[0] += millicents
-        amounts[1] += tokens
-        amounts[2] += requests
+        for place, amount in enumerate((millicents, tokens, requests)):
+            amounts[place] = max(-MOST, min(MOST, amounts[place] + amount))
 
     def _rate(self, key: Key, at_s: int) -> _Rate | None:
         """Return the live minute of a key, None if its rate is not limited."""

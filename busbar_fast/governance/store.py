@@ -24,6 +24,7 @@ from busbar_fast.governance.windows import period_start
 MEMORY: Final = ":memory:"
 _VERSION: Final = 1  # of our additions to the tables
 _MOST_PER_MINUTE: Final = 2**32 - 1
+_MOST_CENTS: Final = 2**63 - 1
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS virtual_keys (
@@ -42,9 +43,10 @@ INSERT INTO usage_counters (key_id, window_start, spend_cents, spend_millicents,
 SELECT :key, :window, max(0, :millicents) / 1000, max(0, :millicents) % 1000, max(0, :tokens), max(0, :requests)
 WHERE EXISTS (SELECT 1 FROM virtual_keys WHERE id = :key)
 ON CONFLICT (key_id, window_start) DO UPDATE SET
-  spend_cents = max(0, spend_cents * 1000 + spend_millicents + :millicents) / 1000,
-  spend_millicents = max(0, spend_cents * 1000 + spend_millicents + :millicents) % 1000,
-  tokens = max(0, max(0, tokens) + :tokens), requests = max(0, max(0, requests) + :requests)
+  spend_cents = min(:most, max(0, min(:most / 1000, spend_cents) * 1000 + spend_millicents + :millicents)) / 1000,
+  spend_millicents = min(:most, max(0, min(:most / 1000, spend_cents) * 1000 + spend_millicents + :millicents)) % 1000,
+  tokens = min(:most, max(0, min(:most, max(0, tokens)) + :tokens)),
+  requests = min(:most, max(0, min(:most, max(0, requests)) + :requests))
 """
 _FIELDS: Final = "id, name, allowed_pools, max_budget_cents, budget_period, rpm_limit, tpm_limit, enabled, created_at"
 
@@ -104,6 +106,7 @@ class Store:
                 "millicents": d.millicents,
                 "tokens": d.tokens,
                 "requests": d.requests,
+                "most": MOST,
             }
             for d in deltas
         ]
@@ -250,29 +253,37 @@ def _key_of(row: Sequence[Any]) -> Key:
     key_id, name, pools, cents, period, rpm, tpm, enabled, created_at = row
     try:
         return Key(
-            key_id,
-            str(name),
-            _names_in(pools or ""),
-            None if cents is None else max(0, int(cents)),
-            period or PERIODS[0],
+            _text(key_id),
+            _text(name),
+            _names_in(_text(pools or "")),
+            None if cents is None else min(max(0, int(cents)), _MOST_CENTS),
+            _text(period or PERIODS[0]),
             _per_minute(rpm),
             _per_minute(tpm),
-            bool(enabled),
+            {0: False, 1: True}[enabled],
             int(created_at or 0),
         )
-    except (TypeError, ValueError) as error:  # what it means is not for us to guess
+    except (TypeError, ValueError, KeyError, RecursionError) as error:  # what it means is not for us to guess
         raise StoreError(f"the row of key {key_id!r} makes no sense") from error
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
 def _names_in(pools: str) -> tuple[str, ...]:
-    """Return the names of a list, in JSON or, as it was written once, between commas."""
-    names = json.loads(pools) if pools.lstrip().startswith("[") else [part.strip() for part in pools.split(",")]
-    if pools.strip() not in ("", "[]") and not all(isinstance(name, str) for name in names):
-        raise ValueError("not a list of names")
-    kept = tuple(name for name in names if name)
-    if pools.strip() and names and not kept:  # no names would mean every name
-        raise ValueError("a list of nothing")
-    return kept
+    """Return the names of a list, in JSON or, as it was written once, between commas; no list names everything."""
+    if pools.lstrip().startswith("["):
+        names = tuple(_text(name) for name in json.loads(pools))
+        is_sound = "" not in names
+    else:
+        names = tuple(part.strip() for part in pools.split(",") if part.strip())
+        is_sound = bool(names) or not pools
+    if not is_sound:
+        raise ValueError("names that name nothing")
+    return names
 
 
 def _count(number: object, key_id: str) -> int:

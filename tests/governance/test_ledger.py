@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from busbar_fast.governance.keys import Key
-from busbar_fast.governance.ledger import Charge, Delta, Ledger, Prices, Refused, Standing, prices
+from busbar_fast.governance.ledger import MOST, Charge, Delta, Ledger, Prices, Refused, Standing, prices
 
 MIDNIGHT = 1709251200  # 2024-03-01
 FREE = Prices(0, 0)
@@ -145,6 +145,17 @@ def test_parts_of_cents_add_up(price: Prices, tokens: list[int], millicents: int
     (delta,) = ledger.take_deltas()
     assert delta == Delta(asking.id, 0, millicents, sum(map(abs, tokens)) if tokens != [-5] else 0, len(tokens))
     assert ledger.standing(asking, 0).spend_cents == millicents // 1000
+
+
+def test_an_absurd_count_is_held_to_what_is_possible() -> None:
+    """Governance §6: saturating, so that what is to be stored can be stored."""
+    ledger, asking = Ledger(prices(0, 10**9, 0)), key(tpm_limit=1)
+    for _ in range(3):
+        admitted(ledger, asking, 60 * len(ledger._deltas)).settle(10**18)
+        ledger.sweep(10**6)
+    (delta,) = ledger.take_deltas()
+    assert (delta.millicents, delta.tokens) == (MOST, 3 * 2**40)
+    assert ledger.standing(asking, 0).spend_cents == MOST // 1000
 
 
 def test_what_failed_is_given_back_once() -> None:

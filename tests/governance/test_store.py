@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from busbar_fast.governance.keys import Held, Key, Pair
-from busbar_fast.governance.ledger import Delta
+from busbar_fast.governance.ledger import MOST, Delta
 from busbar_fast.governance.sealing import BadSeal, Sealer
 from busbar_fast.governance.store import MEMORY, Store, Stored, StoreError
 
@@ -96,6 +96,21 @@ def test_amounts_add_up(store: Store, path: Path) -> None:
         assert rows.fetchall() == [(0, 0, 0, 0), (3, 0, 15, 1)]
 
 
+def test_counters_stop_at_their_end(store: Store, path: Path) -> None:
+    """Governance §6: saturating; no mistake of an upstream stops the counting, or the next start."""
+    store.insert(HELD).result()
+    for _ in range(3):
+        store.add([Delta("vk_1", 1709164800, MOST, MOST, MOST)]).result()
+    assert reopened(store, path).live == [Delta("vk_1", 1709164800, MOST, MOST, MOST)]
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE usage_counters SET spend_cents = ?, tokens = ?", (2**63 - 1, 2**63 - 1))
+    raw.close()
+    again = Store(str(path))
+    again.open(100, AT_S)
+    again.add([Delta("vk_1", 1709164800, MOST, 1, 1)]).result()
+    assert reopened(again, path).live == [Delta("vk_1", 1709164800, MOST, MOST, MOST)]
+
+
 def test_an_id_is_never_written_over(store: Store, path: Path) -> None:
     """Governance case 19: neither the id nor the digest of another key; what fails leaves nothing behind."""
     store.insert(HELD).result()
@@ -146,6 +161,11 @@ def test_an_older_database_opens(path: Path) -> None:
         "UPDATE virtual_keys SET allowed_pools = '[0]'",
         "UPDATE virtual_keys SET allowed_pools = '[\"\"]'",
         "UPDATE virtual_keys SET allowed_pools = ','",
+        "UPDATE virtual_keys SET allowed_pools = ' '",
+        "UPDATE virtual_keys SET allowed_pools = printf('%.*c', 100000, '[')",
+        "UPDATE virtual_keys SET enabled = 'false'",
+        "UPDATE virtual_keys SET budget_period = x'00'",
+        "UPDATE virtual_keys SET name = NULL",
         "UPDATE usage_counters SET tokens = 'many'",
     ],
 )

@@ -541,3 +541,82 @@ async def test_what_a_request_may_cost_must_fit(folder: Path, serve: Serve) -> N
         assert await board.usage(key) == (1, 3 * 49, 3)
         other = await board.mint(max_budget_cents=9)
         assert (await board.ask(other)).status == 429
+
+
+@pytest.mark.parametrize("change", ["delete", "disable", "narrow"])
+async def test_a_request_is_judged_by_its_key_as_it_is_now(folder: Path, serve: Serve, change: str) -> None:
+    """Governance §9 and case 52: a head that came before a change is no way around it, and leaves nothing behind."""
+    async with governed(folder, serve, GOOD) as board:
+        key = await board.mint()
+        client = board.fleet.site.connect()
+        body = orjson.dumps({"model": "pool", "messages": []})
+        line = f"Authorization: Bearer {key['secret']}\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.send(f"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\n{line}".encode())
+        await until(lambda: board.fleet.site.engine._service.in_flight == 1)
+        path = f"/keys/{key['id']}"
+        if change == "delete":
+            await board.say("DELETE", path)
+        else:
+            await board.say("PATCH", path, {"enabled": False} if change == "disable" else {"allowed_pools": ["m0"]})
+        client.send(body)
+        assert (await client.read_answer()).status == (403 if change == "narrow" else 401)
+        governor = board.fleet.site.engine._governor
+        assert governor is not None
+        assert governor._ledger._budgets == {}
+        assert board.fleet.received == []
+
+
+@pytest.mark.parametrize("value", ["1", '"true"', "[]"])
+async def test_a_stream_is_asked_for_plainly(folder: Path, serve: Serve, value: str) -> None:
+    """Governance §7: what some servers take for a yes would stream, and nobody would have asked for its usage."""
+    async with governed(folder, serve, GOOD) as board:
+        key = await board.mint()
+        client = board.fleet.site.connect()
+        body = f'{{"model":"pool","messages":[],"stream":{value}}}'
+        line = f"Authorization: Bearer {key['secret']}\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.send(f"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\n{line}{body}".encode())
+        got = await client.read_answer()
+        assert (got.status, orjson.loads(got.body)["error"]["param"]) == (400, "stream")
+        assert (board.fleet.received, await board.usage(key)) == ([], (0, 0, 0))
+
+
+async def test_a_reload_without_keys_waits_for_a_restart(folder: Path, serve: Serve) -> None:
+    """Config §14 X9: keys stay in force, and so do prices and the operator's token, whatever else is reloaded."""
+    async with governed(folder, serve, GOOD, rules="price_per_request_cents: 7") as board:
+        key, site = await board.mint(), board.fleet.site
+        text = (folder / "config.yaml").read_text(encoding="utf-8")
+        rest = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("governance:"))
+        assert await site.reload(rest)
+        assert [(await board.ask(one)).status for one in (key, NOBODY)] == [200, 401]
+        assert (await board.usage(key))[0] == 7
+        assert await site.reload(text)
+        assert (await board.usage(key))[0] == 7
+
+
+async def test_a_store_that_is_well_again_is_found_out(folder: Path, serve: Serve) -> None:
+    """Governance case 56: also when what could not be stored is wanted no more."""
+    rules = "usage_flush_interval_ms: 10, sqlite_busy_timeout_ms: 0, budget_on_store_error: deny"
+    async with governed(folder, serve, GOOD, rules=rules) as board:
+        governor = board.fleet.site.engine._governor
+        assert governor is not None
+        capped, gone = await board.mint(max_budget_cents=9), await board.mint()
+        with sqlite3.connect(folder / "keys.db", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await board.ask(gone)
+            await until(lambda: governor.flush_failures > 1)
+            governor._ledger.forget(gone["id"])
+            assert (await board.ask(capped)).status == 429
+            other.execute("COMMIT")
+        await until(lambda: not governor._is_broken)
+        assert (await board.ask(capped)).status == 200
+
+
+async def test_names_that_nobody_configured_are_warned_about(
+    folder: Path, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Governance §10: they are accepted, for they may come."""
+    async with governed(folder, serve, GOOD) as board:
+        await board.mint(allowed_pools=["pool"])
+        assert "nobody configured" not in caplog.text
+        await board.mint(allowed_pools=["pool", "later"])
+    assert caplog.text.count("nobody configured") == 1

@@ -183,6 +183,10 @@ async def test_signatures_count_only_where_the_vendor_signs(folder: Path, serve:
         client.send(f"GET /v1/models HTTP/1.1\r\nHost: h\r\n{line}\r\n".encode())
         assert (await client.read_answer()).status == 401
         client.close()
+        client = board.fleet.site.connect()
+        client.send(f"GET /model/pool/converse HTTP/1.1\r\nHost: h\r\n{line}\r\n".encode())
+        assert (await client.read_answer()).status == 403
+        client.close()
     text = config_of([1], "bedrock").replace("mode: none", "mode: token, client_tokens: [a-token]")
     async with running(folder, text) as site:
         await asyncio.sleep(0)

@@ -114,6 +114,7 @@ async def test_a_wrong_token_is_said(folder: Path, serve: Serve) -> None:
     [
         ("list", {}, Failed, "BUSBAR_ADMIN_TOKEN is not set"),
         ("list", {"BUSBAR_ADMIN_TOKEN": "t", "BUSBAR_URL": "<nobody>"}, Failed, "refused"),
+        ("list", {"BUSBAR_ADMIN_TOKEN": "hu\nsh"}, Failed, "cannot stand in a header$"),
         ("list --url ftp://x", {"BUSBAR_ADMIN_TOKEN": "t"}, Misused, "no URL"),
         ("", {}, Misused, "VERB"),
         ("mint", {}, Misused, "invalid choice"),

@@ -8,6 +8,7 @@ from busbar_fast.config.sections.references import not_blank, read_secret
 from busbar_fast.config.tree import Scalar
 
 MEMORY = ":memory:"  # in place of a path
+MOST_CENTS = 10**9  # of a price; more would be a mistake
 
 
 def read_governance(root: Section) -> Governance:
@@ -57,7 +58,7 @@ def _read_admin_token(section: Section) -> Secret:
 
 
 def _read_price(section: Section, name: str, default: int) -> int:
-    price = section.integer(name, default, I64)
+    price = section.integer(name, default, I64, MOST_CENTS)
     if price < 0:
         section.warn("W13", name, "a negative price is treated as 0")
         return 0
