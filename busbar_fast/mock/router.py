@@ -162,32 +162,13 @@ def _list_gemini_models(visit: _Visit) -> Reply:
     return _json(visit, models.encode_models("gemini"))
 
 
-def _openai_embeddings(visit: _Visit) -> Reply:
-    return _json(visit, vectors.encode_openai_embeddings(visit.document))
-
-
-def _cohere_embed(visit: _Visit) -> Reply:
-    return _json(visit, vectors.encode_cohere_embed(visit.document))
-
-
-def _cohere_rerank(visit: _Visit) -> Reply:
-    return _json(visit, vectors.encode_cohere_rerank(visit.document))
+def _encoding(encode: Callable[[Mapping[str, Any]], bytes]) -> Operation:
+    """Return the operation whose answer depends on the request's document alone."""
+    return lambda visit: _json(visit, encode(visit.document))
 
 
 def _gemini_embed(visit: _Visit) -> Reply:
     return _json(visit, vectors.encode_gemini_embeddings(visit.document, visit.place))
-
-
-def _moderate(visit: _Visit) -> Reply:
-    return _json(visit, pictures_and_sound.encode_moderation(visit.document))
-
-
-def _paint(visit: _Visit) -> Reply:
-    return _json(visit, pictures_and_sound.encode_images(visit.document))
-
-
-def _transcribe(visit: _Visit) -> Reply:
-    return _json(visit, pictures_and_sound.encode_transcription(visit.document))
 
 
 def _speak(visit: _Visit) -> Reply:
@@ -252,10 +233,20 @@ _ROUTES: Final = tuple(
             _converse,
         ),
         (_PREFIX + r"/v2/chat", b"POST", cohere.VOICE, _converse),
-        (_PREFIX + r"/embeddings", b"POST", openai_chat.VOICE, _openai_embeddings),
-        (_PREFIX + r"/moderations", b"POST", openai_chat.VOICE, _moderate),
-        (_PREFIX + r"/images/(?P<action>generations|edits|variations)", b"POST", openai_chat.VOICE, _paint),
-        (_PREFIX + r"/audio/(?P<action>transcriptions|translations)", b"POST", openai_chat.VOICE, _transcribe),
+        (_PREFIX + r"/embeddings", b"POST", openai_chat.VOICE, _encoding(vectors.encode_openai_embeddings)),
+        (_PREFIX + r"/moderations", b"POST", openai_chat.VOICE, _encoding(pictures_and_sound.encode_moderation)),
+        (
+            _PREFIX + r"/images/(?P<action>generations|edits|variations)",
+            b"POST",
+            openai_chat.VOICE,
+            _encoding(pictures_and_sound.encode_images),
+        ),
+        (
+            _PREFIX + r"/audio/(?P<action>transcriptions|translations)",
+            b"POST",
+            openai_chat.VOICE,
+            _encoding(pictures_and_sound.encode_transcription),
+        ),
         (_PREFIX + r"/audio/speech", b"POST", openai_chat.VOICE, _speak),
         (
             _TO_MODELS + r"(?P<model>.+):(?P<action>embedContent|batchEmbedContents)",
@@ -263,8 +254,8 @@ _ROUTES: Final = tuple(
             gemini.VOICE,
             _gemini_embed,
         ),
-        (_PREFIX + r"/v2/embed", b"POST", cohere.VOICE, _cohere_embed),
-        (_PREFIX + r"/v2/rerank", b"POST", cohere.VOICE, _cohere_rerank),
+        (_PREFIX + r"/v2/embed", b"POST", cohere.VOICE, _encoding(vectors.encode_cohere_embed)),
+        (_PREFIX + r"/v2/rerank", b"POST", cohere.VOICE, _encoding(vectors.encode_cohere_rerank)),
         (r"/v1beta/models", b"GET", gemini.VOICE, _list_gemini_models),
         (_PREFIX + r"/models", b"GET", openai_chat.VOICE, _list_models),
     )
