@@ -25,7 +25,7 @@ _BEARER = b"bearer"
 class Admission:
     """The rule of one configuration."""
 
-    __slots__ = ("_digests", "_metrics_digest", "_admin_digest", "governor", "mode")
+    __slots__ = ("_admin_digest", "_digests", "_metrics_digest", "governor", "mode")
 
     def __init__(
         self,

@@ -264,7 +264,8 @@ class Answer:
             if not is_broken and _find_fault_sign(tail) is None and self._ends_well(tail):
                 return True
             watch = self._watch = self._request.dialect.new_watch(self._content_type)
-            watch.feed(tail[: (at := _event_end(tail, len(tail)))])
+            at = _event_end(tail, len(tail))
+            watch.feed(tail[:at])
             if is_broken or (not _says_end(watch) and tail.rstrip().endswith(_LAST_WORDS)):
                 watch.feed(tail[at:])
         elif self._view is not None:

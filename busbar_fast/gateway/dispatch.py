@@ -24,7 +24,7 @@ from busbar_fast.gateway.requests import Request
 from busbar_fast.observe.log import fields as fields_of
 from busbar_fast.reliability.attempts import Attempt, Attempts, Phase
 from busbar_fast.reliability.dispositions import Disposition
-from busbar_fast.wire.heads import ResponseHead, select_fields
+from busbar_fast.wire.heads import ResponseHead, sole_value
 from busbar_fast.wire.strand import Strand
 from busbar_fast.wire.upstream import Upstream
 
@@ -36,7 +36,6 @@ _log = logging.getLogger("busbar_fast.gateway")
 
 _APART_BYTES = 65536  # a larger body is not copied behind its head
 _TIMED_OUT = 504
-_CONTENT_TYPE = (b"content-type",)
 _REFUSAL_S = 10.0
 _OK = 200
 _NOT_OK = 300
@@ -315,8 +314,9 @@ def shape(request: Request, lane: Lane, translation: "Translation | None" = None
     forwarded = b""
     if lane.dialect is request.dialect:
         forwarded = lane.forwarded_fields(request.exchange.head.fields)
-        if ask.action:
-            forwarded += select_fields(request.exchange.head.fields, _CONTENT_TYPE) or JSON
+        if ask.action:  # what was read as JSON is to be read as nothing else, whatever its client calls it
+            kind = sole_value(request.exchange.head.fields, b"content-type")
+            forwarded += b"Content-Type: %b\r\n" % kind if request.is_form else JSON
     else:
         ask = lane.own_ask(in_stream=in_stream)
     key = request.visit.token if request.passes_on else None

@@ -45,6 +45,7 @@ class Engine:
 
     __slots__ = (
         "_back",
+        "_back_service",
         "_certificates",
         "_first",
         "_gate",
@@ -74,7 +75,8 @@ class Engine:
         self._probe_lanes()
         self._service = self._gateway.service = Service(self._gateway.serve, limits, self._wheel, parser)
         self._listener = Listener(self._service, loop)
-        self._back = Listener(Service(self._gateway.serve_operator, limits, self._wheel, parser), loop)
+        self._back_service = Service(self._gateway.serve_operator, limits, self._wheel, parser)
+        self._back = Listener(self._back_service, loop)
         self._certificates = Certificates((self._listener, self._back), loop, os.environ)
         if config.tls is not None:
             self._certificates.use(config.tls, new_context(config.tls, inputs), inputs)
@@ -132,7 +134,7 @@ class Engine:
         if self._governor is not None:
             self._governor.replace(config.governance)
         self._gateway.replace(topology, admission)
-        self._service.limits = limits
+        self._service.limits = self._back_service.limits = limits
         self._gate.resize(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
         topology.limit(config.models)
         self._probe_lanes()

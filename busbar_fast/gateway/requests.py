@@ -13,6 +13,7 @@ from busbar_fast.gateway.replies import refuse
 from busbar_fast.gateway.status import Status
 from busbar_fast.gateway.visits import Visit
 from busbar_fast.wire.exchange import Exchange
+from busbar_fast.wire.heads import sole_value
 from busbar_fast.wire.json_scan import Edit, Span, decode_string, find_members, is_true
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class Request:
         """Find the model in a form of several parts; return whether the body is one. Raise NotForm."""
         from busbar_fast.dialects.forms import find_fields, is_form  # noqa: PLC0415  few send files
 
-        kind = self.exchange.head.fields.get(b"content-type", b"")
+        kind = sole_value(self.exchange.head.fields, b"content-type")
         self.is_form = is_form(kind)
         if self.is_form:
             self.spans = find_fields(self.body, kind, b"model")

@@ -481,6 +481,7 @@ async def test_rules_change_with_a_reload(folder: Path, serve: Serve) -> None:
         await board.ask(key)
         text = (folder / "config.yaml").read_text(encoding="utf-8")
         assert await site.reload(text.replace(ADMIN, "another-token-2, price_per_request_cents: 5"))
+        assert site.engine._back_service.limits is site.engine._service.limits
         assert (await board.say("GET", "/keys")).status == 401
         await board.ask(key)
         login = b"x-admin-token: another-token-2\r\n"

@@ -127,6 +127,27 @@ async def test_a_form_that_two_might_read_differently_goes_nowhere(serve: Serve,
         assert site.received == []
 
 
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        (b"Content-Type: application/x-www-form-urlencoded",),
+        (b"Content-Type: application/json", b"Content-Type: multipart/form-data; boundary=b"),
+        (b"Content-Type: text/plain",),
+        (),
+    ],
+)
+async def test_what_was_read_as_json_is_sent_as_json(serve: Serve, parser_kind: str, kinds: tuple[bytes, ...]) -> None:
+    """OpenAI §13: a body that is two things at once must not name another model to whoever reads the other one."""
+    body = b'{"input":"&model=dear&","model":"pool"}'
+    async with Visit(serve, parser_kind, "async", openai_caller)() as (site, _):
+        client = site.front.site.connect()
+        line = b"Authorization: Bearer %b" % TOKEN.encode()
+        client.send(post(body, CLOSE, line, *kinds, target=b"/v1/embeddings"))
+        (got,) = split_answers(await client.read_all())
+        assert got.status == 200
+        assert (site.last.fields[b"content-type"], site.last.document["model"]) == (b"application/json", MODEL)
+
+
 @in_both_ways
 async def test_gemini_embeds(serve: Serve, parser_kind: str, kind: str) -> None:
     """Gemini §1: one text or many; requests of a batch name the model that the path names."""
