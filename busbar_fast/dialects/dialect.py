@@ -148,6 +148,8 @@ class Dialect(ABC):
     ping: bytes
     # Whose signatures a request carries when the key is a pair; empty where keys are shown as they are.
     aws_service = b""
+    # What traces call requests, whole and streamed, where the vendor has a name for each.
+    span_names: tuple[str, str] | None = None
 
     @abstractmethod
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:

@@ -314,7 +314,7 @@ class Answer:
         """Give the client the upstream's stream in the frame that was asked for."""
         request, source, exchange = self._request, self._source, self._request.exchange
         self._reframer = reframer
-        fields = self._fields = JSON + id_line(request.dialect) + request.route_lines
+        fields = self._fields = JSON + id_line(request.dialect) + request.own_lines
         watch = self._watch = request.dialect.new_watch(self._content_type)
         if not self._is_events:
             document, is_whole = await source.read_body(MOST_BYTES)

@@ -30,6 +30,7 @@ from busbar_fast.wire.states import AnswerPhase
 
 if TYPE_CHECKING:
     from busbar_fast.gateway.admin import Office
+    from busbar_fast.gateway.sinks import Sinks
     from busbar_fast.wire.service import Service
 
 _log = logging.getLogger("busbar_fast.gateway")
@@ -52,6 +53,7 @@ class Gateway:
         "has_back_door",
         "line",
         "service",
+        "sinks",
         "topology",
     )
 
@@ -67,6 +69,7 @@ class Gateway:
         self._status.know(topology)
         self._started_s = int(time.time())
         self.service: Service | None = None
+        self.sinks: Sinks | None = None  # who is told about requests that are over
 
     @property
     def status(self) -> Status:
@@ -118,6 +121,8 @@ class Gateway:
         ask = visit.ask
         assert ask is not None  # else there would be nothing to forward
         request = Request(exchange, visit, ask, self._status, passes_on=self._admission.passes_on)
+        if self.sinks is not None:
+            request.trace = self.sinks.maybe_trace(exchange.head.fields)
         if visit.time_limit_s:
             exchange.deadlines = (exchange.within(visit.time_limit_s, request.maybe_out_of_time),)
         try:
@@ -151,6 +156,8 @@ class Gateway:
         delay_s = (request.first_byte_s or ended_s) - request.began_s
         self._status.settle(dialect, label, status, ended_s - request.began_s, delay_s)
         request.settle(status)
+        if self.sinks is not None:
+            self.sinks.note(self._status.name_of(dialect), label, status, ended_s - request.began_s, request)
         if request.offer is None and status is not None:
             _log_unresolved(status)
 
@@ -223,6 +230,8 @@ class Gateway:
         """Refuse a request that asks for nobody in particular, and count it as one."""
         refuse(exchange, visit.dialect, visit.ask, fault, allow)
         self._status.settle(visit.dialect, UNRESOLVED, exchange.status, 0.0, 0.0)
+        if self.sinks is not None:
+            self.sinks.note(self._status.name_of(visit.dialect), UNRESOLVED, exchange.status, 0.0, None)
         _log_unresolved(exchange.status)
 
 

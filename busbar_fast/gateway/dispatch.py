@@ -77,6 +77,7 @@ class Dispatch:
         request, attempts = self._request, self._attempts
         topology, exchange = request.visit.topology, request.exchange
         lane = topology.lanes[attempt.lane.model]
+        request.lane = lane
         tally = lane.tallies[attempts.pool.name]
         translation = None
         if lane.dialect is not request.dialect or (_SEALED_ELSEWHERE in request.body and _is_conversation(request)):
@@ -91,14 +92,18 @@ class Dispatch:
             with await lane.origin.call(exchange, b"POST", first, wait_s, apart) as upstream:
                 head = upstream.head
                 assert head is not None
+                waited_s = request.waited_s = now() - sent_s
+                if request.trace is not None:
+                    request.trace.note_head(head.status, waited_s)
                 if head.status >= _NOT_OK:
                     return await self._weigh(attempt, lane, upstream, head)
                 fields, coding = relayed_fields(head, request.dialect)
-                if self._ranker is not None:
-                    fields += self._route_lines(self._ranker, attempt)
+                if self._ranker is not None or topology.shows_timing:
+                    self._note_route(attempt)
+                    fields += request.own_lines
                 source = unpacked(upstream, coding, in_stream=request.in_stream)
-                latency_ms = (now() - sent_s) * 1000
-                _log.debug("lane %s answers %d", lane.name, head.status)
+                latency_ms = waited_s * 1000
+                self._tell("lane %s answers %d", lane.name, head.status)
                 if translation is not None and translation.is_foreign:
                     await self._give(
                         attempt,
@@ -123,7 +128,7 @@ class Dispatch:
         except BusbarError as error:
             if error.side is Side.OURS or attempt.phase is not Phase.RUNNING:
                 raise
-            _log.debug("lane %s failed: %s", lane.name, error)
+            self._tell("lane %s failed: %s", lane.name, error)
             self._fail(attempt, lane)
             return "timeout" if error.status == _TIMED_OUT else "connect"
         return ""
@@ -155,19 +160,17 @@ class Dispatch:
         return by.new_answer(
             source,
             head,
-            self._request.route_lines,
             begin_well=partial(self._commit, attempt, latency_ms),
             count=partial(self._count_usage, lane),
         )
 
     # A good answer
 
-    def _route_lines(self, ranker: "Ranker", attempt: Attempt) -> bytes:
-        """Return what the client is told of the policy; pools that a request falls back to follow none."""
-        attempts = self._attempts
-        is_first = attempts.pool is attempts.visited[0]
-        lines = self._request.route_lines = ranker.route_lines(attempt.lane.model) if is_first else b""
-        return lines
+    def _note_route(self, attempt: Attempt) -> None:
+        """Note what the client is told of the policy; pools that a request falls back to follow none."""
+        attempts, ranker = self._attempts, self._ranker
+        is_ranked = ranker is not None and attempts.pool is attempts.visited[0]
+        self._request.route_lines = ranker.route_lines(attempt.lane.model) if ranker and is_ranked else b""
 
     def _commit(self, attempt: Attempt, latency_ms: float) -> None:
         """Take notice that an answer begins: the lane has succeeded, unless it is blamed already."""
@@ -264,7 +267,7 @@ class Dispatch:
     def _act(self, attempt: Attempt, lane: Lane, error: UpstreamError, rejection: Rejection) -> str:
         """Do what a refusal asks for; return why another lane is needed, nothing if the client has its answer."""
         disposition = lane.judge(error, passes_on=self._request.passes_on)
-        _log.debug("lane %s answered %d: %s", lane.name, error.status, disposition.name)
+        self._tell("lane %s answered %d: %s", lane.name, error.status, disposition.name)
         if disposition is Disposition.TRANSIENT:
             self._fail(attempt, lane, error.retry_after_s)
             if not attempt.is_last_resort:
@@ -297,6 +300,11 @@ class Dispatch:
         pool = self._attempts.pool.name
         lane.tallies[pool].trips += 1
         _log.warning("lane out of service", extra=fields_of(lane=lane.name, pool=pool))
+
+    def _tell(self, text: str, *words: object) -> None:
+        """Tell those of an attempt who look that closely."""
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug(text, *words, extra=fields_of(request=self._request.id))
 
     def _left_s(self) -> float:
         return self._attempts.remaining_s(now())

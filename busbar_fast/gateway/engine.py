@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from busbar_fast.config.inputs import Inputs
-from busbar_fast.config.schema import Config
+from busbar_fast.config.schema import NONE, Config
 from busbar_fast.config.secrets import reveal
 from busbar_fast.dialects.registry import speak_all
 from busbar_fast.gateway.admission import Admission
@@ -22,6 +22,7 @@ from busbar_fast.gateway.certificates import Certificates, new_context
 from busbar_fast.gateway.lanes import Lane
 from busbar_fast.gateway.probes import Prober
 from busbar_fast.gateway.topology import build
+from busbar_fast.observe.counters import Shed
 from busbar_fast.observe.log import fields
 from busbar_fast.wire.dial import Dialer
 from busbar_fast.wire.gate import Gate
@@ -33,6 +34,7 @@ from busbar_fast.wire.service import Service, new_wheel
 
 if TYPE_CHECKING:
     from busbar_fast.gateway.governor import Governor
+    from busbar_fast.gateway.sinks import Sinks
 
 _log = logging.getLogger("busbar_fast.gateway")
 
@@ -47,11 +49,14 @@ class Engine:
         "_back",
         "_back_service",
         "_certificates",
+        "_dialer",
+        "_ending",
         "_first",
         "_gate",
         "_gateway",
         "_governor",
         "_listener",
+        "_parser",
         "_pool",
         "_prober",
         "_service",
@@ -64,14 +69,17 @@ class Engine:
         self._first = config  # decides whatever is read at the start only
         self._wheel = new_wheel(loop.call_later)
         upstream_limits = upstream_limits_of(config)
-        dialer = Dialer(loop, upstream_limits.connect_timeout_s)
-        self._pool = Pool(dialer.dial, self._wheel, parser, upstream_limits)
+        self._parser = parser
+        self._dialer = Dialer(loop, upstream_limits.connect_timeout_s)
+        self._pool = self._new_pool()
         limits = limits_of(config)
         self._gate = Gate(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
         self._governor = _open_governor(config, inputs, loop)
         admission = _admission(config, inputs, self._governor)
         self._gateway = Gateway(build(config, self._pool, inputs), self._gate, speak_all(), admission)
         self._prober = Prober(self._wheel, self._gateway.status.count_trip)
+        self._gateway.sinks = self._maybe_sinks(config, inputs)
+        self._ending: set[asyncio.Task[None]] = set()  # of sinks that a reload has replaced
         self._probe_lanes()
         self._service = self._gateway.service = Service(self._gateway.serve, limits, self._wheel, parser)
         self._listener = Listener(self._service, loop)
@@ -85,6 +93,11 @@ class Engine:
     def reloads(self) -> dict[str, int]:
         """How many reloads came into force, and how many did not."""
         return self._gateway.status.reloads
+
+    @property
+    def shed(self) -> Shed:
+        """What sinks were not told."""
+        return self._gateway.status.shed
 
     @property
     def lanes(self) -> dict[str, Lane]:
@@ -124,6 +137,9 @@ class Engine:
         context = new_context(config.tls, inputs) if config.tls is not None and has_tls else None
         admission = _admission(config, inputs, self._governor)
         topology = build(config, self._pool, inputs, (self.config, self._gateway.topology))
+        sinks = self._gateway.sinks
+        if (config.observability, config.security) != (self.config.observability, self.config.security):
+            sinks = self._maybe_sinks(config, inputs)
         for path in late:
             _log.warning("this change takes effect at the next start", extra=fields(path=path, id="W24"))
         if config.tls is not None and context is not None:
@@ -134,11 +150,32 @@ class Engine:
         if self._governor is not None:
             self._governor.replace(config.governance)
         self._gateway.replace(topology, admission)
+        self._use_sinks(sinks)
         self._service.limits = self._back_service.limits = limits
         self._gate.resize(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
         topology.limit(config.models)
         self._probe_lanes()
         self._pool.retain(topology.origins)
+
+    def _new_pool(self) -> Pool:
+        return Pool(self._dialer.dial, self._wheel, self._parser, upstream_limits_of(self.config))
+
+    def _maybe_sinks(self, config: Config, inputs: Inputs) -> "Sinks | None":
+        """Return who is told about requests, if anybody is."""
+        observability = config.observability
+        if NONE == observability.otlp_endpoint == observability.request_log_webhook_url:
+            return None
+        from busbar_fast.gateway.sinks import new_sinks  # noqa: PLC0415  brings the guards of addresses
+
+        return new_sinks(config, inputs, self._new_pool(), self._wheel, self._gateway.status.shed)
+
+    def _use_sinks(self, sinks: "Sinks | None") -> None:
+        """Tell others from now on; those before send what they have."""
+        before, self._gateway.sinks = self._gateway.sinks, sinks
+        if before is not None and before is not sinks:
+            ending = asyncio.ensure_future(before.finish())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
     def _probe_lanes(self) -> None:
         """Probe the lanes of the present configuration and no others."""
@@ -161,7 +198,13 @@ class Engine:
         self._gateway.line.close()
         draining = asyncio.ensure_future(self._listener.drain(shutdown.drain_timeout_secs))
         await asyncio.wait((draining, again), return_when=asyncio.FIRST_COMPLETED)
-        for pending in (draining, again):
+        self._listener.cut()
+        self._back.cut()
+        if not again.done():
+            self._use_sinks(None)
+            if self._ending:  # the last ones have just been told of
+                await asyncio.wait((*self._ending, again), return_when=asyncio.FIRST_COMPLETED)
+        for pending in (draining, again, *self._ending):
             pending.cancel()
         self.close()
 
@@ -169,6 +212,8 @@ class Engine:
         """Cut what is left."""
         self._certificates.close()
         self._prober.close()
+        if self._gateway.sinks is not None:
+            self._gateway.sinks.close()
         self._listener.cut()
         self._back.cut()
         self._pool.close()

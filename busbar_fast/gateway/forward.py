@@ -50,7 +50,13 @@ async def forward(request: Request, line: Line) -> None:
         with attempt:
             if hop:
                 request.status.count_hop(offer.name, hop)
-            hop = await dispatch.run(attempt)
+            if request.trace is None:
+                hop = await dispatch.run(attempt)
+            else:
+                lane = request.visit.topology.lanes[attempt.lane.model]
+                request.trace.begin_attempt(lane.name, request.status.name_of(lane.dialect))
+                hop = await dispatch.run(attempt)
+                request.trace.end_attempt(hop)
             if not hop:
                 return
         is_silent = is_silent and hop == "timeout"

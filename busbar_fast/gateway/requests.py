@@ -1,5 +1,7 @@
 """One request on its way through the gateway: what its head and its body ask for, and who may serve it."""
 
+import re
+import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,8 @@ from busbar_fast.wire.heads import sole_value
 from busbar_fast.wire.json_scan import Edit, Span, decode_string, find_members, is_true
 
 if TYPE_CHECKING:
+    from busbar_fast.gateway.lanes import Lane
+    from busbar_fast.gateway.tracing import Trace
     from busbar_fast.governance.keys import Key
     from busbar_fast.governance.ledger import Charge
 
@@ -25,12 +29,14 @@ _QUOTE = 0x22
 _CHARACTERS_A_TOKEN = 4
 _SWITCHES = (b"true", b"false", b"null")
 _SHOWN_CHARACTERS = 200  # of a name that a client chose
+_is_word = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 
 
 class Request:
     """See the module. `offer` is set once its name is known."""
 
     __slots__ = (
+        "_id",
         "ask",
         "began_s",
         "at_s",
@@ -42,6 +48,7 @@ class Request:
         "is_form",
         "is_metered",
         "key",
+        "lane",
         "name",
         "offer",
         "passes_on",
@@ -49,9 +56,11 @@ class Request:
         "route_lines",
         "spans",
         "status",
+        "trace",
         "usage_edits",
         "used",
         "visit",
+        "waited_s",
     )
 
     def __init__(self, exchange: Exchange, visit: Visit, ask: Ask, status: Status, *, passes_on: bool) -> None:
@@ -77,11 +86,31 @@ class Request:
         self.offer: Offer | None = None
         self.read: object = None  # what a translation has understood of it
         self.route_lines = b""  # header lines of a good answer that tell what a policy did
+        self.lane: Lane | None = None  # the last one that was tried
+        self.waited_s = 0.0  # for the head of its answer
+        self.trace: Trace | None = None
+        self._id = ""
 
     @property
     def dialect(self) -> Dialect:
         """What the client speaks."""
         return self.visit.dialect
+
+    @property
+    def id(self) -> str:
+        """What the log and the sinks call it: as its client does, if that is a plain word, else by a name of ours."""
+        if not self._id:
+            named = sole_value(self.exchange.head.fields, b"x-request-id")
+            self._id = named.decode("ascii") if _is_word(named) else secrets.token_hex(16)
+        return self._id
+
+    @property
+    def own_lines(self) -> bytes:
+        """The header lines of a good answer that tell what we did and, where that is wanted, how long we took."""
+        if not self.visit.topology.shows_timing:
+            return self.route_lines
+        ours_ms = max(0.0, now() - self.began_s - self.waited_s) * 1000
+        return self.route_lines + b"Server-Timing: busbar;dur=%.3f\r\n" % ours_ms
 
     def count_abort(self, reason: str) -> None:
         """Count that the answer, a stream, ended before its end."""

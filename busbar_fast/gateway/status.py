@@ -17,7 +17,7 @@ from busbar_fast.gateway.replies import JSON
 from busbar_fast.gateway.topology import Topology
 from busbar_fast.gateway.waiting import Line
 from busbar_fast.observe import exposition
-from busbar_fast.observe.counters import UNRESOLVED, LaneTally, Tallies, Tally
+from busbar_fast.observe.counters import UNRESOLVED, LaneTally, Shed, Tallies, Tally
 from busbar_fast.observe.exposition import COUNTER, GAUGE, HISTOGRAM, Family
 from busbar_fast.reliability.breaker import Cell, State
 from busbar_fast.reliability.report import report
@@ -35,7 +35,7 @@ METRICS = b"/metrics"
 class Status:
     """Counts what became of requests, and shows it."""
 
-    __slots__ = ("_cells", "_gate", "_line", "_loss_log", "_names", "_tallies", "paths", "reloads")
+    __slots__ = ("_cells", "_gate", "_line", "_loss_log", "_names", "_tallies", "paths", "reloads", "shed")
 
     def __init__(self, dialects: Sequence[Dialect], gate: Gate, line: Line) -> None:
         self._names = {dialect: name_of(dialect) for dialect in dialects}
@@ -45,6 +45,7 @@ class Status:
         self._cells: dict[tuple[Dialect, str], Tally] = {}
         self._loss_log = LossLog()
         self.reloads = {"ok": 0, "error": 0}
+        self.shed = Shed()
         self.paths = (STATS, METRICS)
 
     def know(self, topology: Topology) -> None:
@@ -60,6 +61,10 @@ class Status:
                 self._tallies.selections.setdefault((name, offer.ranker.name), 0)
         names = [*topology.names, UNRESOLVED]
         self._cells = {(d, name): self._tallies.of(shown, name) for d, shown in self._names.items() for name in names}
+
+    def name_of(self, dialect: Dialect) -> str:
+        """Return what a dialect is called in labels."""
+        return self._names[dialect]
 
     def settle(self, dialect: Dialect, pool: str, status: int | None, duration_s: float, delay_s: float) -> None:
         """Count one request, and how long the first byte of its answer took; no status: it had none."""
@@ -176,6 +181,10 @@ class Status:
         yield Family(COUNTER, "busbar_streams_aborted", text, ("pool", "reason"), aborts)
         reloads = [((word,), count) for word, count in self.reloads.items()]
         yield Family(COUNTER, "busbar_config_reloads", "Reloads by outcome.", ("outcome",), reloads)
+        text = "Records of the request log that were dropped: as many as may be were under way."
+        yield Family(COUNTER, "busbar_webhook_logs_dropped", text, (), [((), self.shed.records)])
+        text = "Spans that no collector was told of."
+        yield Family(COUNTER, "busbar_spans_dropped", text, (), [((), self.shed.spans)])
         shed = [(("inbound",), self._gate.shed), (("lane",), self._line.shed)]
         yield Family(COUNTER, "busbar_admission_denied", "Requests shed by a limit.", ("gate",), shed)
         yield Family(GAUGE, "busbar_build_info", "The program.", ("version",), [((__version__,), 1)])

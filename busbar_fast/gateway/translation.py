@@ -133,13 +133,12 @@ class Translation:
         self,
         source: Source,
         head: ResponseHead,
-        lines: bytes,
         *,
         begin_well: Callable[[], None],
         count: Callable[[Usage], None],
     ) -> "Translated":
         """Return the lane's answer as the client gets it."""
-        return Translated(self, source, head, lines, begin_well=begin_well, count=count)
+        return Translated(self, source, head, begin_well=begin_well, count=count)
 
     def count_losses(self, report: Report) -> None:
         """Count what was lost of the answer."""
@@ -186,7 +185,6 @@ class Translated:
         "_count",
         "_has_begun",
         "_head",
-        "_lines",
         "_report",
         "_source",
         "_translation",
@@ -199,7 +197,6 @@ class Translated:
         translation: Translation,
         source: Source,
         head: ResponseHead,
-        lines: bytes,
         *,
         begin_well: Callable[[], None],
         count: Callable[[Usage], None],
@@ -207,7 +204,6 @@ class Translated:
         self._translation = translation
         self._source = source
         self._head = head
-        self._lines = lines + translation.losses_line
         self._begin_well = begin_well
         self._count = count
         self._has_begun = False
@@ -271,7 +267,7 @@ class Translated:
         client, reply = translation.client, translation.reply
         prepared = prepare_answer(answer, client.abilities, translation.spelling, reply.model, self._report)
         body = client.write_answer(prepared, reply, self._report)
-        request.exchange.reply(_OK, JSON + id_line(request.dialect) + self._lines, body)
+        request.exchange.reply(_OK, JSON + id_line(request.dialect) + self._own_lines(), body)
 
     def _give_up(self) -> None:
         """Tell the client that nobody can read its answer; the lane has done its part."""
@@ -353,7 +349,10 @@ class Translated:
     def _stream_fields(self) -> bytes:
         request = self._translation.request
         kind = self._translation.client.stream_type(request.ask)
-        return b"Content-Type: %b\r\n%b%b" % (kind, id_line(request.dialect), self._lines)
+        return b"Content-Type: %b\r\n%b%b" % (kind, id_line(request.dialect), self._own_lines())
+
+    def _own_lines(self) -> bytes:
+        return self._translation.request.own_lines + self._translation.losses_line
 
     def _settle_usage(self, usage: ir.Usage) -> None:
         """Count what the answer used, if that is wanted and was told."""

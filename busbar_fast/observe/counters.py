@@ -81,6 +81,16 @@ class LaneTally:
         self.tokens["output"] += came_out
 
 
+class Shed:
+    """What sinks were not told, because they were too slow or could not be reached."""
+
+    __slots__ = ("records", "spans")
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.spans = 0
+
+
 class Tallies:
     """Every tally by dialect and pool; a pool that is not configured counts as `unresolved`."""
 

@@ -250,6 +250,12 @@ PAIRS = [
         ("advanced.tokio", "advanced.response_headers.other"),
         BASE + "advanced: {worker_threads: 1, response_headers: {server_timing: true}}\n",
     ),
+    Pair(
+        "W21",
+        BASE + "observability: {request_log_detail: true, accept_traceparent: false}\n",
+        ("observability.request_log_detail", "observability.accept_traceparent"),
+        BASE + "observability: {request_log_webhook_url: 'https://x', request_log_detail: true}\n",
+    ),
     Pair("W21", BASE + "advanced: {response_headers: x}\n", ("advanced.response_headers",), BASE + "advanced: {}\n"),
     Pair(
         "W22",

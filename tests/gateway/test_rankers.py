@@ -12,8 +12,6 @@ from busbar_fast.errors import ConnectFailed, NotJson, OutOfTime, PolicyFailed, 
 from busbar_fast.gateway import rankers
 from busbar_fast.gateway.lanes import new_state
 from busbar_fast.gateway.rankers import NativeRanker, Ranker, ScriptRanker, Terms, candidates_of, facts_of
-from busbar_fast.gateway.targets import Target
-from busbar_fast.gateway.webhooks import head_of
 from busbar_fast.reliability.policies.candidates import Candidate, Order
 from busbar_fast.reliability.policies.native import RANKINGS
 from busbar_fast.reliability.pools import Pool, PoolMember, PoolSettings
@@ -227,20 +225,3 @@ def test_choice_is_shown_unless_that_is_unwanted() -> None:
     assert ranker.route_lines("a \r\nb\u00e9%/").endswith(b"target: a %0D%0Ab%C3%A9%/\r\n")
     assert Saying(terms(shows_choice=False), None).route_lines("a") == b""
     assert ranker.maybe_origin is None
-
-
-@pytest.mark.parametrize(
-    ("userinfo", "field"),
-    [
-        ("", b""),
-        ("user:pass", b"Authorization: Basic dXNlcjpwYXNz\r\n"),
-        ("us%40er:p%3Aw", b"Authorization: Basic dXNAZXI6cDp3\r\n"),
-        ("user", b"Authorization: Basic dXNlcjo=\r\n"),
-    ],
-)
-def test_user_of_a_url_is_shown_as_a_header(userinfo: str, field: bytes) -> None:
-    """Reliability §11 "Webhook": what stands before the @ of a URL becomes Basic credentials, decoded."""
-    head = head_of(Target(True, "h", 8443, b"h:8443", b"/rank?x=1"), userinfo)
-    assert head.startswith(b"POST /rank?x=1 HTTP/1.1\r\nHost: h:8443\r\nContent-Type: application/json\r\n")
-    assert head.endswith(b"\r\n%bContent-Length: " % field)
-    assert head.count(b"Authorization") == (1 if field else 0)

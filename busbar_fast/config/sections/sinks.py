@@ -10,6 +10,15 @@ from busbar_fast.config.sections.references import complaint_of_token, read_secr
 from busbar_fast.config.tree import Scalar
 
 LOG_FORMATS = ("text", "json")
+# What is read for the sake of a sink only.
+_OF_SINKS = {
+    "request_log_webhook_url": (
+        "max_inflight_webhook_deliveries",
+        "webhook_delivery_timeout_secs",
+        "request_log_detail",
+    ),
+    "otlp_endpoint": ("accept_traceparent",),
+}
 
 
 def read_security(root: Section) -> Security:
@@ -49,15 +58,10 @@ def read_observability(root: Section, security: Security) -> Observability:
     """Return what is reported, and to whom."""
     exemptions = sink_exemptions(security)
     with root.section("observability") as section:
-        section.put_off(
-            "otlp_endpoint",
-            "request_log_webhook_url",
-            "max_inflight_webhook_deliveries",
-            "webhook_delivery_timeout_secs",
-            "emit_server_timing",
-            "accept_traceparent",
-            "request_log_detail",
-        )
+        for sink, names in _OF_SINKS.items():
+            for name in names:
+                if section.has(name) and not section.has(sink):
+                    section.warn("W21", name, f"no effect without `{sink}`")
         return Observability(
             otlp_endpoint=read_sink(section, "otlp_endpoint", judge_sink, exemptions),
             request_log_webhook_url=read_sink(section, "request_log_webhook_url", judge_log_sink, exemptions),

@@ -42,6 +42,7 @@ class _Bedrock(Dialect):
     has_model_in_body = False
     needs_model_in_body = False
     aws_service = b"bedrock"
+    span_names = ("bedrock_converse", "bedrock_converse_stream")
 
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:  # noqa: ARG002  the path says it all
         """Claim everything below `/model/` but what another vendor's clients put there."""
