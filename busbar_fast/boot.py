@@ -39,7 +39,7 @@ Input = tuple[str, str, bytes | None]
 
 _DEFAULT_CONFIG = "/etc/busbar/config.yaml"
 
-_FORMAT = 2  # of a snapshot; raise it with every change to what `store` writes
+_FORMAT = 3  # of a snapshot; raise it with every change to what `store` writes
 _MAGIC = b"busbar-fast snapshot %d\n" % _FORMAT
 _HASH_BYTES = 16
 _MOST_BYTES = 64 * 1024 * 1024  # of a snapshot, and of each file it was made from
@@ -75,15 +75,16 @@ PARK = b""
 
 
 class PorchFacts:
-    """What the porch has to know of a configuration."""
+    """What the porch has to know of a configuration; where connections do not begin with HTTP it does not speak."""
 
-    __slots__ = ("has_lanes", "host", "is_tls", "port")
+    __slots__ = ("has_lanes", "host", "is_http", "port", "shares_port")
 
-    def __init__(self, host: str, port: int, *, is_tls: bool, has_lanes: bool) -> None:
+    def __init__(self, host: str, port: int, *, is_http: bool, has_lanes: bool, shares_port: bool = False) -> None:
         self.host = host
         self.port = port
-        self.is_tls = is_tls
+        self.is_http = is_http
         self.has_lanes = has_lanes
+        self.shares_port = shares_port
 
 
 class Snapshot:
@@ -182,7 +183,7 @@ def _load_behind_porch(door: "_socket.socket", facts: PorchFacts, handover: Hand
 
     It is loaded on the main thread, because `threading` takes the thread that first imports it for that one.
     """
-    if facts.is_tls:  # who connects waits in the kernel's queue
+    if not facts.is_http:  # who connects waits in the kernel's queue
         return _engine()
     interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
@@ -254,7 +255,7 @@ def store(place: str, inputs: "Sequence[Input]", porch: PorchFacts, payload: byt
     temporary = f"{place}.{posix.getpid()}.{time.time_ns()}"
     try:
         read = [(kind, name if kind == "env" else _absolute(name), content) for kind, name, content in inputs]
-        facts = (porch.host, porch.port, porch.is_tls, porch.has_lanes)
+        facts = (porch.host, porch.port, porch.is_http, porch.has_lanes, porch.shares_port)
         names = tuple((kind, name) for kind, name, _ in read)
         body = marshal.dumps((_fingerprint(read), names, facts, payload), _PLAIN_MARSHAL)
         _make_folder(place.rpartition("/")[0])
@@ -281,10 +282,16 @@ def load(place: str) -> Snapshot | None:
 def _check(record: object) -> Snapshot | None:
     """Return the snapshot that a record holds if it has the right form and its inputs are what they were."""
     match record:
-        case (bytes(fingerprint), tuple(names), (str(host), int(port), bool(is_tls), bool(has_lanes)), bytes(payload)):
+        case (
+            bytes(fingerprint),
+            tuple(names),
+            (str(host), int(port), bool(is_http), bool(has_lanes), bool(shares)),
+            bytes(payload),
+        ):
             inputs = [_read_input(str(kind), str(name)) for kind, name in names]
             if fingerprint == _fingerprint(inputs) and 0 <= port <= 65535:
-                return Snapshot(PorchFacts(host, port, is_tls=is_tls, has_lanes=has_lanes), payload)
+                facts = PorchFacts(host, port, is_http=is_http, has_lanes=has_lanes, shares_port=shares)
+                return Snapshot(facts, payload)
     return None
 
 
@@ -398,6 +405,8 @@ def open_door(facts: PorchFacts) -> "_socket.socket | None":
     try:
         # As `wire.listener.bind` does it: accepted sockets inherit these.
         door.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        if facts.shares_port:
+            door.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEPORT, 1)
         door.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         door.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
         for name, value in _KEEPALIVE:

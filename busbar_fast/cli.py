@@ -32,10 +32,13 @@ from busbar_fast.wire.listener import bind
 from busbar_fast.wire.parsers import HeadParser, choose_parser
 
 if TYPE_CHECKING:
+    from busbar_fast.config.glimpse import Door
     from busbar_fast.config.load import Loaded
 
 _log = logging.getLogger("busbar_fast")
 
+# What a connection begins with that comes for nobody but itself.
+_FOR_NOBODY = {"off": b"", "v1": b"PROXY UNKNOWN\r\n", "v2": b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"}
 _LIVE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 _LIVE_LIMIT_S = 5.0
 _WELL = b"HTTP/1.1 200 "
@@ -129,7 +132,7 @@ def _run_gateway(options: words.Options, signals: list[int]) -> None:
     loaded, config = _load_or_end(options)
     _introduce(config, loaded.complaints.warnings)
     _store(loaded, options)
-    door = _open_door(config.listen)
+    door = _open_door(config.listen, shares_port=config.server.reuse_port)
     _run(Start(config, loaded.complaints.warnings, loaded.inputs, door, options, signals))
 
 
@@ -242,10 +245,10 @@ def _choose_parser() -> HeadParser:
         _fail(str(error))
 
 
-def _open_door(listen: Listen) -> socket.socket:
+def _open_door(listen: Listen, *, shares_port: bool = False) -> socket.socket:
     """Return the listening socket, or end with a word about why there is none."""
     try:
-        return bind(listen.host, listen.port)
+        return bind(listen.host, listen.port, reuse_port=shares_port)
     except OSError as error:
         _fail(f"cannot listen on {listen}: {error.strerror or error}")
     except ValueError:
@@ -338,8 +341,13 @@ def _store(loaded: "Loaded", options: words.Options) -> None:
     place = boot.snapshot_place(config.config_file, catalog_file, os.environb)
     if place is None:
         return
+    server = config.server
     facts = boot.PorchFacts(
-        config.listen.host, config.listen.port, is_tls=config.tls is not None, has_lanes=bool(config.models)
+        config.listen.host,
+        config.listen.port,
+        is_http=config.tls is None and server.proxy_protocol == "off",
+        has_lanes=bool(config.models),
+        shares_port=server.reuse_port,
     )
     payload: Any = (pack(config), pack(tuple(loaded.complaints.warnings)))
     if not boot.store(place, loaded.inputs.seen, facts, marshal.dumps(payload)):
@@ -407,26 +415,27 @@ def _check_health(options: words.Options) -> None:
     signal.signal(signal.SIGALRM, _end_wait)
     signal.setitimer(signal.ITIMER_REAL, _LIVE_LIMIT_S)  # for all of it, reading the file included
     try:
-        listen, is_tls = glimpse_door(find_config(options.config, os.environ), Inputs(os.environ))
+        door = glimpse_door(find_config(options.config, os.environ), Inputs(os.environ))
     except (ValueError, TimeoutError) as error:
         _fail(str(error))
-    failure = _check_life(listen, is_tls=is_tls)
+    failure = _check_life(door)
     if failure:
-        _fail(f"{listen}: {failure}")
+        _fail(f"{door.listen}: {failure}")
 
 
-def _check_life(listen: Listen, *, is_tls: bool) -> str:
+def _check_life(door: "Door") -> str:
     """Return why nobody lives at an address, "" if somebody does.
 
     A gateway that wants certificates of its clients hangs up on us, with or without an alert, and not before it has
     shaken hands: that is as good a sign of life as an answer.
     """
-    has_shaken, answer = False, b""
+    has_shaken, answer, listen = False, b"", door.listen
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104  what a wildcard means here
     try:
         with socket.create_connection((host, listen.port)) as plain:
-            sock = _secured(plain) if is_tls else plain
-            has_shaken = is_tls
+            plain.sendall(_FOR_NOBODY[door.proxy_protocol])
+            sock = _secured(plain) if door.is_tls else plain
+            has_shaken = door.is_tls
             sock.sendall(_LIVE)
             while len(answer) < len(_WELL) and (piece := sock.recv(64)):
                 answer += piece

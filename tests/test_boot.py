@@ -21,7 +21,7 @@ from busbar_fast.wire.limits import Limits
 from busbar_fast.wire.parsers import choose_parser
 from busbar_fast.wire.requests import read_request
 
-FACTS = PorchFacts("127.0.0.1", 8080, is_tls=False, has_lanes=True)
+FACTS = PorchFacts("127.0.0.1", 8080, is_http=True, has_lanes=True)
 PAYLOAD = b"\x00opaque\xff"
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=200)
 SECRET = b"token-that-nobody-may-find"
@@ -181,16 +181,16 @@ def test_lost_working_folder_means_no_place(monkeypatch: pytest.MonkeyPatch, tmp
 # Storing and loading
 
 
-@pytest.mark.parametrize("is_tls", [False, True])
+@pytest.mark.parametrize("is_http", [False, True])
 @pytest.mark.parametrize("has_lanes", [False, True])
-def test_what_was_stored_is_loaded(deployment: Deployment, is_tls: bool, has_lanes: bool) -> None:
+def test_what_was_stored_is_loaded(deployment: Deployment, is_http: bool, has_lanes: bool) -> None:
     """Design §5: facts and payload come back."""
-    facts = PorchFacts("::1", 65535, is_tls=is_tls, has_lanes=has_lanes)
+    facts = PorchFacts("::1", 65535, is_http=is_http, has_lanes=has_lanes, shares_port=True)
     assert store(str(deployment.place), deployment.inputs, facts, PAYLOAD)
     found = load(str(deployment.place))
     assert found is not None
     assert found.payload == PAYLOAD
-    assert [getattr(found.porch, name) for name in PorchFacts.__slots__] == [has_lanes, "::1", is_tls, 65535]
+    assert [getattr(found.porch, name) for name in PorchFacts.__slots__] == [has_lanes, "::1", is_http, 65535, True]
 
 
 def test_snapshot_holds_no_contents(deployment: Deployment) -> None:
@@ -277,7 +277,7 @@ def test_impossible_place_is_no_failure(deployment: Deployment, tmp_path: Path, 
 # Odd snapshots
 
 
-def record(*, names: Any = (), facts: Any = ("127.0.0.1", 80, False, True), payload: Any = b"") -> bytes:
+def record(*, names: Any = (), facts: Any = ("127.0.0.1", 80, True, True, False), payload: Any = b"") -> bytes:
     """Return a whole snapshot with a right sum and a right fingerprint of no inputs, parts of it replaced."""
     return signed(marshal.dumps((boot._fingerprint([]), names, facts, payload), 2))
 
@@ -339,24 +339,24 @@ ODDITIES: dict[str, Callable[[Path], None]] = {
     "cut by a byte": rewrite(lambda raw: raw[:-1]),
     "longer by a byte": rewrite(lambda raw: raw + b"\x00"),
     "a wrong magic": flip(0),
-    "another format": rewrite(lambda raw: raw.replace(b"snapshot 2\n", b"snapshot 1\n")),
+    "another format": rewrite(lambda raw: raw.replace(b"snapshot 3\n", b"snapshot 2\n")),
     "a wrong sum": flip(len(boot._MAGIC)),
     "a changed body": flip(-1),
     "no marshal": replace_by(signed(b"\xff\xff")),
     "cut marshal": replace_by(signed(marshal.dumps(("", "", "", ""), 2)[:-2])),
     "a number": replace_by(signed(marshal.dumps(5, 2))),
     "a list too short": replace_by(signed(marshal.dumps((b"", (), ()), 2))),
-    "another fingerprint": replace_by(signed(marshal.dumps((b"", (), ("127.0.0.1", 80, False, True), b""), 2))),
+    "another fingerprint": replace_by(signed(marshal.dumps((b"", (), ("127.0.0.1", 80, True, True, False), b""), 2))),
     "names that are none": replace_by(record(names="KEY")),
     "a name without its kind": replace_by(record(names=("KEY",))),
     "a name of no kind": replace_by(record(names=(("network", "KEY"),))),
     "a file name with a zero": replace_by(record(names=(("file", "/a\x00b"),))),
-    "a host of bytes": replace_by(record(facts=(b"127.0.0.1", 80, False, True))),
-    "a port of text": replace_by(record(facts=("127.0.0.1", "80", False, True))),
-    "a port too large": replace_by(record(facts=("127.0.0.1", 65536, False, True))),
-    "a negative port": replace_by(record(facts=("127.0.0.1", -1, False, True))),
-    "a yes that is a number": replace_by(record(facts=("127.0.0.1", 80, 0, True))),
-    "facts missing": replace_by(record(facts=("127.0.0.1", 80, False))),
+    "a host of bytes": replace_by(record(facts=(b"127.0.0.1", 80, True, True, False))),
+    "a port of text": replace_by(record(facts=("127.0.0.1", "80", True, True, False))),
+    "a port too large": replace_by(record(facts=("127.0.0.1", 65536, True, True, False))),
+    "a negative port": replace_by(record(facts=("127.0.0.1", -1, True, True, False))),
+    "a yes that is a number": replace_by(record(facts=("127.0.0.1", 80, 0, True, False))),
+    "facts missing": replace_by(record(facts=("127.0.0.1", 80, True, True))),
     "a payload of text": replace_by(record(payload="")),
 }
 
@@ -663,7 +663,7 @@ def test_host_that_is_no_number_is_a_miss(deployment: Deployment, environ: Envir
     environ[b"BUSBAR_CACHE_DIR"] = bytes(deployment.place.parent)
     place = snapshot_place(str(deployment.config), "", environ)
     assert place
-    assert store(place, deployment.inputs, PorchFacts(host, 0, is_tls=False, has_lanes=True), b"")
+    assert store(place, deployment.inputs, PorchFacts(host, 0, is_http=True, has_lanes=True), b"")
     assert load(place) is not None
     boot.main(["--config", str(deployment.config)])
     assert len(engine.asked) == 1

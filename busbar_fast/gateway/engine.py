@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from busbar_fast.config.inputs import Inputs
-from busbar_fast.config.schema import NONE, Config
+from busbar_fast.config.schema import NONE, Config, Server
 from busbar_fast.config.secrets import reveal
 from busbar_fast.dialects.registry import speak_all
 from busbar_fast.gateway.admission import Admission
@@ -35,6 +35,7 @@ from busbar_fast.wire.service import Service, new_wheel
 if TYPE_CHECKING:
     from busbar_fast.gateway.governor import Governor
     from busbar_fast.gateway.sinks import Sinks
+    from busbar_fast.wire.proxied import Proxies
 
 _log = logging.getLogger("busbar_fast.gateway")
 
@@ -83,6 +84,7 @@ class Engine:
         self._probe_lanes()
         self._service = self._gateway.service = Service(self._gateway.serve, limits, self._wheel, parser)
         self._listener = Listener(self._service, loop)
+        self._listener.proxies = _maybe_proxies(config.server)
         self._back_service = Service(self._gateway.serve_operator, limits, self._wheel, parser)
         self._back = Listener(self._back_service, loop)
         self._certificates = Certificates((self._listener, self._back), loop, os.environ)
@@ -240,6 +242,15 @@ def _open_governor(config: Config, inputs: Inputs, loop: asyncio.AbstractEventLo
 
     name = config.governance.secret_key_env
     return Governor(config.governance, loop, (inputs.variable(name) or "").strip() if name else "")
+
+
+def _maybe_proxies(server: Server) -> "Proxies | None":
+    """Return who speak for clients, if anybody does."""
+    if server.proxy_protocol == "off":
+        return None
+    from busbar_fast.wire.proxied import Proxies, trusting  # noqa: PLC0415  few are behind such a proxy
+
+    return Proxies(int(server.proxy_protocol.removeprefix("v")), trusting(server.trusted_proxies))
 
 
 def limits_of(config: Config) -> Limits:

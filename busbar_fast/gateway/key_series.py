@@ -6,21 +6,23 @@ from typing import Final
 
 from busbar_fast.gateway.governor import Governor
 from busbar_fast.observe.exposition import COUNTER, GAUGE, Family
+from busbar_fast.observe.log import fields
 
 _log = logging.getLogger("busbar_fast.governance")
 
-_MOST_KEYS: Final = 2000
 _WHO: Final = ("key",)
 
 
-def key_families(governor: Governor) -> Iterator[Family]:
-    """Yield the series of a governor; of very many keys only the oldest are shown."""
-    keys = [held.key for held in governor.ring.all()]
-    is_truncated = len(keys) > _MOST_KEYS
-    if is_truncated and not governor.has_truncated:
-        governor.has_truncated = True
-        _log.warning("%d keys: /metrics shows the oldest %d of them", len(keys), _MOST_KEYS)
-    standings = [(key.id, governor.standing(key)) for key in keys[:_MOST_KEYS]]
+def key_families(governor: Governor, most: int) -> Iterator[Family]:
+    """Yield the series of a governor; of more keys than are wanted only those that spent most are shown."""
+    standings = [(held.key.id, governor.standing(held.key)) for held in governor.ring.all()]
+    is_truncated = len(standings) > most
+    if is_truncated:
+        standings.sort(key=lambda pair: pair[1].spend_cents, reverse=True)
+        del standings[most:]
+        if most and not governor.has_truncated:
+            governor.has_truncated = True
+            _log.warning("not every key is shown in /metrics, but those that spent most", extra=fields(shown=most))
     spent = [((name,), standing.spend_cents) for name, standing in standings]
     yield Family(GAUGE, "busbar_key_spend_cents", "Cents spent in the key's present window.", _WHO, spent)
     left = [((name,), at.remaining_cents) for name, at in standings if at.remaining_cents is not None]

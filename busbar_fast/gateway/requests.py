@@ -1,8 +1,8 @@
 """One request on its way through the gateway: what its head and its body ask for, and who may serve it."""
 
 import re
-import secrets
 from collections.abc import Sequence
+from random import getrandbits  # ids must differ, not be secret
 from typing import TYPE_CHECKING
 
 from busbar_fast.clock import now
@@ -101,7 +101,7 @@ class Request:
         """What the log and the sinks call it: as its client does, if that is a plain word, else by a name of ours."""
         if not self._id:
             named = sole_value(self.exchange.head.fields, b"x-request-id")
-            self._id = named.decode("ascii") if _is_word(named) else secrets.token_hex(16)
+            self._id = named.decode("ascii") if _is_word(named) else f"{getrandbits(128):032x}"
         return self._id
 
     @property

@@ -124,7 +124,7 @@ class Status:
         if governor is not None:
             from busbar_fast.gateway.key_series import key_families  # noqa: PLC0415  many have no virtual keys
 
-            families = chain(families, key_families(governor))
+            families = chain(families, key_families(governor, topology.key_gauges))
         return exposition.CONTENT_TYPE, exposition.render(families)
 
     def _lane_families(self, topology: Topology) -> Iterator[Family]:

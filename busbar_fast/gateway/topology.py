@@ -31,10 +31,20 @@ class Topology:
     """Lanes by model, offers and their pools by name. `wait_s` is how long an upstream may stay silent.
 
     `counts_tokens` says that what answers use is counted whoever asks; `shows_timing` that clients are told how long
-    the gateway took.
+    the gateway took. Of `key_gauges` virtual keys at most the metrics tell.
     """
 
-    __slots__ = ("_alike", "_singles", "counts_tokens", "lanes", "offers", "pools", "shows_timing", "wait_s")
+    __slots__ = (
+        "_alike",
+        "_singles",
+        "counts_tokens",
+        "key_gauges",
+        "lanes",
+        "offers",
+        "pools",
+        "shows_timing",
+        "wait_s",
+    )
 
     def __init__(
         self,
@@ -44,9 +54,11 @@ class Topology:
         *,
         counts_tokens: bool = False,
         shows_timing: bool = False,
+        key_gauges: int = 2000,
     ) -> None:
         self.counts_tokens = counts_tokens
         self.shows_timing = shows_timing
+        self.key_gauges = key_gauges
         self.lanes = {lane.name: lane for lane in lanes}
         self.offers = {offer.name: offer for offer in offers}
         self.wait_s = wait_s
@@ -140,6 +152,7 @@ def build(
         config.limits.upstream_request_timeout_secs,
         counts_tokens=config.observability.token_metrics,
         shows_timing=config.observability.emit_server_timing,
+        key_gauges=config.metrics.key_gauge_limit,
     )
     if before is None:
         made.limit(config.models)

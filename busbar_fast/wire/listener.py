@@ -14,12 +14,15 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from busbar_fast.errors import Refused
 from busbar_fast.wire import kernel
 from busbar_fast.wire.downstream import Downstream
 from busbar_fast.wire.service import Service
 
 if TYPE_CHECKING:
     import ssl
+
+    from busbar_fast.wire.proxied import Proxies
 
 _log = logging.getLogger("busbar_fast.wire")
 
@@ -81,6 +84,7 @@ class Listener:
         "_service",
         "_sockets",
         "_warn_again_at",
+        "proxies",
         "tls",
     )
 
@@ -88,6 +92,7 @@ class Listener:
         self._service = service
         self._loop = loop
         self.tls = tls  # for handshakes from now on; running connections keep theirs
+        self.proxies: Proxies | None = None  # who speak for those who connect, if anybody does
         self._sockets: list[socket.socket] = []
         self._joining: dict[asyncio.Task[None], Downstream] = {}
         self._by_ip: dict[str, int] = {}
@@ -130,7 +135,7 @@ class Listener:
             self._accept_rest(sock)
         self._close_sockets()
         if self._joining:
-            await asyncio.wait(self._joining, timeout=None if self.tls is None else _PAUSE_S)
+            await asyncio.wait(self._joining, timeout=_PAUSE_S if self.tls or self.proxies else None)
             for task, connection in self._joining.items():
                 if connection not in self._service.connections:  # a slow handshake has asked for nothing yet
                     task.cancel()
@@ -183,8 +188,7 @@ class Listener:
         return True
 
     def _admit(self, accepted: socket.socket, peer: str, received: bytes = b"") -> None:
-        limit = self._service.limits.max_connections_per_ip
-        if limit and self._by_ip.get(peer, 0) >= limit:
+        if self.proxies is None and self._has_too_many(peer):
             accepted.close()
             return
         accepted.setblocking(False)
@@ -198,6 +202,10 @@ class Listener:
             self._warn_of_limit()
             self._pause()
 
+    def _has_too_many(self, peer: str) -> bool:
+        limit = self._service.limits.max_connections_per_ip
+        return 0 < limit <= self._by_ip.get(peer, 0)
+
     def _warn_of_limit(self) -> None:
         """Tell that the limit is reached, once a minute: from then on each close lets one in and pauses again."""
         now = self._loop.time()
@@ -208,6 +216,8 @@ class Listener:
     async def _join(self, sock: socket.socket, connection: Downstream) -> None:
         """Connect an accepted socket. To be cancelled only before: later the loop would not tell of the loss."""
         try:
+            if self.proxies is not None:
+                await self._learn_peer(self.proxies, sock, connection)
             if self.tls is None:
                 await self._loop.connect_accepted_socket(lambda: connection, sock)
             else:
@@ -217,7 +227,7 @@ class Listener:
                     ssl=self.tls,
                     ssl_handshake_timeout=self._service.limits.tls_handshake_timeout_s,
                 )
-        except (OSError, asyncio.CancelledError) as error:
+        except (OSError, Refused, asyncio.CancelledError) as error:
             if connection not in self._service.connections:  # else it is counted, and takes itself off the counts
                 sock.close()
                 self._forget(connection.peer)
@@ -225,21 +235,58 @@ class Listener:
                 raise
             _log.debug("connection from %s failed: %s", connection.peer, error)
 
+    async def _learn_peer(self, proxies: "Proxies", sock: socket.socket, connection: Downstream) -> None:
+        """Read for whom a proxy has connected. Raise Refused, or OSError if it says nothing in time."""
+        from busbar_fast.wire.proxied import ProxyHeader  # noqa: PLC0415  few are behind a proxy of this kind
+
+        header = ProxyHeader(proxies.version)
+        async with asyncio.timeout(self._service.limits.header_read_timeout_s):
+            while not header.is_over:
+                seen = await self._peek(sock, header.wanted)
+                if not seen:
+                    raise ConnectionResetError(errno.ECONNRESET, "it left before it said for whom it came")
+                sock.recv(header.feed(seen))
+        if not header.address:
+            return  # the proxy comes for itself
+        if not proxies.is_trusted(connection.peer):
+            raise Refused(0, "it speaks for others and is not trusted")
+        if self._has_too_many(header.address):
+            raise Refused(0, f"{header.address} has too many connections")
+        self._uncount(connection.peer)
+        connection.peer = header.address
+        self._by_ip[header.address] = self._by_ip.get(header.address, 0) + 1
+
+    async def _peek(self, sock: socket.socket, most: int) -> bytes:
+        """Return what is there to be read, at most so much, and leave it there."""
+        while True:
+            try:
+                return sock.recv(most, socket.MSG_PEEK)
+            except (BlockingIOError, InterruptedError):
+                readable = self._loop.create_future()
+                self._loop.add_reader(sock, _settle, readable)
+                try:
+                    await readable
+                finally:
+                    self._loop.remove_reader(sock)
+
     def _on_connection_closed(self, connection: Downstream) -> None:
         self._forget(connection.peer)
 
     def _forget(self, peer: str) -> None:
         """Take a connection off the counts; let the next one in and a drain finish."""
         self._open -= 1
+        self._uncount(peer)
+        if not self._is_accepting and self._sockets and self._open < self._most:
+            self._resume()
+        if self._drained is not None and not self._drained.done() and not self._open:
+            self._drained.set_result(None)
+
+    def _uncount(self, peer: str) -> None:
         left = self._by_ip.get(peer, 1) - 1
         if left:
             self._by_ip[peer] = left
         else:
             self._by_ip.pop(peer, None)
-        if not self._is_accepting and self._sockets and self._open < self._most:
-            self._resume()
-        if self._drained is not None and not self._drained.done() and not self._open:
-            self._drained.set_result(None)
 
     def _pause(self) -> None:
         self._is_accepting = False
@@ -260,3 +307,8 @@ class Listener:
         for sock in self._sockets:
             sock.close()
         self._sockets.clear()
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -83,7 +83,7 @@ def test_the_large_example_means_what_it_says(folder: Path) -> None:
     assert config.models["qwen"].default_max_tokens == 1024
 
 
-def test_only_the_features_of_the_large_example_are_missing(folder: Path) -> None:
-    """Config §1: keys whose feature this version lacks are kept apart from what is wrong."""
-    assert loaded_from("smallest.yaml", folder).complaints.unavailable == []
-    assert loaded_from("every-section.yaml", folder).complaints.unavailable != []
+def test_nothing_that_the_examples_ask_for_is_missing(folder: Path) -> None:
+    """Config §1: keys whose feature this version lacks are kept apart from what is wrong; here are none."""
+    for name in ("smallest.yaml", "every-section.yaml"):
+        assert loaded_from(name, folder).complaints.unavailable == []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from busbar_fast.config.glimpse import glimpse_door, glimpse_security
+from busbar_fast.config.glimpse import Door, glimpse_door, glimpse_security
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.schema import Listen
 
@@ -16,8 +16,8 @@ class Deployment:
         self.path = str(folder / "config.yaml")
         self.variables: dict[str, str] = {}
 
-    def door(self, text: str | bytes) -> tuple[Listen, bool]:
-        """Return where the gateway of a text listens, and whether with TLS."""
+    def door(self, text: str | bytes) -> Door:
+        """Return how the gateway of a text is reached."""
         self._write(text)
         return glimpse_door(self.path, Inputs(self.variables))
 
@@ -52,7 +52,13 @@ def place(tmp_path: Path) -> Deployment:
 def test_door_is_all_that_counts(place: Deployment, text: str, host: str, port: int, is_tls: bool) -> None:
     """Config §14 X2: only `listen` and `tls` are read, whatever the rest of the file says."""
     place.variables = {"HOST": "named", "PORT": "4"}
-    assert place.door(text) == (Listen(host=host, port=port), is_tls)
+    assert place.door(text) == Door(Listen(host=host, port=port), is_tls)
+
+
+def test_what_a_connection_begins_with_is_found(place: Deployment) -> None:
+    """Operations §12: a check of health has to speak as the balancer in front would."""
+    text = "listen: h:1\nserver: {proxy_protocol: v2, trusted_proxies: [10.0.0.0/8]}\nproviders: ${NOT_SET}\n"
+    assert place.door(text) == Door(Listen(host="h", port=1), is_tls=False, proxy_protocol="v2")
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,18 @@ PAIRS = [
         catalog="x: {protocol: openai, base_url: 'https://x', colour: red, health: {mood: good}}\n",
     ),
     Pair(
+        "W21",
+        BASE + "server: {trusted_proxies: [10.0.0.1]}\n",
+        ("server.trusted_proxies",),
+        BASE + "server: {proxy_protocol: v1, trusted_proxies: [10.0.0.1]}\n",
+    ),
+    Pair(
+        "W28",
+        BASE + "server: {proxy_protocol: v1}\n",
+        ("server.proxy_protocol",),
+        BASE + "server: {proxy_protocol: v1, trusted_proxies: [10.0.0.1]}\n",
+    ),
+    Pair(
         "W25",
         f"{PROVIDERS}models: {{m: {{provider: p}}, n: {{provider: p}}}}\n"
         "pools: {a: {members: [{target: m, weight: 0}, {target: n}]}}\n",

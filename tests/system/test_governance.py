@@ -448,7 +448,7 @@ async def test_gauges_of_keys(folder: Path, serve: Serve) -> None:
         assert capped["id"] not in (await scrape(board, free["secret"].encode()))[1]
 
 
-async def test_of_very_many_keys_the_oldest_are_shown(
+async def test_of_very_many_keys_those_are_shown_that_spent_most(
     folder: Path, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Operations case 54: 2,001 keys are 2,000 series and one warning."""
@@ -457,12 +457,23 @@ async def test_of_very_many_keys_the_oldest_are_shown(
         governor = board.fleet.site.engine._governor
         assert governor is not None
         for number in range(2000):
-            governor.ring.put(Held(Key(f"vk_{number}", "n", created_at=2**40), f"d{number}"))
+            governor.ring.put(Held(Key(f"vk_{number}", "n", created_at=1), f"d{number}"))
+        await board.ask(key)
         for _ in range(2):
             _, shown = await scrape(board, key["secret"].encode())
             assert shown.count("busbar_key_spend_cents{") == 2000
             assert "busbar_key_gauges_truncated 1.0" in shown
-    assert caplog.text.count("shows the oldest") == 1
+            assert f'busbar_key_spend_cents{{key="{key["id"]}"}} 1.0' in shown
+    assert caplog.text.count("those that spent most") == 1
+
+
+async def test_no_key_is_shown_where_none_is_wanted(folder: Path, serve: Serve) -> None:
+    """Operations §7 "key gauges": `metrics.key_gauge_limit: 0` shows none, without a warning."""
+    async with governed(folder, serve, GOOD, top="metrics: {key_gauge_limit: 0}\n") as board:
+        key = await board.mint()
+        _, shown = await scrape(board, key["secret"].encode())
+        assert "busbar_key_spend_cents{" not in shown
+        assert "busbar_key_gauges_truncated 1.0" in shown
 
 
 async def test_metrics_may_have_a_token_of_their_own(folder: Path, serve: Serve) -> None:

@@ -189,11 +189,11 @@ class Site:
         """What the snapshot is made from."""
         return [("file", str(self.config), self.config.read_bytes()), ("env", "KEY", b"x"), ("env", "UNSET", None)]
 
-    def store(self, host: str = "127.0.0.1", *, is_tls: bool = False, has_lanes: bool = True) -> None:
+    def store(self, host: str = "127.0.0.1", *, is_http: bool = True, has_lanes: bool = True) -> None:
         """Store a snapshot for the next start."""
         environ = {key.encode(): value.encode() for key, value in self.environ.items()}
         place = self.boot.snapshot_place(str(self.config), "", environ)
-        facts = self.boot.PorchFacts(host, self.port, is_tls=is_tls, has_lanes=has_lanes)
+        facts = self.boot.PorchFacts(host, self.port, is_http=is_http, has_lanes=has_lanes)
         assert self.boot.store(place, self.inputs, facts, PAYLOAD)
 
     @contextmanager
@@ -487,7 +487,7 @@ def test_third_stop_ends_the_loading(site: Site) -> None:
 
 def test_tls_waits_at_the_door(site: Site) -> None:
     """Design §5: with TLS the porch listens and accepts nobody, not even a probe in plain text."""
-    site.store(is_tls=True)
+    site.store(is_http=False)
     raw = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
     with site.run() as program, program.connect() as client:
         client.sendall(raw)
@@ -561,7 +561,7 @@ def test_start_imports_small_modules_only() -> None:
 
 def test_door_is_the_one_that_the_engine_would_open() -> None:
     """Operations §2: the porch sets the options that a listener sets, so accepted sockets are alike."""
-    door = boot.open_door(boot.PorchFacts("127.0.0.1", 0, is_tls=False, has_lanes=True))
+    door = boot.open_door(boot.PorchFacts("127.0.0.1", 0, is_http=True, has_lanes=True))
     assert door is not None
     options = [(socket.SOL_SOCKET, socket.SO_REUSEADDR), (socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
     names = ("TCP_NODELAY", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
@@ -596,7 +596,7 @@ class OddDoor:
 
 def porch_on(door: Any) -> boot.Porch:
     """Return a porch in this process."""
-    return boot.Porch(door, boot.PorchFacts("", 0, is_tls=False, has_lanes=True), [])
+    return boot.Porch(door, boot.PorchFacts("", 0, is_http=True, has_lanes=True), [])
 
 
 @contextmanager

@@ -66,6 +66,23 @@ async def is_warm(place: Deployment) -> bool:
     return LOADS not in (await live(place)).log
 
 
+async def test_port_is_shared_where_that_is_wanted(place: Deployment) -> None:
+    """Config X24 `server.reuse_port`: two gateways listen on one port, cold and warm; without it the second fails."""
+    port = closed_port()
+    for more, is_shared in (("server: {reuse_port: true}\n", True), ("", False)):
+        place.write(CONFIG + more, listen=port, port=9)
+        with place.start() as first:
+            await first.is_up()
+            with place.start() as second:  # which has a snapshot
+                if is_shared:
+                    await second.is_up()
+                    assert await second.end() == 0
+                else:
+                    assert await second.ends() == 1
+                    assert "cannot listen" in second.log
+            assert await first.get("/healthz") == (200, b"ok")
+
+
 @pytest.mark.parametrize("python", [PLAIN, FAST])
 async def test_second_start_is_a_warm_one(place: Deployment, python: tuple[str, ...]) -> None:
     """Design §5: the first start writes a snapshot, the second stands on it and tells exactly the same."""

@@ -88,13 +88,29 @@ def read_server(root: Section) -> Server:
         workers = section.integer("workers", 1, 1)
         if workers > 1:
             section.error("workers", "more than one process is not available yet", str(workers))
-        section.put_off("reuse_port", "proxy_protocol", "trusted_proxies")
+        protocol = section.choice("proxy_protocol", "off", ("off", "v1", "v2"))
+        proxies = section.texts("trusted_proxies", _complaint_of_network)
+        if protocol == "off" and proxies:
+            section.warn("W21", "trusted_proxies", "no effect without `proxy_protocol`")
+        if protocol != "off" and not proxies:
+            section.warn("W28", "proxy_protocol", "without `trusted_proxies` whoever connects may claim any address")
         return Server(
             workers=workers,
             reuse_port=section.flag("reuse_port", default=False),
-            proxy_protocol=section.choice("proxy_protocol", "off", ("off", "v1", "v2")),
-            trusted_proxies=section.texts("trusted_proxies", not_blank),
+            proxy_protocol=protocol,
+            trusted_proxies=proxies,
         )
+
+
+def _complaint_of_network(text: str) -> str:
+    """Say what is wrong with an address or a network in CIDR notation."""
+    import ipaddress  # noqa: PLC0415  5 ms of import, for the few who are behind such a proxy
+
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        return f"must be an IP address or a network in CIDR notation ({error})"
+    return ""
 
 
 def read_shutdown(root: Section) -> Shutdown:

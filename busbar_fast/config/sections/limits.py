@@ -56,7 +56,6 @@ def _read_budgets(section: Section) -> dict[str, int]:
 def read_metrics(root: Section) -> Metrics:
     """Return the limits of the exposition."""
     with root.section("metrics") as section:
-        section.put_off("key_gauge_limit")
         return Metrics(key_gauge_limit=section.integer("key_gauge_limit", 2000))
 
 

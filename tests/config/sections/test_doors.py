@@ -91,11 +91,21 @@ def test_authentication_is_read(text: str, auth: Auth, errors: list[str]) -> Non
 def test_the_process_is_described() -> None:
     """Config §14, X14 and X24: process and shut-down."""
     section = section_of(
-        "server: {workers: 1, reuse_port: true, trusted_proxies: [a]}\nshutdown: {drain_timeout_secs: 0}\n"
+        "server: {workers: 1, reuse_port: true, proxy_protocol: v1, trusted_proxies: [10.0.0.0/8, '::1']}\n"
+        "shutdown: {drain_timeout_secs: 0}\n"
     )
-    assert doors.read_server(section) == Server(reuse_port=True, trusted_proxies=("a",))
+    assert doors.read_server(section) == Server(
+        reuse_port=True, proxy_protocol="v1", trusted_proxies=("10.0.0.0/8", "::1")
+    )
     assert doors.read_shutdown(section) == Shutdown(drain_timeout_secs=0)
-    assert paths_of(section.complaints.unavailable) == ["server.reuse_port", "server.trusted_proxies"]
+    assert paths_of(section.complaints.errors) == paths_of(section.complaints.warnings) == []
+
+
+def test_proxies_are_addresses_or_networks() -> None:
+    """Operations §12 "source address": a name or a network with bits of a host is refused, and said where."""
+    section = section_of("server: {proxy_protocol: v2, trusted_proxies: [lb.example, 10.0.0.1/8, 10.0.0.1]}\n")
+    doors.read_server(section)
+    assert list(paths_of(section.complaints.errors)) == ["server.trusted_proxies[0]", "server.trusted_proxies[1]"]
     many = section_of("server: {workers: 3}")
     assert (doors.read_server(many).workers, paths_of(many.complaints.errors)) == (3, ["server.workers"])
 
