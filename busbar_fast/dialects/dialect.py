@@ -142,6 +142,10 @@ class Dialect(ABC):
     usage_member = b""
     # What every stream that is complete ends with, where that alone tells it; empty where events have to be read.
     last_event = b""
+    # What a client reads over between the events of a stream, as a sign of life; empty where nothing is; and after how
+    # many seconds of silence it gets one in a stream of ours: 0 is never, unless it is configured.
+    keepalive = b""
+    keepalive_s = 0.0
     # What stands in every request that leans on something which only this vendor keeps, or that it must guard.
     kept_words: tuple[bytes, ...] = ()
     # The least that can be asked of a model, without its name.

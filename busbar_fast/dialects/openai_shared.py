@@ -72,6 +72,7 @@ class OpenAIDialect(Dialect):
     """What does not depend on the route. Nothing of a client's query or header fields travels on."""
 
     id_field = b"x-request-id"
+    keepalive = b": keepalive\n\n"
 
     def upstream_path(self, path: str, ask: Ask, *, in_stream: bool) -> str:  # noqa: ARG002  the body says the rest
         return path

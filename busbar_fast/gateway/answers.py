@@ -145,6 +145,17 @@ class Answer:
         self.fault: StreamFault | None = None  # that the stream reported
         self.has_stopped = False  # without saying that it is complete
 
+    keepalive_s = 0.0  # a stream passes as it came, unless somebody wants it otherwise
+
+    @property
+    def is_between(self) -> bool:
+        """Whether what the client has of an event stream ends with a whole event."""
+        if not self._is_events or self._reframer is not None:
+            return False
+        if self._trail is not None:
+            return self._trail.payload().endswith(_EVENT_ENDS)
+        return self._view is not None and self._view.is_between
+
     async def give(self) -> None:
         """Give the client the answer. Raise what the upstream did wrong if nothing but a cut connection can tell it."""
         request = self._request

@@ -210,7 +210,15 @@ class Dispatch:
         try:
             if request.in_stream:  # lasts as long as it goes on
                 upstream.wait_s = max(upstream.wait_s, request.visit.topology.wait_s)
-                await answer.give()
+                every_s = request.visit.topology.keepalive_s or answer.keepalive_s
+                if every_s and request.dialect.keepalive:
+                    from busbar_fast.gateway.keepalive import Keepalive, Sign  # noqa: PLC0415  few want it
+
+                    sign = Sign(request.dialect.keepalive, every_s)
+                    with Keepalive(upstream, request.exchange, answer, sign, lane.origin.wheel):
+                        await answer.give()
+                else:
+                    await answer.give()
             else:
                 with request.exchange.within(self._left_s(), _too_slow):
                     await answer.give()

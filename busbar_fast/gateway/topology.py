@@ -31,13 +31,15 @@ class Topology:
     """Lanes by model, offers and their pools by name. `wait_s` is how long an upstream may stay silent.
 
     `counts_tokens` says that what answers use is counted whoever asks; `shows_timing` that clients are told how long
-    the gateway took. Of `key_gauges` virtual keys at most the metrics tell.
+    the gateway took. Of `key_gauges` virtual keys at most the metrics tell. After `keepalive_s` of silence,
+    unless it is 0, streams show a sign of life.
     """
 
     __slots__ = (
         "_alike",
         "_singles",
         "counts_tokens",
+        "keepalive_s",
         "key_gauges",
         "lanes",
         "offers",
@@ -55,10 +57,12 @@ class Topology:
         counts_tokens: bool = False,
         shows_timing: bool = False,
         key_gauges: int = 2000,
+        keepalive_s: float = 0.0,
     ) -> None:
         self.counts_tokens = counts_tokens
         self.shows_timing = shows_timing
         self.key_gauges = key_gauges
+        self.keepalive_s = keepalive_s
         self.lanes = {lane.name: lane for lane in lanes}
         self.offers = {offer.name: offer for offer in offers}
         self.wait_s = wait_s
@@ -153,6 +157,7 @@ def build(
         counts_tokens=config.observability.token_metrics,
         shows_timing=config.observability.emit_server_timing,
         key_gauges=config.metrics.key_gauge_limit,
+        keepalive_s=config.limits.stream_keepalive_secs,
     )
     if before is None:
         made.limit(config.models)

@@ -211,6 +211,16 @@ class Translated:
         self.fault: StreamFault | None = None  # that the stream reported
         self.has_stopped = False  # without saying that it is complete
 
+    @property
+    def keepalive_s(self) -> float:
+        """After how long a silence the client's vendor would show a sign of life."""
+        return self._translation.request.dialect.keepalive_s
+
+    @property
+    def is_between(self) -> bool:
+        """Whether the client has whole events only, which is what it is sent."""
+        return self._has_begun
+
     async def give(self) -> None:
         """Give the client the answer. Raise what the lane did wrong while another one may still be asked."""
         kind = self._head.fields.get(b"content-type", b"").lower()

@@ -92,12 +92,12 @@ def test_missing_features_are_kept_apart(tmp_path: Path) -> None:
     """Config §1: a right key whose feature is missing refuses nothing while it is only checked."""
     text = (
         "providers: {p: {api_key: none, protocol: openai, base_url: 'https://u', stream_usage: false}}\n"
-        "models: {m: {provider: p, attempt_timeout_ms: 5}}\nlimits: {stream_keepalive_secs: 5}\n"
+        "models: {m: {provider: p, attempt_timeout_ms: 5}}\ngovernance: {key_refresh_secs: 5}\n"
         "auth: {mode: token, client_tokens: [t]}\n"
     )
     loaded = read(tmp_path, text)
     assert loaded.config is not None
-    assert paths_of(loaded.complaints.unavailable) == ["limits.stream_keepalive_secs"]
+    assert paths_of(loaded.complaints.unavailable) == ["governance.key_refresh_secs"]
 
 
 def test_every_error_has_the_line_it_is_about(tmp_path: Path) -> None:

@@ -228,6 +228,11 @@ class RawClient:
         self.has_ended = not piece
         return len(piece)
 
+    @property
+    def held(self) -> bytes:
+        """What was received and not read."""
+        return self._held
+
     def received_nothing(self) -> bool:
         """Return whether neither a byte nor an end has come that was not read."""
         if self._held or self.has_ended:

@@ -34,7 +34,6 @@ _ANY = (
 def read_limits(root: Section) -> Limits:
     """Return every limit."""
     with root.section("limits") as section:
-        section.put_off("stream_keepalive_secs")
         given = {name: section.maybe_integer(name, 1) for name in _AT_LEAST_ONE}
         given |= {name: section.maybe_integer(name) for name in _ANY}
         given["default_max_tokens"] = section.maybe_integer("default_max_tokens", 1, U32)

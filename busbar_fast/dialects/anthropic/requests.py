@@ -49,6 +49,8 @@ class Anthropic(Dialect):
     """Anthropic's Messages API."""
 
     id_field = b"request-id"
+    keepalive = b'event: ping\ndata: {"type": "ping"}\n\n'
+    keepalive_s = 15.0
     forwarded = (b"anthropic-beta", b"anthropic-user-profile-id", b"anthropic-workspace-id")
     ping = b'{"max_tokens":1,"messages":[{"role":"user","content":"ping"}]}'
     relayed = (b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry", *_RATE_LIMITS)

@@ -50,6 +50,7 @@ class Cohere(Dialect):
     """Cohere's chat API, version 2. Of what a client says of itself, the name that its user chose travels on."""
 
     forwarded = (b"x-client-name",)
+    keepalive = b": keepalive\n\n"
 
     ping = b'{"max_tokens":1,"messages":[{"role":"user","content":"ping"}]}'
 
