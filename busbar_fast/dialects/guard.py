@@ -82,6 +82,7 @@ class Guard:
         "_report",
         "_usage",
         "_writer",
+        "characters",
         "fault",
         "has_broken_off",
     )
@@ -91,6 +92,7 @@ class Guard:
         self._report = writer.report
         self.fault: StreamFault | None = None
         self.has_broken_off = False
+        self.characters = 0  # of text, thoughts and calls
         self._blocks: dict[int, StreamBlock | None] = {}  # None: the dialect has no place for it
         self._open: dict[int, StreamBlock] = {}
         self._current: StreamBlock | None = None  # the one that grows
@@ -136,12 +138,14 @@ class Guard:
         """More of a text or a refusal."""
         block = self._open.get(index) or self._maybe_opened(index, Kind.TEXT)
         if block is not None and text:
+            self.characters += len(text)
             self._give(block, self._writer.write_text, text)
 
     def thinking(self, index: int, text: str) -> None:
         """More of a thought."""
         block = self._open.get(index) or self._maybe_opened(index, Kind.THINKING)
         if block is not None and text:
+            self.characters += len(text)
             self._give(block, self._writer.write_thinking, text)
 
     def args(self, index: int, fragment: str) -> None:
@@ -149,6 +153,7 @@ class Guard:
         block = self._open.get(index)
         if block is not None and fragment and block.kind is Kind.TOOL_USE:
             self._hold(len(fragment))
+            self.characters += len(fragment)
             self._give(block, self._writer.write_args, fragment)
 
     def seal(self, index: int, seal: Seal) -> None:

@@ -10,7 +10,7 @@ events can only be told apart from the beginning on, a watch sees them as they p
 import re
 import types
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from busbar_fast.dialects.dialect import Dialect, Ending, Reframer, StreamFault, Usage, Watch
 from busbar_fast.dialects.faults import Fault, Kind
@@ -24,7 +24,10 @@ from busbar_fast.wire.relay import end_broken, relay, relay_parts, relay_whole
 from busbar_fast.wire.states import AnswerPhase
 from busbar_fast.wire.trail import Trail
 from busbar_fast.wire.upstream import Upstream
-from busbar_fast.wire.viewing import Editor, View
+from busbar_fast.wire.viewing import Editor, Onlooker, View
+
+if TYPE_CHECKING:
+    from busbar_fast.dialects.estimating import Estimator
 
 _OK = 200
 _EVENT_STREAM = b"text/event-stream"
@@ -99,6 +102,7 @@ class Answer:
     __slots__ = (
         "_begin_well",
         "_content_type",
+        "_estimator",
         "_count",
         "_ending",
         "_fields",
@@ -141,6 +145,7 @@ class Answer:
         self._trail: Trail | None = None
         self._watch: Watch | None = None
         self._ending: Ending | None = None
+        self._estimator: Estimator | None = None
         self._view: View | None = None
         self.fault: StreamFault | None = None  # that the stream reported
         self.has_stopped = False  # without saying that it is complete
@@ -184,6 +189,8 @@ class Answer:
         if not (self._request.is_metered and self._request.exchange.has_begun) or (error is not None and not is_left):
             return
         usage, watch = self._maybe_usage(), self._watch
+        if is_left and usage is None and self._estimator is not None:
+            self._count(Usage(0, self._estimator.tokens))
         if usage is not None and watch is not None and watch.fault is None and (is_left or watch.has_ended):
             self._count(usage)
 
@@ -255,12 +262,16 @@ class Answer:
             return  # a document, where a stream was asked for
         ending = self._ending = dialect.new_ending(request.ask) if watch.ends else None
         stripper = dialect.new_stripper() if request.usage_edits is not None and self._is_events else None
+        self._estimator = _new_estimator(dialect) if request.is_estimated and ending is not None else None
+        seen = watch if self._estimator is None else _Both(watch, self._estimator)
         if ending is None:
-            view = View(watch, stripper)
+            view = View(seen, stripper)
         elif stripper is None:
-            view = View(_Both(watch, ending))
+            view = View(_Both(seen, ending))
         else:
-            view = View(watch, _Noted(stripper, ending))
+            view = View(seen, _Noted(stripper, ending))
+        if self._estimator is not None:
+            view.sign = b""  # what counts stands everywhere
         self._view = source.view = view
 
     def _is_complete(self, *, is_broken: bool) -> bool:
@@ -372,14 +383,28 @@ def _says_end(watch: Watch) -> bool:
     return watch.fault is not None or watch.has_ended
 
 
+def _new_estimator(dialect: Dialect) -> "Estimator":
+    """Return what guesses how much a stream has said."""
+    from busbar_fast.dialects.estimating import Estimator  # noqa: PLC0415  brings the neutral model
+
+    return Estimator(dialect)
+
+
+class _Feeder(Protocol):
+    """Looks at payload as well."""
+
+    def feed(self, piece: bytes) -> None:
+        """Look at the next payload."""
+
+
 class _Both:
-    """A watch and an ending that look at the same stream."""
+    """Two that look at the same stream; the first says how it is cut."""
 
-    __slots__ = ("_ending", "_watch", "ends", "sign", "unit_head")
+    __slots__ = ("_other", "_watch", "ends", "sign", "unit_head")
 
-    def __init__(self, watch: Watch, ending: Ending) -> None:
+    def __init__(self, watch: Onlooker, other: _Feeder) -> None:
         self._watch = watch
-        self._ending = ending
+        self._other = other
         self.sign = watch.sign
         self.ends = watch.ends
         self.unit_head = watch.unit_head
@@ -392,7 +417,7 @@ class _Both:
     def feed(self, piece: bytes) -> None:
         """Show both the next payload."""
         self._watch.feed(piece)
-        self._ending.feed(piece)
+        self._other.feed(piece)
 
 
 class _Noted:

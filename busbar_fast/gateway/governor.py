@@ -20,6 +20,7 @@ from busbar_fast.config.schema import Governance
 from busbar_fast.dialects.dialect import Usage
 from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.dialects.registry import speak_all
+from busbar_fast.gateway.strangers import Strangers
 from busbar_fast.gateway.topology import Topology
 from busbar_fast.governance.drafts import changed
 from busbar_fast.governance.keys import Held, Key, KeyRing, Pair, mint
@@ -79,6 +80,7 @@ class Governor:
         "flush_failures",
         "has_truncated",
         "ring",
+        "strangers",
     )
 
     def __init__(
@@ -91,7 +93,7 @@ class Governor:
         self._epoch_s = epoch_s
         self._loop = loop
         self._rules = rules
-        self._ledger = Ledger(_prices(rules), rules.rate_sweep_interval)
+        self._ledger = Ledger(_prices(rules), rules.rate_sweep_interval, self.now_s)
         self._store = Store(rules.db_path, Sealer(parse_key(sealing_key) if sealing_key else b""))
         stored = self._store.open(rules.sqlite_busy_timeout_ms, self.now_s)
         self.ring = KeyRing(stored.held)
@@ -109,6 +111,7 @@ class Governor:
         )
         self._is_closed = False
         self._is_broken = False  # the last attempt to store something failed
+        self.strangers = Strangers()
         self.flush_failures = 0
         self.has_truncated = False  # `/metrics` could not show every key, and said so
 
@@ -116,6 +119,11 @@ class Governor:
     def now_s(self) -> int:
         """The second by the clock on the wall."""
         return int(self._epoch_s())
+
+    @property
+    def estimates(self) -> bool:
+        """Whether those who leave in the middle pay for what they had, whatever was told of it."""
+        return self._rules.on_disconnect == "estimate"
 
     def replace(self, rules: Governance) -> None:
         """Go on under other rules; where keys are stored stays as it is."""

@@ -19,6 +19,7 @@ from busbar_fast.wire.heads import sole_value
 from busbar_fast.wire.json_scan import Edit, Span, decode_string, find_members, is_true
 
 if TYPE_CHECKING:
+    from busbar_fast.gateway.governor import Governor
     from busbar_fast.gateway.lanes import Lane
     from busbar_fast.gateway.tracing import Trace
     from busbar_fast.governance.keys import Key
@@ -105,6 +106,11 @@ class Request:
         return self._id
 
     @property
+    def is_estimated(self) -> bool:
+        """Whether a client that leaves before any usage is told pays for what it has, as far as that can be guessed."""
+        return self.charge is not None and self.visit.governor is not None and self.visit.governor.estimates
+
+    @property
     def own_lines(self) -> bytes:
         """The header lines of a good answer that tell what we did and, where that is wanted, how long we took."""
         if not self.visit.topology.shows_timing:
@@ -121,9 +127,12 @@ class Request:
         """Read the body and return what is asked for; None if the request was refused."""
         try:
             body = self.exchange.maybe_body()
-            self.body = await self.exchange.read_body() if body is None else body
-            if self.key is None and self.visit.governor is not None and not self._is_signed_well():
-                return None
+            if self.key is None and self.visit.governor is not None:
+                self.body = await self._read_strange_body(self.visit.governor) if body is None else body
+                if not self._is_signed_well(self.visit.governor):
+                    return None
+            else:
+                self.body = await self.exchange.read_body() if body is None else body
             name = self._read(self.body)
         except BodyTooLarge:
             self.refuse(Kind.TOO_LARGE)
@@ -175,10 +184,15 @@ class Request:
             self.usage_edits = dialect.ask_for_usage(body, found.get(dialect.usage_member, []))
         return read_model(body, self.spans) if ask.name is None else ask.name
 
-    def _is_signed_well(self) -> bool:
+    async def _read_strange_body(self, governor: "Governor") -> bytes:
+        """Read the body of a caller who is not known before. Raise Overloaded if too much of that is held already."""
+        told, cap = self.exchange.head.length, self.exchange.cap_bytes
+        with governor.strangers.hold(min(told, cap) if told >= 0 else cap):
+            return await self.exchange.read_body()
+
+    def _is_signed_well(self, governor: "Governor") -> bool:
         """Find the key that a request is signed with, or refuse it."""
-        assert self.visit.governor is not None  # else nobody would have to sign
-        self.key = self.visit.governor.find_signer(self.exchange.head, self.body)
+        self.key = governor.find_signer(self.exchange.head, self.body)
         if self.key is None:
             self.status.count_auth_failure(self.dialect)
             self.refuse(Kind.UNAUTHENTICATED)

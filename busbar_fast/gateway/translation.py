@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from busbar_fast.clock import now
 from busbar_fast.dialects.collecting import Collector
 from busbar_fast.dialects.dialect import StreamFault, Usage
+from busbar_fast.dialects.estimating import tokens_of
 from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.dialects.guard import Guard
 from busbar_fast.dialects.preparing import prepare_answer, prepare_request
@@ -302,8 +303,8 @@ class Translated:
             if error.side is not Side.UPSTREAM or not self._has_begun:
                 raise
         except GeneratorExit:  # whoever leaves with a part pays for what was told of it
-            if self._has_begun:
-                self._settle_usage(guard.counted)
+            if self._has_begun and not self._settle_usage(guard.counted) and self._translation.request.is_estimated:
+                self._count(Usage(0, tokens_of(guard.characters)))
             raise
         self._end(guard, reader)
         await self._send(guard)
@@ -364,7 +365,10 @@ class Translated:
     def _own_lines(self) -> bytes:
         return self._translation.request.own_lines + self._translation.losses_line
 
-    def _settle_usage(self, usage: ir.Usage) -> None:
-        """Count what the answer used, if that is wanted and was told."""
-        if self._translation.request.is_metered and (usage.input is not None or usage.output is not None):
+    def _settle_usage(self, usage: ir.Usage) -> bool:
+        """Count what the answer used, if that is wanted; return whether it was told."""
+        if usage.input is None and usage.output is None:
+            return False
+        if self._translation.request.is_metered:
             self._count(Usage(usage.total_input, usage.output or 0))
+        return True

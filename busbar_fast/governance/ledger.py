@@ -116,11 +116,12 @@ class Charge:
 class Ledger:
     """See the module."""
 
-    __slots__ = ("_admitted", "_budgets", "_deltas", "_rates", "prices", "sweep_every")
+    __slots__ = ("_admitted", "_budgets", "_deltas", "_floor_s", "_rates", "prices", "sweep_every")
 
-    def __init__(self, prices: Prices = Prices(), sweep_every: int = 256) -> None:  # noqa: B008  a record
+    def __init__(self, prices: Prices = Prices(), sweep_every: int = 256, floor_s: int = 0) -> None:  # noqa: B008  a record
         self.prices = prices
         self.sweep_every = sweep_every
+        self._floor_s = floor_s  # when what is stored was read: of windows before that nothing is known
         self._admitted = 0
         self._budgets: dict[str, _Budget] = {}
         self._rates: dict[str, _Rate] = {}
@@ -196,7 +197,7 @@ class Ledger:
     def standing(self, key: Key, at_s: int) -> Standing:
         """Return where a key stands, what is not stored yet included."""
         budget = self._budgets.get(key.id)
-        start_s = period_start(key.budget_period, at_s)
+        start_s = period_start(key.budget_period, max(at_s, self._floor_s))
         if budget is None or budget.window_s < start_s:
             budget = _Budget(start_s)
         cents, cap = budget.millicents // CENT, key.max_budget_cents
@@ -256,7 +257,7 @@ class Ledger:
 
     def _budget(self, key: Key, at_s: int) -> _Budget:
         """Return the live window of a key's budget."""
-        window_s = period_start(key.budget_period, at_s)
+        window_s = period_start(key.budget_period, max(at_s, self._floor_s))
         budget = self._budgets.get(key.id)
         if budget is None or budget.window_s < window_s:
             budget = self._budgets[key.id] = _Budget(window_s)

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from busbar_fast.errors import BusbarError
 from busbar_fast.governance.keys import PERIODS, Held, Key, Pair
 from busbar_fast.governance.ledger import CENT, MOST, Delta
+from busbar_fast.governance.mounts import maybe_network_type
 from busbar_fast.governance.sealing import Sealer, is_sealed
 from busbar_fast.governance.windows import period_start
 
@@ -63,6 +64,12 @@ class Stored(NamedTuple):
     held: list[Held]
     live: list[Delta]
     odd: list[str]  # ids of keys with a period that nobody knows
+
+
+def _maybe_network_type(path: str) -> str:
+    with suppress(OSError), Path("/proc/self/mountinfo").open(encoding="utf-8", errors="surrogateescape") as mounts:
+        return maybe_network_type(os.path.realpath(path), mounts.read())
+    return ""  # a system that does not tell
 
 
 class Store:
@@ -143,6 +150,9 @@ class Store:
     def _take_file(self) -> None:
         """Make the file if there is none, readable by us alone, and lock it. Raise StoreError if another one has it."""
         path = self._path
+        kind = _maybe_network_type(path)
+        if kind:
+            raise StoreError(f"it lies on a network file system ({kind}), where two gateways would not see each other")
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         Path(path).chmod(0o600)
         self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -50,7 +50,6 @@ class Exchange(Strand):
 
     __slots__ = (
         "_body",
-        "_cap_bytes",
         "_held",
         "_heads",
         "_is_mute",
@@ -58,6 +57,7 @@ class Exchange(Strand):
         "_taken_bytes",
         "body_bytes",
         "buffered_bytes",
+        "cap_bytes",
         "client",
         "closes",
         "has_body_ended",
@@ -74,7 +74,7 @@ class Exchange(Strand):
         Strand.__init__(self, wheel)
         self.client = client
         self._heads = heads
-        self._cap_bytes = cap_bytes
+        self.cap_bytes = cap_bytes
 
         self.head = head
         self.has_body_ended = whole is not None
@@ -112,7 +112,7 @@ class Exchange(Strand):
     @property
     def is_body_too_large(self) -> bool:
         """Whether the body has passed its cap."""
-        return self.body_bytes > self._cap_bytes
+        return self.body_bytes > self.cap_bytes
 
     def on_end(self, error: BaseException | None) -> None:
         """Tell the connection that the responder is through."""
@@ -122,7 +122,7 @@ class Exchange(Strand):
 
     async def next_part(self) -> bytes | None:
         """Return the next bytes of the body, None at its end. Raise BodyTooLarge beyond the cap."""
-        if self.head.length > self._cap_bytes:
+        if self.head.length > self.cap_bytes:
             raise BodyTooLarge("declared length above the cap")
         while not self._parts:
             if self.has_body_ended:
@@ -133,7 +133,7 @@ class Exchange(Strand):
         part = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
         self._taken_bytes += len(part)  # of payload: a chunked body may be as large as any other
-        if self._taken_bytes > self._cap_bytes:
+        if self._taken_bytes > self.cap_bytes:
             raise BodyTooLarge("body above the cap")
         self.buffered_bytes = 0
         if not self.has_body_ended:
@@ -142,7 +142,7 @@ class Exchange(Strand):
 
     def maybe_body(self) -> bytes | None:
         """Return the whole body if it is there in one piece and within the cap."""
-        if self.has_body_ended and self.body_bytes <= self._cap_bytes and len(self._parts) == 1:
+        if self.has_body_ended and self.body_bytes <= self.cap_bytes and len(self._parts) == 1:
             return self._parts.pop()
         return None
 

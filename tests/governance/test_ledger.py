@@ -84,6 +84,16 @@ def test_a_clock_that_steps_back_resets_nothing() -> None:
     assert refused(ledger, daily, MIDNIGHT - 90) is None
 
 
+def test_a_clock_that_steps_back_behind_the_start_opens_no_older_window() -> None:
+    """Governance §5 "clock steps back": of windows before the start nothing was read, so none of them begins anew."""
+    day = 86400
+    ledger = Ledger(floor_s=day)
+    daily = key(budget_period="daily", max_budget_cents=1)
+    assert admitted(ledger, daily, day - 10).window_s == day
+    assert ledger.standing(daily, day - 10).window_start == day
+    assert isinstance(ledger.admit(daily, day - 5), Refused)
+
+
 def test_keys_without_a_rate_take_no_room() -> None:
     """Governance case 60: ten thousand of them leave the table empty, and silent ones are dropped."""
     ledger = Ledger(sweep_every=100)

@@ -255,3 +255,12 @@ def test_a_number_beyond_the_database_is_an_error(store: Store) -> None:
     """What SQLite cannot hold fails as a whole and loudly."""
     with pytest.raises(StoreError, match="OverflowError"):
         store.insert(Held(Key("vk_9", "x", max_budget_cents=2**63), "d9")).result()
+
+
+def test_network_file_systems_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Governance §8 "exclusivity": a lock there would hold off nobody; nothing is made before that is known."""
+    monkeypatch.setattr("busbar_fast.governance.store._maybe_network_type", lambda _path: "nfs4")
+    path = tmp_path / "keys.db"
+    with pytest.raises(StoreError, match="network file system"):
+        Store(str(path)).open(5000, 0)
+    assert not path.exists()

@@ -33,7 +33,7 @@ PURE = (
     "busbar_fast.ir",
     "busbar_fast.dialects",
     "busbar_fast.reliability",
-    *(f"busbar_fast.governance.{name}" for name in ("drafts", "keys", "ledger", "sealing", "windows")),
+    *(f"busbar_fast.governance.{name}" for name in ("drafts", "keys", "ledger", "mounts", "sealing", "windows")),
 )
 
 

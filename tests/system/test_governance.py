@@ -220,6 +220,27 @@ async def test_a_client_that_leaves_pays_for_what_was_seen(folder: Path, serve: 
         assert (spent, requests) == (1, 1)
 
 
+@pytest.mark.parametrize("client", ["openai", "anthropic", "gemini"])
+@pytest.mark.parametrize("lane", ["openai", "cohere"])
+async def test_a_client_that_leaves_pays_for_what_was_guessed(
+    folder: Path, serve: Serve, client: str, lane: str
+) -> None:
+    """Governance §7 `on_disconnect: estimate`: where no usage was told a token for every four characters."""
+    fate = Script(text="abcd" * 30, delta_chars=16, stall_at=1400)
+    async with governed(folder, serve, fate, dialect=lane, rules="on_disconnect: estimate") as board:
+        key = await board.mint()
+        caller = board.send(key, dialect=client, stream=True)
+        reading = asyncio.ensure_future(caller.read_all())
+        await asyncio.wait((reading,), timeout=0.5)
+        reading.cancel()
+        await asyncio.wait((reading,))
+        said = caller.held.count(b"abcd") * 4
+        caller.close()
+        await until(lambda: board.fleet.site.engine.lanes["m0"].state.inflight == 0)
+        assert said > 16
+        assert await board.usage(key) == (1, said // 4, 1)
+
+
 async def test_a_client_that_leaves_before_an_answer_pays_nothing(folder: Path, serve: Serve) -> None:
     """Governance §7: before any status line nothing is kept."""
     hold = Gate()

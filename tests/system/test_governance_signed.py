@@ -16,7 +16,7 @@ from busbar_fast.mock.script import Script
 from tests.system.engines import running
 from tests.system.fleets import config_of
 from tests.system.governing import Board, governed
-from tests.system.rawclient import Answer
+from tests.system.rawclient import Answer, turns
 from tests.system.sdk import Stand, in_thread
 from tests.system.sdk_callers import REGION, converse_client
 from tests.system.serving import Serve
@@ -191,3 +191,31 @@ async def test_signatures_count_only_where_the_vendor_signs(folder: Path, serve:
     async with running(folder, text) as site:
         await asyncio.sleep(0)
         assert await refusal(site.port, ("AKIA0", "x")) == (403, "AccessDeniedException")
+
+
+async def test_bodies_of_strangers_are_bounded(folder: Path, serve: Serve) -> None:
+    """Governance §4, step 2: with 64 bodies on their way the next caller who signs must come back."""
+    async with governed(folder, serve, GOOD, dialect="bedrock") as board:
+        key = await board.mint(issue_aws_credential=True)
+        port = board.fleet.site.port
+        lines = "".join(
+            f"{name}: {value}\r\n"
+            for name, value in signed(port, pair_of(key)).items()
+            if name.lower() != "content-length"
+        )
+        start = f"POST /model/pool/converse HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        head = f"{start}{lines}Content-Length: {len(BODY)}\r\n\r\n".encode()
+        waiting = [board.fleet.site.connect() for _ in range(64)]
+        for client in waiting:
+            client.send(head)
+            await turns()
+        late = board.fleet.site.connect()
+        late.send(head)
+        answer = await late.read_answer()
+        assert (answer.status, answer.fields[b"retry-after"]) == (503, b"1")
+        assert (await board.ask(key, dialect="openai")).status == 200
+        waiting[0].send(BODY)
+        assert (await waiting[0].read_answer()).status == 200
+        again = board.fleet.site.connect()
+        again.send(head + BODY)
+        assert (await again.read_answer()).status == 200

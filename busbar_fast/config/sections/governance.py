@@ -29,20 +29,13 @@ def read_governance(root: Section) -> Governance:
             rate_sweep_interval=section.integer("rate_sweep_interval", 256, 1, U32),
             usage_flush_interval_ms=section.integer("usage_flush_interval_ms", 100, 10, 5000),
             reserve_tokens=section.flag("reserve_tokens", default=False),
-            on_disconnect=_read_disconnect(section),
+            on_disconnect=section.choice("on_disconnect", "observed", ("observed", "estimate")),
             secret_key_env=section.text("secret_key_env", "", not_blank),
             key_refresh_secs=section.integer("key_refresh_secs", 5, 1),
             key_max_stale_secs=section.integer("key_max_stale_secs", 300),
         )
         _check_prices(section, governance)
         return governance.with_(**_read_stores(section))
-
-
-def _read_disconnect(section: Section) -> str:
-    said = section.choice("on_disconnect", "observed", ("observed", "estimate"))
-    if said == "estimate":
-        section.put_off("on_disconnect")
-    return said
 
 
 def _read_db_path(section: Section) -> str:

@@ -76,7 +76,7 @@ def test_prices_are_warned_about() -> None:
     ("text", "paths"),
     [
         ("{reserve_tokens: false, on_disconnect: observed}", []),
-        ("{reserve_tokens: true, on_disconnect: estimate}", ["governance.on_disconnect"]),
+        ("{reserve_tokens: true, on_disconnect: estimate}", []),
         ("{key_refresh_secs: 5, secret_key_env: X}", ["governance.key_refresh_secs"]),
     ],
 )
