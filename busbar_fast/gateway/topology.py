@@ -30,10 +30,10 @@ _DEFAULT_REGION = "us-east-1"
 class Topology:
     """Lanes by model, offers and their pools by name. `wait_s` is how long an upstream may stay silent.
 
-    `counts_tokens` says that what answers use is counted whoever asks.
+    `counts_tokens` says that what answers use is counted whoever asks, `shows_page` that people find a status page.
     """
 
-    __slots__ = ("_alike", "_singles", "counts_tokens", "lanes", "offers", "pools", "wait_s")
+    __slots__ = ("_alike", "_singles", "counts_tokens", "lanes", "offers", "pools", "shows_page", "wait_s")
 
     def __init__(
         self,
@@ -42,8 +42,10 @@ class Topology:
         wait_s: float = 300.0,
         *,
         counts_tokens: bool = False,
+        shows_page: bool = False,
     ) -> None:
         self.counts_tokens = counts_tokens
+        self.shows_page = shows_page
         self.lanes = {lane.name: lane for lane in lanes}
         self.offers = {offer.name: offer for offer in offers}
         self.wait_s = wait_s
@@ -136,6 +138,7 @@ def build(
         new_offers(config, lanes, None if before is None else before[1].offers, rankers),
         config.limits.upstream_request_timeout_secs,
         counts_tokens=config.observability.token_metrics,
+        shows_page=config.observability.status_page,
     )
     if before is None:
         made.limit(config.models)
