@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,8 @@ class Page:
 
     async def pass_time(self, seconds: float) -> None:
         """Let so much time pass in the page."""
-        await self.run(f"new Promise(done => setTimeout(done, {seconds * 1000}))")
+        for _ in range(ceil(seconds * 2)):
+            await self.run("new Promise(done => setTimeout(done, 500))")
 
     async def _call(self, method: str, **parameters: Any) -> Any:
         return await self._browser.call(method, self._session, **parameters)

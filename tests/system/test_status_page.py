@@ -91,6 +91,14 @@ def test_page_is_of_one_piece() -> None:
     assert not re.search(r"<[^>]+ (?:on\w+|style)=", SOURCE)
 
 
+def test_manual_shows_a_picture() -> None:
+    """Issue: a small PNG, where the manual says it is."""
+    (name,) = re.findall(r"!\[[^]]+\]\((\S+)\)", (ROOT / "docs" / "watching.md").read_text(encoding="utf-8"))
+    raw = (ROOT / "docs" / name).read_bytes()
+    assert raw.startswith(b"\x89PNG")
+    assert len(raw) < 150_000
+
+
 async def test_page_tells_nothing_to_who_is_not_let_in(tmp_path: Path, serve: Serve) -> None:
     """Governance §1.1: the page is the same for everybody, numbers and names need a token."""
     async with fleet(tmp_path, serve, Script(), top=ON) as made:
