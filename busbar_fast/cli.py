@@ -82,6 +82,7 @@ def main(arguments: list[str], signals: list[int]) -> None:
         words.HEALTHCHECK: _check_health,
         words.BLOCKLIST: _print_blocklist,
         words.KEYS: _manage_keys,
+        words.TOP: _watch_gateway,
         words.SHOW_HELP: lambda _: _print(words.HELP),
         words.SHOW_VERSION: lambda _: _print(words.VERSION + "\n"),
     }
@@ -397,14 +398,31 @@ def _try_certificates(config: Config, inputs: Inputs) -> None:
 def _manage_keys(options: words.Options) -> None:
     from busbar_fast import keys_command  # noqa: PLC0415  only here
 
+    _run_subcommand(keys_command.run, options.rest)
+
+
+def _watch_gateway(options: words.Options) -> None:
+    from busbar_fast.top import command, terminal  # noqa: PLC0415  only here
+
     try:
-        _print(keys_command.run(options.rest))
-    except keys_command.Asked as asked:
+        _run_subcommand(command.run, options.rest)
+    except terminal.Ended as ended:
+        if ended.number != signal.SIGINT:
+            signal.raise_signal(ended.number)
+
+
+def _run_subcommand(run: Callable[[list[str]], str], rest: list[str]) -> None:
+    """Print what a command that talks to a running gateway returns, or end with its word about why there is nothing."""
+    from busbar_fast import subcommand  # noqa: PLC0415  only here
+
+    try:
+        _print(run(rest))
+    except subcommand.Asked as asked:
         _print(str(asked))
-    except keys_command.Misused as misused:
+    except subcommand.Misused as misused:
         _complain(str(misused))
         sys.exit(2)
-    except keys_command.Failed as failed:
+    except subcommand.Failed as failed:
         _fail(str(failed))
 
 

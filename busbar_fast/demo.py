@@ -11,7 +11,7 @@ from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
 from busbar_fast.gateway.lanes import BRIEF_RESTS, Access, Lane, new_state
 from busbar_fast.gateway.offers import pool_of
-from busbar_fast.gateway.topology import Topology
+from busbar_fast.gateway.topology import Habits, Topology
 from busbar_fast.mock.script import Script
 from busbar_fast.mock.server import MockBackend
 from busbar_fast.wire.dial import Dialer
@@ -48,7 +48,8 @@ The other official clients work as well:
 
 For each of them the pool "demo" has two lanes over the built-in mock backend: one is steady, the other fails every
 second request and is left alone for a few seconds then. Repeat a call every few seconds and watch below how nobody but
-this log notices. Add "stream":true to see frames pass.
+this log notices. Add "stream":true to see frames pass. Live numbers: http://{origin}/ui in a browser, or
+`busbar-fast top --url http://{origin}` in another terminal.
 Real providers: write a config.yaml with `api_key_env: OPENAI_API_KEY` and start `busbar-fast --config config.yaml`.
 """
 
@@ -70,7 +71,7 @@ async def serve_demo(
         for temper, lane_port in (("steady", steady_port), ("flaky", flaky_port))
     ]
     gate = Gate(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
-    topology = Topology(lanes, [pool_of("demo", lanes)])
+    topology = Topology(lanes, [pool_of("demo", lanes)], Habits(shows_page=True))
     gateway = Gateway(topology, gate, speak_all(), Admission("none"))
     service = gateway.service = Service(gateway.serve, limits, wheel, parser)
     front = Listener(service, loop)

@@ -5,16 +5,17 @@ in no list of processes.
 """
 
 import argparse
-import http.client
 import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NoReturn
-from urllib.parse import quote, urlsplit
+from typing import Any, Final
+from urllib.parse import quote
 
+from busbar_fast.subcommand import DEFAULT_URL, EXIT_CODES, Failed, Misused, Parser, Peer, read_token
+
+_COMMAND: Final = "busbar-fast keys"
 _TIMEOUT_S: Final = 10.0
-_DEFAULT_URL: Final = "http://127.0.0.1:8080"
 _GOOD: Final = 300
 _COLUMNS: Final = {
     "id": "ID",
@@ -28,46 +29,21 @@ _COLUMNS: Final = {
     "created_at": "CREATED",
 }
 _TIMES: Final = frozenset(("created_at", "window_start", "window_end"))
-_EPILOG: Final = """\
-the token is read from BUSBAR_ADMIN_TOKEN, the address from --url, else BUSBAR_URL, else http://127.0.0.1:8080.
-exit codes: 0 done, 1 refused or nobody there, 2 a mistake on the command line
-"""
+_EPILOG: Final = f"""\
+the token is read from BUSBAR_ADMIN_TOKEN, the address from --url, else BUSBAR_URL, else {DEFAULT_URL}.
+{EXIT_CODES}"""
 
 Call = tuple[str, str, Mapping[str, Any] | None]  # method, what follows /admin/keys, document
-
-
-class Failed(Exception):
-    """What was asked for was not done; the text says why."""
-
-
-class Misused(Exception):
-    """The words make no sense; the text says which."""
-
-
-class Asked(Exception):
-    """The words asked for help; the text is it."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises instead of printing."""
-
-    def error(self, message: str) -> NoReturn:
-        raise Misused(f"{self.prog}: {message}")
-
-    def print_help(self, file: object = None) -> NoReturn:  # noqa: ARG002  whoever asked prints it
-        raise Asked(self.format_help())
 
 
 def run(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> str:
     """Do what these words ask for; return what to print. Raise Failed, Misused or Asked."""
     asked: argparse.Namespace = _new_parser().parse_args(words)
-    token = environ.get("BUSBAR_ADMIN_TOKEN", "").strip()
+    token = read_token(environ, "BUSBAR_ADMIN_TOKEN")
     if not token:
         raise Failed("BUSBAR_ADMIN_TOKEN is not set")
-    if not (token.isascii() and token.isprintable()):
-        raise Failed("BUSBAR_ADMIN_TOKEN holds what cannot stand in a header")
     call = _call(asked)
-    answer = _ask(asked.url or environ.get("BUSBAR_URL", "") or _DEFAULT_URL, token, call)
+    answer = _ask(asked.url or environ.get("BUSBAR_URL", "") or DEFAULT_URL, token, call)
     if asked.json:
         return json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
     if asked.verb == "list":
@@ -75,12 +51,12 @@ def run(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> str:
     return "".join(f"{name:<24}{_shown(name, value)}\n" for name, value in answer.items())
 
 
-def _new_parser() -> _Parser:
+def _new_parser() -> Parser:
     shape = {"formatter_class": argparse.RawDescriptionHelpFormatter, "epilog": _EPILOG}
-    shared = _Parser(add_help=False)
+    shared = Parser(add_help=False)
     shared.add_argument("--url", default="", help="where the gateway is")
     shared.add_argument("--json", action="store_true", help="print the answer as it is")
-    parser = _Parser("busbar-fast keys", description="Manage virtual keys.", **shape)  # type: ignore[arg-type]
+    parser = Parser(_COMMAND, description="Manage virtual keys.", **shape)  # type: ignore[arg-type]
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     verbs.add_parser("list", parents=[shared], help="list all keys")
     create = verbs.add_parser("create", parents=[shared], help="mint a key; its secret is shown once")
@@ -164,28 +140,19 @@ def _call(asked: argparse.Namespace) -> Call:
 def _ask(url: str, token: str, call: Call) -> Any:
     """Return what the gateway answers. Raise Failed."""
     method, path, document = call
-    place = urlsplit(url)
-    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-    if place.scheme not in kinds or not place.hostname:
-        raise Misused(f"busbar-fast keys: {url!r} is no URL of a gateway")
     body = None if document is None else json.dumps(document)
+    peer = Peer(_COMMAND, url, _TIMEOUT_S)
     try:
-        connection = kinds[place.scheme](place.hostname, place.port, timeout=_TIMEOUT_S)
-        try:
-            connection.request(method, f"{place.path.rstrip('/')}/admin/keys{path}", body, {"x-admin-token": token})
-            answer = connection.getresponse()
-            raw = answer.read()
-        finally:
-            connection.close()
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise Failed(f"{url}: {str(error) or type(error).__name__}") from error
+        status, raw = peer.ask(method, f"/admin/keys{path}", {"x-admin-token": token}, body)
+    finally:
+        peer.close()
     try:
         said = json.loads(raw)
-        reason = said["error"]["message"] if answer.status >= _GOOD else ""
+        reason = said["error"]["message"] if status >= _GOOD else ""
     except (ValueError, KeyError, TypeError) as error:
-        raise Failed(f"{url}: answered {answer.status}, and not as a gateway does") from error
-    if answer.status >= _GOOD:
-        raise Failed(f"{url}: {answer.status}: {reason}")
+        raise Failed(f"{url}: answered {status}, and not as a gateway does") from error
+    if status >= _GOOD:
+        raise Failed(f"{url}: {status}: {reason}")
     if not isinstance(said, dict):
         raise Failed(f"{url}: answered, and not as a gateway does")
     return said

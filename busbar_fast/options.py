@@ -7,6 +7,7 @@ usage: busbar-fast [--config PATH] [--providers PATH] [--strict]     run the gat
        busbar-fast --validate [--strict] ...                         check the configuration and end
        busbar-fast demo [--host ADDRESS] [--port PORT]               serve a built-in backend; needs no configuration
        busbar-fast keys list|create|show|update|delete|usage ...     manage virtual keys; keys --help says more
+       busbar-fast top [--url URL] [--once] ...                      watch a running gateway; top --help says more
 
 A lean, latency-sensitive LLM gateway.
 
@@ -26,7 +27,9 @@ variables
   BUSBAR_LOG, else RUST_LOG         error, warn, info, debug or trace (info)
   BUSBAR_LOG_FORMAT                 text or json (text)
   BUSBAR_CACHE_DIR                  where the checked configuration is kept for the next start
-  BUSBAR_ADMIN_TOKEN, BUSBAR_URL    for keys: an operator's token, where the gateway is
+  BUSBAR_ADMIN_TOKEN                for keys: an operator's token
+  BUSBAR_TOKEN                      for top: a token that reads /stats, and BUSBAR_METRICS_TOKEN one for /metrics
+  BUSBAR_URL                        for keys and top: where the gateway is
   BUSBAR_HTTP_PARSER                httptools or h11
   SSL_CERT_FILE, SSL_CERT_DIR       trusted authorities for https upstreams
   any ${NAME} in the files, and the variables that `api_key_env` names
@@ -42,6 +45,7 @@ endpoints
   GET  /v1/models              everything that can be asked for
   /admin/keys                  virtual keys, for operators
   GET  /stats, /metrics        lanes and pools as JSON; series for Prometheus
+  GET  /ui                     both for people, where `observability.status_page` is on
   GET  /healthz                200 if some lane can serve, else 503
   GET  /livez, /readyz         200 if the process turns; 200 if it takes requests
 
@@ -54,12 +58,13 @@ exit codes: 0 done, 1 a mistake in the configuration or a port that is taken, 2 
 """
 VERSION = f"busbar-fast {__version__}"
 
-RUN, VALIDATE, HEALTHCHECK, BLOCKLIST, DEMO, KEYS, SHOW_HELP, SHOW_VERSION = range(8)
+RUN, VALIDATE, HEALTHCHECK, BLOCKLIST, DEMO, KEYS, TOP, SHOW_HELP, SHOW_VERSION = range(9)
 _ACTIONS = {
     "--validate": VALIDATE,
     "--healthcheck": HEALTHCHECK,
     "--print-metadata-blocklist": BLOCKLIST,
 }
+_COMMANDS = {"keys": KEYS, "top": TOP}  # that read the words behind them themselves
 _AT_ONCE = {"--help": SHOW_HELP, "-h": SHOW_HELP, "--version": SHOW_VERSION, "-V": SHOW_VERSION}
 _HIGHEST_PORT = 65535
 
@@ -86,8 +91,8 @@ class Options:
 def read_options(words: list[str]) -> Options:
     """Return what these words ask for, from left to right. Raise Usage."""
     options = Options()
-    if words[:1] == ["keys"]:
-        options.action, options.rest = KEYS, words[1:]
+    if words and words[0] in _COMMANDS:
+        options.action, options.rest = _COMMANDS[words[0]], words[1:]
         return options
     left = list(words)
     while left:

@@ -22,6 +22,8 @@ def read(line: str) -> words.Options:
         ("demo", words.DEMO),
         ("keys", words.KEYS),
         ("keys list --help", words.KEYS),
+        ("top", words.TOP),
+        ("top --once --config", words.TOP),
         ("--help", words.SHOW_HELP),
         ("-h", words.SHOW_HELP),
         ("--version", words.SHOW_VERSION),

@@ -211,6 +211,7 @@ class Observability(Record):
     accept_traceparent: bool = True
     request_log_detail: bool = False
     token_metrics: bool = False
+    status_page: bool = False
     log_format: str = ""  # empty: the environment decides
 
 

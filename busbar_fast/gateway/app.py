@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("busbar_fast.gateway")
 
 _PROBES = frozenset((b"/healthz", b"/livez", b"/readyz"))
+_PAGE = b"/ui"
 _READS = (b"GET", b"HEAD")
 _ANYTHING = b"*"
 
@@ -94,6 +95,8 @@ class Gateway:
             self._answer_probe(exchange, visit.path)
         elif is_admin(visit.path) and admission.governor is not None:
             await self._manage(exchange, visit, is_here=not self.has_back_door)
+        elif visit.path == _PAGE and self.topology.shows_page:
+            self._show_page(exchange, visit)
         elif not visit.is_admitted:
             self._status.count_auth_failure(visit.dialect)
             _log.debug("caller refused: %s", why_refused(visit))
@@ -182,6 +185,15 @@ class Gateway:
             self._refuse_method(exchange, visit, (*_READS, b"POST"))
         else:
             self._answer_missing(exchange, visit)
+
+    def _show_page(self, exchange: Exchange, visit: Visit) -> None:
+        """Answer with the status page. It holds nothing that a caller must be let in for: it asks for that itself."""
+        if exchange.head.method not in _READS:
+            self._refuse_method(exchange, visit, _READS)
+            return
+        from busbar_fast.gateway.page import read_page  # noqa: PLC0415  few look, and nobody waits for it at a start
+
+        exchange.reply(200, *read_page())
 
     def _answer_missing(self, exchange: Exchange, visit: Visit) -> None:
         name = f"{exchange.head.method.decode()} {visit.path.decode('latin-1')}"

@@ -5,6 +5,7 @@ rotation of the pools whose members did.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from busbar_fast import __version__
 from busbar_fast.config.inputs import Inputs
@@ -27,12 +28,21 @@ _UNCODED = b"Accept-Encoding: identity\r\n"
 _DEFAULT_REGION = "us-east-1"
 
 
-class Topology:
-    """Lanes by model, offers and their pools by name. `wait_s` is how long an upstream may stay silent.
+class Habits(NamedTuple):
+    """What a configuration says of all that is asked, whoever asks and whom."""
 
-    `counts_tokens` says that what answers use is counted whoever asks; `shows_timing` that clients are told how long
-    the gateway took. Of `key_gauges` virtual keys at most the metrics tell. After `keepalive_s` of silence,
-    unless it is 0, streams show a sign of life.
+    wait_s: float = 300.0  # how long an upstream may stay silent
+    counts_tokens: bool = False  # what answers use is counted whoever asks
+    shows_timing: bool = False  # clients are told how long the gateway took
+    shows_page: bool = False  # people find a status page
+    key_gauges: int = 2000  # of how many virtual keys the metrics tell
+    keepalive_s: float = 0.0  # after so much silence streams show a sign of life, unless it is 0
+
+
+class Topology:
+    """Lanes by model, offers and their pools by name.
+
+    What `habits` say is kept apart, because each request asks for some of it.
     """
 
     __slots__ = (
@@ -44,6 +54,7 @@ class Topology:
         "lanes",
         "offers",
         "pools",
+        "shows_page",
         "shows_timing",
         "wait_s",
     )
@@ -52,20 +63,11 @@ class Topology:
         self,
         lanes: Iterable[Lane],
         offers: Iterable[Offer],
-        wait_s: float = 300.0,
-        *,
-        counts_tokens: bool = False,
-        shows_timing: bool = False,
-        key_gauges: int = 2000,
-        keepalive_s: float = 0.0,
+        habits: Habits = Habits(),  # noqa: B008  a record, never changed
     ) -> None:
-        self.counts_tokens = counts_tokens
-        self.shows_timing = shows_timing
-        self.key_gauges = key_gauges
-        self.keepalive_s = keepalive_s
+        self.wait_s, self.counts_tokens, self.shows_timing, self.shows_page, self.key_gauges, self.keepalive_s = habits
         self.lanes = {lane.name: lane for lane in lanes}
         self.offers = {offer.name: offer for offer in offers}
-        self.wait_s = wait_s
         self._singles = {name: single(lane) for name, lane in self.lanes.items()}
         self.pools = {name: offer.pool for name, offer in self.offers.items()}
         self._alike: dict[tuple[Dialect, str], Mapping[str, Pool]] = {}
@@ -153,11 +155,14 @@ def build(
     made = Topology(
         lanes.values(),
         new_offers(config, lanes, None if before is None else before[1].offers, rankers),
-        config.limits.upstream_request_timeout_secs,
-        counts_tokens=config.observability.token_metrics,
-        shows_timing=config.observability.emit_server_timing,
-        key_gauges=config.metrics.key_gauge_limit,
-        keepalive_s=config.limits.stream_keepalive_secs,
+        Habits(
+            config.limits.upstream_request_timeout_secs,
+            config.observability.token_metrics,
+            config.observability.emit_server_timing,
+            config.observability.status_page,
+            config.metrics.key_gauge_limit,
+            config.limits.stream_keepalive_secs,
+        ),
     )
     if before is None:
         made.limit(config.models)

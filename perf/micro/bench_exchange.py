@@ -14,7 +14,7 @@ from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
 from busbar_fast.gateway.lanes import Access, Lane, new_state
 from busbar_fast.gateway.offers import pool_of
-from busbar_fast.gateway.topology import Topology
+from busbar_fast.gateway.topology import Habits, Topology
 from busbar_fast.wire.downstream import Downstream
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.gate import Gate
@@ -96,7 +96,7 @@ def new_gateway(origin: Origin, *, counts_tokens: bool = False) -> Responder:
     lanes = [
         Lane(new_state(name), origin, "/v1/chat/completions", dialect, access, model=f"gpt-4o-{name}") for name in "abc"
     ]
-    topology = Topology(lanes, [pool_of("gpt-4o", lanes)], counts_tokens=counts_tokens)
+    topology = Topology(lanes, [pool_of("gpt-4o", lanes)], Habits(counts_tokens=counts_tokens))
     return Gateway(topology, Gate(0, 0.0), speak_all(), Admission("token", ["client-token"])).serve
 
 

@@ -112,6 +112,7 @@ DEFAULTS: dict[str, object] = {
     "observability.accept_traceparent": True,
     "observability.request_log_detail": False,
     "observability.token_metrics": False,
+    "observability.status_page": False,
     "observability.log_format": "",
     "governance.enabled": False,
     "governance.admin_token.kind": "none",

@@ -64,7 +64,9 @@ TABLE = {
     "busbar_fast.cli": Row(ANYTHING, ANYTHING, active=True),
     "busbar_fast.demo": Row("gateway dialects mock wire errors clock", active=True),
     "busbar_fast.options": Row(),
-    "busbar_fast.keys_command": Row(active=True),
+    "busbar_fast.subcommand": Row(active=True),
+    "busbar_fast.keys_command": Row("subcommand", active=True),
+    "busbar_fast.top": Row("subcommand", active=True),
     "busbar_fast.__main__": Row("boot"),
 }
 

@@ -33,7 +33,8 @@ def published() -> Iterator[Path]:
     """Yield every file of ours."""
     for folder, folders, files in os.walk(ROOT):
         folders[:] = sorted(name for name in folders if name not in LEFT_OUT and not name.endswith(".egg-info"))
-        yield from (Path(folder, name) for name in sorted(files) if not name.startswith(".coverage"))
+        kept = (name for name in sorted(files) if name not in LEFT_OUT and not name.startswith(".coverage"))
+        yield from (Path(folder, name) for name in kept)
 
 
 def traces(text: str) -> list[str]:

@@ -17,7 +17,7 @@ from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
 from busbar_fast.gateway.lanes import Access, Lane, new_state
 from busbar_fast.gateway.offers import Offer, Tolerance, pool_of
-from busbar_fast.gateway.topology import Topology
+from busbar_fast.gateway.topology import Habits, Topology
 from busbar_fast.mock.memo import Memo
 from busbar_fast.mock.script import Script
 from busbar_fast.mock.server import play
@@ -191,7 +191,7 @@ async def gateway_over(
         offer = pool_of(shape.pool, lanes, shape.settings)
         kind = Offer if shape.is_mixed else Apart
         offer = kind(offer.pool, {lane.name: lane for lane in lanes}, tolerance=shape.tolerance)
-        topology = Topology(lanes, [offer], shape.wait_s)
+        topology = Topology(lanes, [offer], Habits(shape.wait_s))
         gateway = Gateway(topology, gate, speak_all(), shape.admission)
         async with serve(gateway.serve, shape.limits) as front:
             gateway.service = front.service

@@ -13,6 +13,8 @@ GET = b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n"
 # Of the scrape itself, or of the clock, or no counters.
 MOVING = ("busbar_connections", "busbar_requests_in_flight", "busbar_lane_state", "_sum", "_bucket")
 
+MISNAMED = "busbar_key_tokens_total"  # a gauge that keeps the name it has elsewhere
+
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 Sample = tuple[str, dict[str, str]]
 
@@ -84,7 +86,8 @@ def parse(raw: bytes) -> Series:
         for sample in family.samples:
             key = sample.name, tuple(sorted(sample.labels.items()))
             assert key not in series
-            assert (family.type == "counter") == sample.name.endswith("_total")
+            is_counter = sample.name.endswith("_total") and sample.name != MISNAMED
+            assert (family.type == "counter") == is_counter
             series[key] = sample.value
     names = re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE)
     assert len(set(names)) == len(names)

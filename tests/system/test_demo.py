@@ -107,6 +107,24 @@ def test_curl_lines_work_as_printed() -> None:
         assert running.end()[0] == 0
 
 
+def test_both_ways_to_watch_work_as_printed() -> None:
+    """Issue: the page that the banner names is there, and so is the command."""
+    with demo() as running:
+        (page,) = re.findall(r"http://\S+/ui", running.banner)
+        assert httpx.get(page).text.startswith("<!doctype html>")
+        (line,) = re.findall(r"`busbar-fast (top .*)`", running.banner)
+        done = subprocess.run(
+            command(*line.split(), "--interval", "0.1"),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=15,
+            cwd=ROOT,
+        )
+        assert re.search(r"^demo +0 ", done.stdout, re.MULTILINE)
+        assert running.end()[0] == 0
+
+
 def test_sdk_snippet_of_the_banner_works() -> None:
     """The lines of Python in the banner print an answer when they are run as they stand."""
     with demo() as running:

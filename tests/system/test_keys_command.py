@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from busbar_fast.keys_command import Asked, Failed, Misused, run, table
+from busbar_fast.keys_command import run, table
 from busbar_fast.mock.script import Script
+from busbar_fast.subcommand import Asked, Failed, Misused
 from tests.system.gateways import closed_port
 from tests.system.governing import ADMIN, Board, governed
 from tests.system.programs import Deployment
@@ -116,6 +117,8 @@ async def test_a_wrong_token_is_said(folder: Path, serve: Serve) -> None:
         ("list", {"BUSBAR_ADMIN_TOKEN": "t", "BUSBAR_URL": "<nobody>"}, Failed, "refused"),
         ("list", {"BUSBAR_ADMIN_TOKEN": "hu\nsh"}, Failed, "cannot stand in a header$"),
         ("list --url ftp://x", {"BUSBAR_ADMIN_TOKEN": "t"}, Misused, "no URL"),
+        ("list --url http://[x", {"BUSBAR_ADMIN_TOKEN": "t"}, Misused, "no URL"),
+        ("list --url http://x:y", {"BUSBAR_ADMIN_TOKEN": "t"}, Misused, "no URL"),
         ("", {}, Misused, "VERB"),
         ("mint", {}, Misused, "invalid choice"),
         ("create", {}, Misused, "name"),

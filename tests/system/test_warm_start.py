@@ -362,7 +362,8 @@ sys.exit(" ".join(name for name in sys.modules if name.split(".")[0] in heavy or
 def test_engine_is_light() -> None:
     """Design §5: what a warm start imports is what it needs, so neither YAML nor guards, nor the mock backend."""
     heavy = "yaml cryptography orjson difflib secrets tempfile busbar_fast.config.load busbar_fast.config.guards "
-    heavy += "busbar_fast.config.reading busbar_fast.mock busbar_fast.demo busbar_fast.wire.tls prometheus_client"
+    heavy += "busbar_fast.config.reading busbar_fast.mock busbar_fast.demo busbar_fast.wire.tls prometheus_client "
+    heavy += "busbar_fast.gateway.page"
     done = subprocess.run(
         [sys.executable, "-c", LIGHT, heavy], cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT_S
     )

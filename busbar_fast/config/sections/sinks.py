@@ -75,5 +75,6 @@ def read_observability(root: Section, security: Security) -> Observability:
             accept_traceparent=section.flag("accept_traceparent", default=True),
             request_log_detail=section.flag("request_log_detail", default=False),
             token_metrics=section.flag("token_metrics", default=False),
+            status_page=section.flag("status_page", default=False),
             log_format=section.choice("log_format", "", LOG_FORMATS),
         )

@@ -29,7 +29,8 @@ def test_observability_is_read() -> None:
     """Config §6.4: sinks are templates, and each switch has its default."""
     section = section_of(
         "observability: {otlp_endpoint: 'http://localhost:4318', request_log_webhook_url: 'https://x', "
-        "metrics_token: t, emit_route_headers: false, log_format: json, token_metrics: true}"
+        "metrics_token: t, emit_route_headers: false, log_format: json, token_metrics: true, "
+        "status_page: true}"
     )
     assert read_observability(section, Security()) == Observability(
         otlp_endpoint=Secret(kind="text", source="http://localhost:4318"),
@@ -38,6 +39,7 @@ def test_observability_is_read() -> None:
         emit_route_headers=False,
         log_format="json",
         token_metrics=True,
+        status_page=True,
     )
     assert read_observability(section_of("{}"), Security()) == Observability()
 

@@ -1,0 +1,1 @@
+"""`busbar-fast top`: lanes, rates, latency and spend of a running gateway, as its own pages tell them."""
