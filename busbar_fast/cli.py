@@ -9,6 +9,7 @@ import gc
 import logging
 import marshal
 import os
+import resource
 import signal
 import socket
 import sys
@@ -159,6 +160,8 @@ def _introduce(config: Config, warnings: Iterable[Complaint]) -> None:
 
 
 def _run(start: Start) -> None:
+    # Keys and prompts are in our memory: a crash must not leave them in a file.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _run_loop(lambda: _serve(start), start.signals)
 
 

@@ -66,6 +66,15 @@ async def is_warm(place: Deployment) -> bool:
     return LOADS not in (await live(place)).log
 
 
+async def test_a_crash_leaves_no_memory_behind(place: Deployment) -> None:
+    """Operations §6 "core dumps": the limit is nothing, soft and hard, cold and warm."""
+    for _ in range(2):
+        with place.start() as program:
+            await program.is_up()
+            limits = Path(f"/proc/{program.child.pid}/limits").read_text(encoding="ascii")  # noqa: ASYNC240
+            assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
+
+
 async def test_port_is_shared_where_that_is_wanted(place: Deployment) -> None:
     """Config X24 `server.reuse_port`: two gateways listen on one port, cold and warm; without it the second fails."""
     port = closed_port()
