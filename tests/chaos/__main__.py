@@ -2,7 +2,8 @@
 
 The gateway is the real program. Behind it stand backends that refuse, stall, break off, lie and die; before it clients
 of all six dialects, some of which vanish. In the end nothing may be held, lost or leaked. Prints its counts.
-usage: python -m tests.chaos [--seconds N] [--clients N] [--seed N]
+With `--sample` it prints figures all the while, and memory must have stopped growing in the last half: a soak.
+usage: python -m tests.chaos [--seconds N] [--clients N] [--seed N] [--sample N]
 Exit code 0: no violation. 1: at least one. 2: the run did not take place.
 """
 
@@ -18,6 +19,7 @@ from random import Random
 
 from tests.chaos import audits
 from tests.chaos.clients import Client, Ledger
+from tests.chaos.samples import Sample, check_growth, take
 from tests.chaos.worlds import World, started
 
 _WARM_UP_SHARE = 0.3
@@ -33,6 +35,7 @@ class Run:
         self.ledger = Ledger()
         self._asked = asked
         self._chance = Random(asked.seed)
+        self._samples: list[Sample] = []
 
     async def all(self) -> None:
         """Warm up, go on, calm down, and look at what is left."""
@@ -43,7 +46,8 @@ class Run:
         await self._load(seconds * _WARM_UP_SHARE)
         await self._find(audits.become_quiet(world))
         before_mib = audits.resident_mib(world)
-        await self._load(seconds * (1 - _WARM_UP_SHARE))
+        await self._load(seconds * (1 - _WARM_UP_SHARE), self._asked.sample)
+        self._blame(*check_growth(self._samples))
         await world.calm_down()
         await self._find(audits.become_quiet(world))
         self._blame(*audits.check_lanes(await audits.lanes(world)))
@@ -61,15 +65,23 @@ class Run:
         await self._find(audits.check_leaving(world, ledger))
         self._blame(*audits.check_log(world.program.log))
 
-    async def _load(self, seconds: float) -> None:
-        """Let all clients work for a while."""
+    async def _load(self, seconds: float, sample_s: float = 0.0) -> None:
+        """Let all clients work for a while, and look at the gateway every so many seconds."""
         until_s = asyncio.get_running_loop().time() + seconds
         world, ledger = self.world, self.ledger
         chances = [Random(self._chance.random()) for _ in range(self._asked.clients)]
         async with asyncio.TaskGroup() as group:
             group.create_task(world.trouble(self._chance, until_s))
+            if sample_s:
+                group.create_task(take(sample_s, self._take_sample, self._samples, until_s))
             for chance in chances:
                 group.create_task(Client(world.program.port, ledger, chance).run(until_s))
+
+    def _take_sample(self, at_s: float) -> Sample:
+        world = self.world
+        sample = Sample(at_s, audits.resident_mib(world), world.descriptors, self.ledger.counts["answers due"])
+        _say(str(sample))
+        return sample
 
     async def _find(self, complaints: AsyncIterator[str]) -> None:
         async for text in complaints:
@@ -100,6 +112,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=100.0, help="how long clients work (%(default)s)")
     parser.add_argument("--clients", type=int, default=250, help="how many at once (%(default)s)")
+    parser.add_argument("--sample", type=float, default=0.0, help="print figures every so many seconds, and judge them")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000, help="to draw the same again")
     return parser.parse_args(argv)
 
