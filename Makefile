@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help run test test-system test-clients test-rest test-parser test-loop test-coverage \
-	check perf chaos soak lock changelog clean
+	check perf chaos fuzz soak lock changelog clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 venv := .venv
@@ -56,6 +56,9 @@ perf: $(venv)/dev.stamp ## measure against HAProxy side by side; ARGS="..." is p
 
 chaos: $(venv)/dev.stamp ## everything fails at random under load, about two minutes; ARGS="--seconds 20 --seed 1"
 	$(bin)/python -m tests.chaos $(ARGS)
+
+fuzz: $(venv)/dev.stamp ## hostile inputs for every parser; ARGS="--inputs 1000000 --only events frames"
+	$(bin)/python -m tests.fuzz $(ARGS)
 
 soak: $(venv)/dev.stamp ## ten minutes of the same with figures: memory, files, requests; ARGS="--seconds 3600"
 	$(bin)/python -m tests.chaos --seconds 600 --clients 120 --sample 10 $(ARGS)
