@@ -35,7 +35,7 @@ from busbar_fast.observe.spans import parse_parent
 from busbar_fast.reliability.policies.script import complaint_of_script
 from busbar_fast.wire.framing import MORE, ChunkedBody
 from busbar_fast.wire.json_mend import missing_end
-from busbar_fast.wire.json_scan import MemberScanner, find_members
+from busbar_fast.wire.json_scan import MAX_DEPTH, MemberScanner, find_members
 from busbar_fast.wire.limits import Limits
 from busbar_fast.wire.parsers import HeadParser, choose_parser
 from busbar_fast.wire.proxied import ProxyHeader
@@ -66,6 +66,7 @@ JSON = [
     b'{"usage":{"prompt_tokens":1,"completion_tokens":2},"model":{"a":{"b":[[[[]]]]}}}',
 ]
 NAMES = (b"model", b"stream", b"usage")
+BAD = "bad"
 
 
 def _heads(parser: HeadParser) -> Check:
@@ -120,8 +121,8 @@ def _members(raw: bytes, chance: Random) -> None:
     def whole() -> object:
         try:
             return {name: spans for name, spans in find_members(raw, NAMES).items() if spans}
-        except (NotJson, TooDeep) as error:
-            return type(error)
+        except (NotJson, TooDeep):
+            return BAD
 
     def cut() -> object:
         scanner = MemberScanner(NAMES)
@@ -129,14 +130,14 @@ def _members(raw: bytes, chance: Random) -> None:
             for piece in pieces(raw, chance):
                 scanner.feed(piece)
             return {name: spans for name, spans in scanner.finish().items() if spans}
-        except (NotJson, TooDeep) as error:
-            return type(error)
+        except (NotJson, TooDeep):  # of several faults the one that is met first is told
+            return BAD
 
     assert whole() == cut()
     with suppress(ValueError, RecursionError):
-        document = json.loads(raw)
-        if isinstance(document, dict):
-            assert whole() is TooDeep or isinstance(whole(), dict), "what is JSON was refused"
+        document = json.loads(raw.decode("utf-8"))  # bytes would let half characters through
+        if isinstance(document, dict) and raw.count(b"{") + raw.count(b"[") < MAX_DEPTH:
+            assert whole() != BAD, "what is JSON was refused"
 
 
 def _mend(raw: bytes, chance: Random) -> None:  # noqa: ARG001  nothing is cut

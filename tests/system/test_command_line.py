@@ -38,7 +38,7 @@ pools:
   both: {members: [{target: a}, {target: b}]}
 """
 QUIET = GOOD.replace("auth: {mode: none}\n", "auth: {mode: token, client_tokens: [tok-secret]}\n")
-LATER = GOOD + "governance: {on_disconnect: estimate, admin_token: adm-secret}\n"
+LATER = GOOD + "governance: {key_refresh_secs: 5, admin_token: adm-secret}\n"
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_validation_needs_no_port_and_no_network(place: Deployment) -> None:
     [
         (GOOD, 1, "[warn] auth.mode"),
         (QUIET, 0, ""),
-        (LATER, 1, "[warn] governance.on_disconnect"),
+        (LATER, 1, "[warn] governance.key_refresh_secs"),
         (GOOD + "bogus: 1\n", 1, "[error] bogus"),
     ],
 )
@@ -169,7 +169,7 @@ def test_keys_of_later_versions_are_valid(place: Deployment) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("ok: 1 providers, 2 models, 1 pools\n")
     assert "[warn] " in done.stderr
-    assert "governance.on_disconnect: not available yet" in done.stderr
+    assert "governance.key_refresh_secs: not available yet" in done.stderr
     assert not place.snapshots
 
 
@@ -179,7 +179,7 @@ def test_keys_of_later_versions_refuse_a_start(place: Deployment) -> None:
     done = place.run()
     check_end(done, 1)
     assert all(line.startswith("[error] ") for line in done.stderr.splitlines())
-    assert "governance.on_disconnect: not available yet" in done.stderr
+    assert "governance.key_refresh_secs: not available yet" in done.stderr
     assert "adm-secret" not in done.stderr
 
 

@@ -234,7 +234,7 @@ async def test_mistakes_leave_everything_as_it_is(
         assert await site.reload(config(upstream.port))
 
 
-@pytest.mark.parametrize("more", ["governance: {on_disconnect: estimate}\n", "x: [\n", ""])
+@pytest.mark.parametrize("more", ["governance: {key_refresh_secs: 5}\n", "x: [\n", ""])
 async def test_what_cannot_be_served_is_not_reloaded(tmp_path: Path, more: str) -> None:
     """Config §14 X9: keys that are not available yet, a file that is no YAML and one that is gone change nothing."""
     async with running(tmp_path, config(9)) as site:
