@@ -29,6 +29,8 @@ _NAMES = {number: name.upper() for name, number in LEVELS.items()} | {logging.CR
 _COLOURS = {logging.ERROR: "31", logging.CRITICAL: "31", logging.WARNING: "33", logging.INFO: "32"}
 _QUOTED = frozenset(' "=')  # a value with one of these stands in quotation marks
 _MOST_HELD = 8192  # lines
+_SAME_S = 1.0
+_MOST_SAME = 1024  # warnings that are remembered
 # What poll promises: a pipe that is ready takes so much without blocking, POSIX pipe(7).
 _PIECE_BYTES = select.PIPE_BUF
 
@@ -63,9 +65,12 @@ class Sink(logging.Handler):
         self._poller.register(self._number, select.POLLOUT)
         self._held: deque[bytes] = deque()
         self._dropped = 0
+        self._warned = Warned()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, behind what is held, or hold it too. The caller has the lock."""
+        if record.levelno == logging.WARNING and not self._warned.admits(record):
+            return
         if len(self._held) >= _MOST_HELD:
             self.flush()
         if len(self._held) >= _MOST_HELD:
@@ -105,6 +110,30 @@ class Sink(logging.Handler):
 
     def _hold(self, record: logging.LogRecord) -> None:
         self._held.append(f"{self.format(record)}\n".encode(self._encoding, "backslashreplace"))
+
+
+class Warned:
+    """Which warnings were given lately: the same one comes once a second at most, with how many went by since."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[float, int]] = {}  # when it was given, and how many were not since
+
+    def admits(self, record: logging.LogRecord) -> bool:
+        """Say whether a warning is to be given; add to its fields how many like it were not."""
+        carried = _fields(record)
+        words = f"{record.name} {record.getMessage()} {carried}"
+        given_s, silent = self._last.get(words, (-_SAME_S, 0))
+        if record.created - given_s < _SAME_S:
+            self._last[words] = (given_s, silent + 1)
+            return False
+        if len(self._last) >= _MOST_SAME:
+            self._last.clear()
+        self._last[words] = (record.created, 0)
+        if silent:
+            record.__dict__["fields"] = {**carried, "suppressed": silent}
+        return True
 
 
 class TextLines(logging.Formatter):

@@ -302,3 +302,33 @@ def test_setting_up_again_keeps_what_is_held(pipe: Pipe) -> None:
         _log.error("more")
         read += pipe.read_messages()
     assert [message.split()[0] for message in read[: count + 1]] == [*map(str, range(count)), "more"]
+
+
+def test_same_warning_comes_once_a_second(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operations §10 "rate limit": with how many were left out; other fields are another warning, errors all count."""
+    moments = iter((10.0, 10.1, 10.2, 10.3, 10.4, 11.05, 12.2, 12.3))
+    monkeypatch.setattr("logging.time.time", lambda: next(moments))
+    stream = lines()
+    for lane in ("a", "a", "a", "b"):
+        _log.warning("lane out of service", extra=fields(lane=lane))
+    _log.error("lane out of service", extra=fields(lane="a"))
+    _log.warning("lane out of service", extra=fields(lane="a"))
+    _log.warning("lane out of service", extra=fields(lane="a"))
+    _log.error("lane out of service", extra=fields(lane="a"))
+    said = [line.split(" ", 1)[1] for line in stream.text.splitlines()]
+    assert said == [
+        "WARN lane out of service lane=a",
+        "WARN lane out of service lane=b",
+        "ERROR lane out of service lane=a",
+        "WARN lane out of service lane=a suppressed=2",
+        "WARN lane out of service lane=a",
+        "ERROR lane out of service lane=a",
+    ]
+
+
+def test_warnings_that_differ_are_not_kept_for_ever(lines: Lines) -> None:
+    """Operations §10 "rate limit": what is remembered is bounded, and nothing is lost by it."""
+    stream = lines()
+    for number in range(3000):
+        _log.warning("number %d", number)
+    assert len(stream.text.splitlines()) == 3000

@@ -135,7 +135,7 @@ async def test_what_the_client_did_wrong_is_not_tried_again(serve: Serve, parser
 async def test_document_that_breaks_after_the_first_byte_shows(
     serve: Serve, parser_kind: str, *, is_announced: bool
 ) -> None:
-    """Reliability case 58: once a byte is out nobody else is asked, and the client sees that it has not all of it."""
+    """Operations case 36, reliability case 58: once a byte is out nobody else is asked, and the client sees the cut."""
     fate = Script(body_bytes=200_000, cut_at=150_000, late_length=not is_announced)
     async with gateway_over(serve, parser_kind, fate, None) as front:
         client = await front.site.connected()
@@ -150,7 +150,7 @@ async def test_document_that_breaks_after_the_first_byte_shows(
 
 @pytest.mark.parametrize("fate", [Script(cut_at=500), Script(cut_at=500, split=50)], ids=["cut", "pieces"])
 async def test_stream_that_breaks_after_the_first_byte_says_so(serve: Serve, parser_kind: str, fate: Script) -> None:
-    """Reliability case 57: once a byte is out nobody else is asked, and the stream ends with the vendor's own error."""
+    """Operations case 36, reliability case 57: once a byte is out nobody else is asked; the vendor's error ends it."""
     async with gateway_over(serve, parser_kind, fate, None) as front:
         got = await ask(front, STREAM)
         assert got.status == 200
