@@ -172,7 +172,7 @@ class Request:
         ask, dialect = self.ask, self.visit.dialect
         if ask.action and self._has_read_form():
             return ask.name or (body[slice(*self.spans[-1])].decode("utf-8", "replace") if self.spans else None)
-        found = find_members(body, (*_MEMBERS, dialect.usage_member) if self.is_metered else _MEMBERS)
+        found = find_members(body, _MEMBERS)
         self.spans = found.get(b"model", [])
         if ask.operation is not Operation.CONVERSE:
             self.spans = [*dialect.find_inner_models(body, ask), *self.spans]
@@ -181,7 +181,9 @@ class Request:
             raise Misshapen("stream", "must be true or false")  # who takes it for one of them may not tell its usage
         self.in_stream = is_true(body, streams[-1]) if streams else bool(ask.in_stream)
         if self.is_metered and self.in_stream:
-            self.usage_edits = dialect.ask_for_usage(body, found.get(dialect.usage_member, []))
+            member = dialect.usage_member
+            wishes = find_members(body, (member,)).get(member, []) if member else []
+            self.usage_edits = dialect.ask_for_usage(body, wishes)
         return read_model(body, self.spans) if ask.name is None else ask.name
 
     async def _read_strange_body(self, governor: "Governor") -> bytes:
