@@ -28,7 +28,9 @@ _KIND_OF_STATUS: Final = {
     402: Kind.OVER_BUDGET,
     403: Kind.FORBIDDEN,
     404: Kind.UNKNOWN_MODEL,
+    408: Kind.TIMED_OUT,  # one vendor's word for it
     413: Kind.TOO_LARGE,
+    424: Kind.INTERNAL,  # the model failed, says the same one
     429: Kind.RATE_LIMITED,
     503: Kind.OVERLOADED,
     504: Kind.TIMED_OUT,

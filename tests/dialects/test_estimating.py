@@ -31,7 +31,8 @@ ARGS = '{"place":"Brest","hours":24}'
 def streamed(dialect: str, script: Script) -> bytes:
     """Return what the mock of a vendor streams."""
     target, document = CALLS[dialect]
-    body = json.dumps(document | ({} if dialect in ("gemini", "bedrock") else {"model": "m", "stream": True}))
+    more = {"model": "m", "stream": True, "stream_options": {"include_usage": True}}
+    body = json.dumps(document | ({} if dialect in ("gemini", "bedrock") else more))
     headers = {b"anthropic-version": b"2023-06-01", b"content-type": b"application/json"}
     reply = answer(b"POST", target.encode(), headers, body.encode(), script)
     assert reply.is_stream, reply
