@@ -226,6 +226,18 @@ class DocumentWatch(Watch):
             self._usage = self._read(raw) or self._usage
 
 
+def _is_whole(event: bytes) -> bool:
+    """Say whether an event without its empty line has all of its payload: a name alone says nothing."""
+    payload = parse_event(event).payload
+    if payload is None or not payload.startswith(b"{"):
+        return payload is not None
+    try:
+        find_members(payload, ())
+    except (NotJson, TooDeep):
+        return False
+    return True
+
+
 class EventWatch(Watch):
     """Looks at an event stream. A dialect says what an event means and where usage stands in one of any size."""
 
@@ -342,7 +354,8 @@ class EventWatch(Watch):
             self._read_faults()
             rest = self._splitter.take_rest()
             self._splitter.feed(rest)
-            self._read(rest)
+            if _is_whole(rest):
+                self._read(rest)
 
     def _read_tail(self) -> None:
         """Read what was put aside, from its end and only until it is known how the stream ended."""

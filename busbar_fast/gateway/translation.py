@@ -306,6 +306,8 @@ class Translated:
             if self._has_begun and not self._settle_usage(guard.counted) and self._translation.request.is_estimated:
                 self._count(Usage(0, tokens_of(guard.characters)))
             raise
+        finally:  # what comes next is not to be begun for this stream, which may have been another lane's
+            exchange.deadlines = tuple(other for other in exchange.deadlines if other is not is_late)
         self._end(guard, reader)
         await self._send(guard)
         exchange.finish()

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from busbar_fast.dialects.dialect import StreamFault, Usage
+from busbar_fast.dialects.registry import speak
 from busbar_fast.dialects.watching import (
     CAP_BYTES,
     TAIL_PIECES,
@@ -20,8 +21,11 @@ from busbar_fast.dialects.watching import (
     text_of,
 )
 from busbar_fast.errors import NotJson
+from busbar_fast.mock.script import Script
 from busbar_fast.wire.json_scan import find_members
 from busbar_fast.wire.sse import Event
+from tests.dialects.test_estimating import streamed
+from tests.dialects.watches import EVENTS
 from tests.wire.twins import Fields, cut_at, events_by_the_book, every_cut
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=150)
@@ -523,3 +527,19 @@ def test_no_bytes_make_a_watch_fail(noise: list[bytes]) -> None:
     stream = b"".join(noise)
     assert fed(MadeUp(), noise) == fed(MadeUp(), [stream])
     assert counted(noise) == counted([stream])
+
+
+@pytest.mark.parametrize("dialect", ["responses", "anthropic", "openai", "cohere", "gemini"])
+def test_event_that_is_torn_behind_a_brace_says_nothing(dialect: str) -> None:
+    """Reliability §6: a stream that ends in the middle of its last event has not ended, whatever that is called."""
+    stream = streamed(dialect, Script(deltas=2, fail_after=1))
+    start = stream.rstrip().rfind(b"data: {") + len(b"data: ")
+    ends = [at for at in range(start, len(stream)) if stream[at : at + 1] == b"}"]
+    *torn, whole = ends
+    for end in torn:
+        watch = speak(dialect).new_watch(EVENTS)
+        watch.feed(stream[: end + 1])
+        assert (watch.has_ended, watch.fault) == (False, None), stream[start : end + 1]
+    watch = speak(dialect).new_watch(EVENTS)
+    watch.feed(stream[: whole + 1])
+    assert watch.has_ended or watch.fault is not None

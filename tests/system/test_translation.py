@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import replace
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script
 from busbar_fast.reliability.breaker import BreakerSettings
 from busbar_fast.reliability.pools import PoolSettings
+from tests.system.fleets import fleet
 from tests.system.gateways import Fate, Front, Shape, Utterance, gateway_over
 from tests.system.rawclient import Answer
 from tests.system.serving import Serve, post, until
@@ -302,3 +304,15 @@ async def test_torn_stream_is_no_document(serve: Serve, parser_kind: str) -> Non
         got = await get(front, "anthropic")
     assert said_in("anthropic", got.body) == Said("", "hello", [])
     assert len(front.received) == 3
+
+
+async def test_patience_with_a_lane_ends_with_it(tmp_path: Path, serve: Serve) -> None:
+    """IR §6 "start": a lane that breaks off early leaves nothing behind that begins another's stream."""
+    torn, slow = Script(cut_at=100), Script(deltas=3, delay_frame_ms=250)
+    members = "{target: m0, cost_per_mtok: 1}, {target: m1, cost_per_mtok: 2}"
+    async with fleet(tmp_path, serve, torn, slow, dialect="anthropic", members=members, pool="route: cheapest") as made:
+        made.dialect = "openai"
+        answer = await made.ask(stream=True)
+        assert made.asked == "01"
+        assert answer.status == 200
+        assert answer.body.endswith(b"data: [DONE]\n\n")
