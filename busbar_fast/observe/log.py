@@ -123,6 +123,8 @@ class Warned:
     def admits(self, record: logging.LogRecord) -> bool:
         """Say whether a warning is to be given; add to its fields how many like it were not."""
         carried = _fields(record)
+        if "id" in carried:  # of a configuration: told whenever one is read
+            return True
         words = f"{record.name} {record.getMessage()} {carried}"
         given_s, silent = self._last.get(words, (-_SAME_S, 0))
         if record.created - given_s < _SAME_S:

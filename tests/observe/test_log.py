@@ -326,6 +326,14 @@ def test_same_warning_comes_once_a_second(lines: Lines, monkeypatch: pytest.Monk
     ]
 
 
+def test_warnings_about_a_configuration_are_told_each_time(lines: Lines) -> None:
+    """Operations §10 "rate limit": two reloads within a second have the same to say."""
+    stream = lines()
+    for _ in range(2):
+        _log.warning("this change takes effect at the next start", extra=fields(path="tls", id="W24"))
+    assert len(stream.text.splitlines()) == 2
+
+
 def test_warnings_that_differ_are_not_kept_for_ever(lines: Lines) -> None:
     """Operations §10 "rate limit": what is remembered is bounded, and nothing is lost by it."""
     stream = lines()
