@@ -241,16 +241,18 @@ def _is_whole(event: bytes) -> bool:
 class EventWatch(Watch):
     """Looks at an event stream. A dialect says what an event means and where usage stands in one of any size."""
 
-    __slots__ = ("_fault", "_has_ended", "_is_skipping", "_large", "_splitter", "_tail", "_usage")
+    __slots__ = ("_fault", "_has_ended", "_is_skipping", "_large", "_may_end", "_splitter", "_tail", "_usage")
 
     ends = (b"\n\n", b"\r\n\r\n")
     path: tuple[bytes, ...] = ()
+    last_names: frozenset[bytes] = frozenset()  # of the events that end a stream, where events have names
     fault_signs: tuple[bytes, ...] = (b"error",)  # one of them stands in any event that is a fault
 
     def __init__(self) -> None:
         self._splitter = SseSplitter(3 * CAP_BYTES)  # more than it is ever given to keep
         self._large: ValueFinder | None = None  # reads the line that made an event too large
         self._is_skipping = False  # the rest of an event that was too large
+        self._may_end = True  # which may have been the last one
         self._tail: deque[bytes] = deque(maxlen=TAIL_PIECES)  # whole events that were put aside
         self._usage: Usage | None = None
         self._has_ended = False
@@ -320,6 +322,8 @@ class EventWatch(Watch):
         """Go on with the last line of an event of which this is the start."""
         text = start.rstrip(b"\r\n")
         line = text[max(text.rfind(b"\n"), text.rfind(b"\r")) + 1 :]
+        name = parse_event(start).name
+        self._may_end = name is None or not self.last_names or name in self.last_names
         large = self._large = ValueFinder(self.path, self._take_large)
         large.is_sound = self.path != () and line.startswith(_PREFIX) and not self._is_skipping
         self._feed_large(large, line[len(_PREFIX) :] + start[len(text) :])
@@ -333,7 +337,7 @@ class EventWatch(Watch):
         large.feed(part[: line_end.start()])
         self._large = None
         self._is_skipping = True
-        self._has_ended = True
+        self._has_ended = self._has_ended or self._may_end
         self._feed_part(b":" + part[line_end.start() :])
 
     def _take_large(self, raw: bytes) -> None:

@@ -543,3 +543,27 @@ def test_event_that_is_torn_behind_a_brace_says_nothing(dialect: str) -> None:
     watch = speak(dialect).new_watch(EVENTS)
     watch.feed(stream[: whole + 1])
     assert watch.has_ended or watch.fault is not None
+
+
+@pytest.mark.parametrize(
+    ("dialect", "name", "ends"),
+    [
+        ("responses", "response.created", False),
+        ("responses", "response.output_text.delta", False),
+        ("responses", "response.completed", True),
+        ("responses", "response.failed", True),
+        ("anthropic", "content_block_delta", False),
+        ("cohere", "content-delta", False),
+        ("cohere", "message-end", True),
+        ("responses", "", True),  # nobody can tell
+        ("openai", "", True),
+    ],
+)
+def test_event_too_large_to_be_read_is_known_by_its_name(dialect: str, name: str, ends: bool) -> None:
+    """ADR 0009: one that is too large may have been the last one, unless its name says that it was not."""
+    watch = speak(dialect).new_watch(EVENTS)
+    head = f"event: {name}\n" if name else ""
+    stream = f'{head}data: {{"type":"{name}","text":"{"x" * 200_000}"}}\n\n'.encode()
+    for at in range(0, len(stream), 10_000):
+        watch.feed(stream[at : at + 10_000])
+    assert watch.has_ended is ends

@@ -52,6 +52,7 @@ class StreamWatch(EventWatch):
     __slots__ = ("_counts",)
 
     sign = b'_tokens"'
+    last_names = frozenset((b"message_stop", b"error"))
 
     def __init__(self) -> None:
         super().__init__()

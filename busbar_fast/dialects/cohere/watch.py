@@ -97,6 +97,7 @@ class StreamWatch(EventWatch):
 
     sign = b'_tokens"'
     path = (_DELTA, _USAGE)
+    last_names = frozenset((_END,))
     fault_signs = (b"ERROR", b"TIMEOUT", b"error")
 
     def _read_event(self, event: Event, payload: bytes) -> None:

@@ -33,6 +33,7 @@ class StreamWatch(EventWatch):
 
     sign = b'_tokens"'
     path = (_RESPONSE, _USAGE)
+    last_names = _ENDS | _FAULTS
     fault_signs = (b"error", b"response.failed")
 
     def _read_event(self, event: Event, payload: bytes) -> None:
