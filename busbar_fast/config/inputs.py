@@ -13,6 +13,7 @@ from collections.abc import Mapping
 Input = tuple[str, str, bytes | None]
 
 _MAX_BYTES = 16 * 1024 * 1024
+_STEP_BYTES = 65536
 _NOT_REGULAR = "not a regular file"
 
 
@@ -101,10 +102,11 @@ def _read(path: str) -> bytes:
             raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, _NOT_REGULAR)
-        with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(_MAX_BYTES + 1)
+        content = bytearray()
+        while part := os.read(descriptor, _STEP_BYTES):  # all at once would take the memory for the largest file
+            content += part
+            if len(content) > _MAX_BYTES:
+                raise OSError(errno.EFBIG, "file too large")
     finally:
         os.close(descriptor)
-    if len(content) > _MAX_BYTES:
-        raise OSError(errno.EFBIG, "file too large")
-    return content
+    return bytes(content)

@@ -381,4 +381,4 @@ class EventWatch(Watch):
     def _take_tail(self) -> list[bytes]:
         text = b"".join(self._tail)
         self._tail.clear()
-        return SseSplitter(len(text)).feed(text)
+        return SseSplitter(len(text), is_at_start=False).feed(text)

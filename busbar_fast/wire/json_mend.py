@@ -17,6 +17,7 @@ _STRING: Final = rb'"%b(?:\\.%b)*"' % (_PLAIN, _PLAIN)
 _TOKEN: Final = re.compile(rb"[ \t\r\n]*(?:(%b)|([-+.0-9A-Za-z]+)|([{}\[\],:]))" % _STRING)
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
 _INSIDE: Final = re.compile(rb'%b(?:\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})%b)*' % (_PLAIN, _PLAIN))
+_is_inside = _INSIDE.fullmatch
 _HALF_ESCAPE: Final = re.compile(rb"\\(?:u[0-9A-Fa-f]{0,3})?")
 _ENDS_IN_HIGH: Final = re.compile(rb"(?:^|[^\\])(?:\\\\)*\\u[dD][89abAB][0-9A-Fa-f]{2}$")
 _NUMBER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
@@ -107,6 +108,8 @@ def _read(text: bytes) -> tuple[list[bytes], _Due | None]:
 def _step(token: re.Match[bytes], closers: list[bytes], due: _Due) -> _Due | None:
     """Return what comes behind one token; None if it may not stand here."""
     string, scalar, mark = token.groups()
+    if (string is not None and not _is_inside(string[1:-1])) or (scalar is not None and not _is_scalar(scalar)):
+        return None
     if string is not None and due in _KEYS:
         return _Due.COLON
     if string is not None or scalar is not None:
@@ -122,6 +125,11 @@ def _step(token: re.Match[bytes], closers: list[bytes], due: _Due) -> _Due | Non
         return following if due is _Due.SEPARATOR else None
     can_close = due in (_Due.SEPARATOR, _Due.FIRST_KEY, _Due.FIRST_ITEM)
     return _Due.SEPARATOR if closers.pop() == mark and can_close else None
+
+
+def _is_scalar(text: bytes) -> bool:
+    """Say whether this is a word or a number of JSON."""
+    return text in _WORDS or _NUMBER.fullmatch(text) is not None
 
 
 def _half_token_end(text: bytes) -> bytes | None:

@@ -18,7 +18,7 @@ from busbar_fast.errors import UpstreamGarbled
 
 EVENT_CAP_BYTES: Final = 16 * 1024 * 1024
 
-_BOM: Final = b"\xef\xbb\xbf"
+BOM: Final = b"\xef\xbb\xbf"
 _LF, _CR = b"\n\r"
 _RETRY_DIGITS: Final = 15  # more is no waiting time, and int() of thousands of digits raises
 _match_usual = re.compile(rb"(?:event: ([^\n]*+)\n)?+data: ([^\n]*+)\n\n").fullmatch
@@ -28,16 +28,17 @@ _find_ends = re.compile(rb"\n\n|[\n\r]\r\n?").finditer
 class SseSplitter:
     """Takes received pieces and gives back whole events, each as raw bytes with the empty line that ends it.
 
-    An unterminated event of more than `cap_bytes` raises UpstreamGarbled; the splitter is spent then.
+    An unterminated event of more than `cap_bytes` raises UpstreamGarbled; the splitter is spent then. Only the start of
+    a stream may be a byte order mark; elsewhere it is three bytes like any.
     """
 
     __slots__ = ("_cap_bytes", "_held", "_held_bytes", "_is_started")
 
-    def __init__(self, cap_bytes: int = EVENT_CAP_BYTES) -> None:
+    def __init__(self, cap_bytes: int = EVENT_CAP_BYTES, *, is_at_start: bool = True) -> None:
         self._cap_bytes = cap_bytes
         self._held: list[bytes] = []  # the event that has not ended yet
         self._held_bytes = 0
-        self._is_started = False  # the byte order mark is behind us
+        self._is_started = not is_at_start  # the byte order mark is behind us
 
     @property
     def is_between(self) -> bool:
@@ -66,11 +67,11 @@ class SseSplitter:
     def _start(self, piece: bytes) -> bytes:
         """Return the first bytes of the stream without the byte order mark, nothing while it may still be one."""
         piece = self.take_rest() + piece
-        if len(piece) < len(_BOM) and _BOM.startswith(piece):
+        if len(piece) < len(BOM) and BOM.startswith(piece):
             self._held.append(piece)
             return b""
         self._is_started = True
-        return piece.removeprefix(_BOM)
+        return piece.removeprefix(BOM)
 
     def _split(self, piece: bytes) -> list[bytes]:
         text = self._take_line_end() + piece

@@ -14,7 +14,7 @@ import re
 from typing import Final, NamedTuple
 
 from busbar_fast.wire.json_mend import missing_character, missing_end
-from busbar_fast.wire.sse import SseSplitter, parse_event
+from busbar_fast.wire.sse import BOM, SseSplitter, parse_event
 
 KEPT_BYTES: Final = 1024 * 1024  # of a half event; a larger one cannot be ended
 
@@ -35,7 +35,7 @@ class Mended(NamedTuple):
 class SseEdge:
     """Where one stream stands."""
 
-    __slots__ = ("_held", "_held_bytes", "_is_edge", "_is_lost", "_last", "_tail", "_trim_bytes")
+    __slots__ = ("_held", "_held_bytes", "_is_edge", "_is_fresh", "_is_lost", "_last", "_tail", "_trim_bytes")
 
     def __init__(self) -> None:
         self._last: list[bytes] = []  # pieces that end with the last whole event
@@ -43,7 +43,8 @@ class SseEdge:
         self._held_bytes = 0
         self._trim_bytes = _TRIM_BYTES
         self._tail = _USUAL_END  # the last bytes, enough of them to tell the end of an event
-        self._is_edge = True
+        self._is_edge = False  # at first, so that the first piece is looked at
+        self._is_fresh = True  # what comes next may be a byte order mark, or the rest of one
         self._is_lost = False  # inside an event that is too large
 
     def feed(self, piece: bytes) -> None:
@@ -57,6 +58,11 @@ class SseEdge:
 
     def _note(self, piece: bytes) -> None:
         """Keep a piece that does not end where an event ends, or began inside one."""
+        if self._is_fresh:
+            piece = b"".join(self._held) + piece
+            self._is_fresh = len(piece) < len(BOM) and BOM.startswith(piece)
+            piece = piece.removeprefix(BOM)
+            self._keep(b"")
         self._tail = (self._tail + piece)[-4:]
         self._is_edge = _is_end(self._tail) is not None
         if not self._is_lost:
@@ -127,7 +133,7 @@ class SseEdge:
 
 def _split(text: bytes) -> tuple[list[bytes], bytes]:
     """Return the whole events in a text and what follows them."""
-    splitter = SseSplitter(len(text))
+    splitter = SseSplitter(len(text), is_at_start=False)
     return splitter.feed(text), splitter.take_rest()
 
 

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,18 @@ def test_a_file_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
         more.write(b"x")
     with pytest.raises(OSError, match="file too large"):
         Inputs({}).read(str(file))
+
+
+def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:
+    """Config §1: room for the largest file is not made for every one."""
+    file = tmp_path / "f"
+    file.write_bytes(b"x" * 1000)
+    tracemalloc.start()
+    try:
+        Inputs({}).read(str(file))
+        assert tracemalloc.get_traced_memory()[1] < 1024 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 def test_rights_of_files_are_seen(tmp_path: Path) -> None:

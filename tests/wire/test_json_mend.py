@@ -125,6 +125,10 @@ def test_what_is_missing_depends_on_the_place(beginning: bytes, end: bytes) -> N
         b'{"a":"\\x',
         b'{"a":"\\u0g',
         b'{"a":#',
+        b'{"a":01,"b":[',
+        b'{"a":nil,"b":',
+        b'{"a":"\\x","b":[',
+        b'{"a\\u12g4":1,"b"',
     ],
 )
 def test_what_is_no_object_has_no_end(text: bytes) -> None:

@@ -218,7 +218,7 @@ def is_given_up(raw: bytes) -> bool:
     return False
 
 
-@pytest.mark.parametrize("raw", [b"HTTP/1.1 200 OK\r\nA: b", b"HTTP/1.0 404\r\n"])
+@pytest.mark.parametrize("raw", [b"HTTP/1.1 200 OK\r\nA: b", b"HTTP/1.0 404\r\n", b"\r"])
 def test_a_head_that_may_come_is_waited_for(raw: bytes) -> None:
     """The first bytes of an answer, cut anywhere, are no reason to give it up."""
     waited = [raw[:size] for size in range(len(raw) + 1) if not is_given_up(raw[:size])]

@@ -87,6 +87,14 @@ def test_a_half_event_is_ended_where_it_stands(half: bytes, end: bytes) -> None:
     assert mended(EVENTS[0], half) == end
 
 
+def test_a_byte_order_mark_is_one_at_the_start_only() -> None:
+    """Reliability case 57: elsewhere it is a part of a field's name, and that field says nothing."""
+    mark, half = b"\xef\xbb\xbf", b'data: {"a":1'
+    for pieces in ((mark + half,), (mark[:1], mark[1:] + half), (mark[:2], mark[2:], half)):
+        assert mended(*pieces) == b',"last":1}\n\n'
+    assert mended(STREAM, mark + half) == b'\ndata: {"last":1}\n\n'
+
+
 def test_a_later_line_gives_another_name() -> None:
     """Reliability §9: of two names of an event the last counts; an event that was whole keeps its own."""
     assert mended(b'event: a\ndata: {"b":1', name=b"c") == b',"last":1}\nevent: c\n\n'

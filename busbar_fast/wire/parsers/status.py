@@ -12,6 +12,8 @@ _START = b"HTTP/1."
 
 def check_head_start(raw: bytes) -> None:
     """Raise UpstreamGarbled if these bytes cannot become a head, so that nobody waits for the rest of it."""
+    if raw == b"\r":  # half of an empty line, which may stand in front
+        return
     if not raw.startswith(_START[: len(raw)]):
         raise UpstreamGarbled("not HTTP")
     if b"\n" in raw:
