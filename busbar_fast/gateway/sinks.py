@@ -36,7 +36,7 @@ Record = dict[str, Any]
 class RequestLog:
     """Posts one small document for every request that was counted."""
 
-    __slots__ = ("_courier", "_is_detailed", "_shed", "_soon")
+    __slots__ = ("_courier", "_is_detailed", "_noted", "_shed", "_soon")
 
     def __init__(
         self, courier: Courier, shed: Shed, soon: Callable[[Callable[[], None]], None], *, is_detailed: bool
@@ -45,6 +45,7 @@ class RequestLog:
         self._shed = shed
         self._soon = soon
         self._is_detailed = is_detailed
+        self._noted: list[Record] = []  # in this turn of the loop
 
     def note(self, dialect: str, pool: str, status: int | None, duration_s: float, request: "Request | None") -> None:
         """Post what became of a request, on a later turn of the loop; drop it if too many are under way."""
@@ -60,24 +61,28 @@ class RequestLog:
         }
         if self._is_detailed:
             record |= _details(status, request)
-        self._soon(lambda: self._post(record))
+        if not self._noted:
+            self._soon(self._post)
+        self._noted.append(record)
 
-    async def finish(self, left_s: Callable[[], float]) -> None:
-        """Let what is under way arrive, as long as there is time."""
-        await self._courier.finish(left_s())
-        self._courier.close()
+    async def finish(self, ends_s: float) -> None:
+        """Post what is left and let it arrive, up to that moment."""
+        self._post()
+        await self._courier.finish(max(0.0, ends_s - now()))
 
     def close(self) -> None:
         """Drop what is under way."""
         self._courier.close()
 
-    def _post(self, record: Record) -> None:
+    def _post(self) -> None:
         import orjson  # noqa: PLC0415  most have no such sink
 
-        if self._courier.is_full:  # several were noted in one turn
-            self._shed.records += 1
-        else:
-            self._courier.post(orjson.dumps(record))
+        noted, self._noted = self._noted, []
+        for record in noted:
+            if self._courier.is_full:
+                self._shed.records += 1
+            else:
+                self._courier.post(orjson.dumps(record))
 
 
 def _details(status: int | None, request: "Request | None") -> Record:
@@ -134,8 +139,7 @@ class Sinks:
         """Send what is left, for a few seconds at most, and end."""
         for sink in (self._log, self._tracer):
             if sink is not None:
-                ends_s = now() + _FINISH_S
-                await sink.finish(lambda ends_s=ends_s: max(0.0, ends_s - now()))  # type: ignore[misc]
+                await sink.finish(now() + _FINISH_S)
         self.close()
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ Nothing waits for a collector: what it does not take in time is dropped and coun
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from busbar_fast import __version__
@@ -96,7 +96,7 @@ class Trace:
 class Tracer:
     """Collects spans and sends them in batches."""
 
-    __slots__ = ("_accepts_parents", "_courier", "_is_sending", "_resource", "_shed", "_timer", "_waiting")
+    __slots__ = ("_accepts_parents", "_courier", "_resource", "_sending", "_shed", "_timer", "_waiting")
 
     def __init__(self, courier: Courier, wheel: Wheel, shed: Shed, instance: str, *, accepts_parents: bool) -> None:
         self._accepts_parents = accepts_parents
@@ -108,7 +108,7 @@ class Tracer:
         }
         self._shed = shed
         self._waiting: list[bytes] = []
-        self._is_sending = False
+        self._sending = 0  # spans under way
         self._timer = wheel.timer(self._send)
 
     def maybe_trace(self, fields: Fields) -> Trace | None:
@@ -125,37 +125,35 @@ class Tracer:
                 self._waiting.append(encode_span(span))
         if len(self._waiting) >= _BATCH:
             self._send()
-        elif not self._is_sending and not self._timer.is_armed:
+        elif not self._sending and not self._timer.is_armed:
             self._timer.arm(_EVERY_S)
 
-    async def finish(self, left_s: Callable[[], float]) -> None:
-        """Send what is left, as long as there is time."""
-        while (self._waiting or self._is_sending) and left_s() > 0:
+    async def finish(self, ends_s: float) -> None:
+        """Send what is left, up to that moment."""
+        while (self._waiting or self._sending) and (left_s := ends_s - now()) > 0:
             self._send()
-            await self._courier.finish(left_s())
-        self.close()
+            await self._courier.finish(left_s)
 
     def close(self) -> None:
         """Drop what is left."""
         self._timer.close()
         self._courier.close()
-        self._shed.spans += len(self._waiting)
+        self._shed.spans += len(self._waiting) + self._sending
         self._waiting.clear()
+        self._sending = 0
 
     def _send(self) -> None:
-        if self._is_sending or not self._waiting:
+        if self._sending or not self._waiting:
             return
         batch = self._waiting[:_BATCH]
         del self._waiting[:_BATCH]
-        self._is_sending = True
+        self._sending = len(batch)
         self._timer.disarm()
-        size = len(batch)
-        body = encode_batch(self._resource, "busbar_fast", batch)
-        self._courier.post(body, lambda why: self._on_sent(size if why else 0))
+        self._courier.post(encode_batch(self._resource, "busbar_fast", batch), self._on_sent)
 
-    def _on_sent(self, lost: int) -> None:
-        self._is_sending = False
-        self._shed.spans += lost
+    def _on_sent(self, why: str) -> None:
+        self._shed.spans += self._sending if why else 0
+        self._sending = 0
         if len(self._waiting) >= _BATCH:
             self._send()
         elif self._waiting:

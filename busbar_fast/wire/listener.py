@@ -262,10 +262,10 @@ class Listener:
             try:
                 return sock.recv(most, socket.MSG_PEEK)
             except (BlockingIOError, InterruptedError):
-                readable = self._loop.create_future()
-                self._loop.add_reader(sock, _settle, readable)
+                readable = asyncio.Event()
+                self._loop.add_reader(sock, readable.set)
                 try:
-                    await readable
+                    await readable.wait()
                 finally:
                     self._loop.remove_reader(sock)
 
@@ -307,8 +307,3 @@ class Listener:
         for sock in self._sockets:
             sock.close()
         self._sockets.clear()
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

@@ -1,6 +1,5 @@
 """Guesses of what a stream has said: characters of text, thoughts and calls, in whatever dialect, cut anywhere."""
 
-import json
 from typing import Any
 
 import pytest
@@ -10,33 +9,11 @@ from busbar_fast.dialects.registry import DIALECTS, speak
 from busbar_fast.ir.answers import Reason, Stop, Usage
 from busbar_fast.ir.blocks import Citation, Opaque, Seal
 from busbar_fast.ir.events import Kind
-from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script
 from tests.dialects.translating import raw
+from tests.dialects.vendors import streamed
 
-CALLS: dict[str, tuple[str, dict[str, Any]]] = {
-    "openai": ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}]}),
-    "responses": ("/v1/responses", {"input": "hi"}),
-    "anthropic": ("/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
-    "cohere": ("/v2/chat", {"messages": [{"role": "user", "content": "hi"}]}),
-    "gemini": (
-        "/v1beta/models/m:streamGenerateContent?alt=sse",
-        {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
-    ),
-    "bedrock": ("/model/m/converse-stream", {"messages": [{"role": "user", "content": [{"text": "hi"}]}]}),
-}
 ARGS = '{"place":"Brest","hours":24}'
-
-
-def streamed(dialect: str, script: Script) -> bytes:
-    """Return what the mock of a vendor streams."""
-    target, document = CALLS[dialect]
-    more = {"model": "m", "stream": True, "stream_options": {"include_usage": True}}
-    body = json.dumps(document | ({} if dialect in ("gemini", "bedrock") else more))
-    headers = {b"anthropic-version": b"2023-06-01", b"content-type": b"application/json"}
-    reply = answer(b"POST", target.encode(), headers, body.encode(), script)
-    assert reply.is_stream, reply
-    return b"".join(reply.frames)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

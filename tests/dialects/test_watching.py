@@ -24,7 +24,7 @@ from busbar_fast.errors import NotJson
 from busbar_fast.mock.script import Script
 from busbar_fast.wire.json_scan import find_members
 from busbar_fast.wire.sse import Event
-from tests.dialects.test_estimating import streamed
+from tests.dialects.vendors import streamed
 from tests.dialects.watches import EVENTS
 from tests.wire.twins import Fields, cut_at, events_by_the_book, every_cut
 

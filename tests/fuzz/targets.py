@@ -29,7 +29,6 @@ from busbar_fast.errors import (
 )
 from busbar_fast.governance.drafts import BadDraft, read_changes, read_new
 from busbar_fast.ir.report import Report
-from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script
 from busbar_fast.observe.spans import parse_parent
 from busbar_fast.reliability.policies.script import complaint_of_script
@@ -41,7 +40,7 @@ from busbar_fast.wire.parsers import HeadParser, choose_parser
 from busbar_fast.wire.proxied import ProxyHeader
 from busbar_fast.wire.requests import RequestReader
 from busbar_fast.wire.sse import SseSplitter, parse_event
-from tests.dialects.test_estimating import CALLS, streamed
+from tests.dialects.vendors import CALLS, streamed, told
 from tests.fuzz.mutations import pieces
 
 Check = Callable[[bytes, Random], None]
@@ -238,14 +237,6 @@ def _parent(raw: bytes, chance: Random) -> None:  # noqa: ARG001  nothing is cut
     assert parent is None or (len(parent.trace_id), len(parent.span_id)) == (16, 8)
 
 
-def _mock(dialect: str, script: Script) -> bytes:
-    target, document = CALLS[dialect]
-    target = target.replace(":streamGenerateContent?alt=sse", ":generateContent").replace("-stream", "")
-    body = json.dumps(document | ({} if dialect in ("gemini", "bedrock") else {"model": "m"})).encode()
-    headers = {b"anthropic-version": b"2023-06-01", b"content-type": b"application/json"}
-    return b"".join(answer(b"POST", target.encode(), headers, body, script).frames)
-
-
 def _request(dialect: str) -> Target:
     reading, ask = translator(speak(dialect)), Ask(speak(dialect), Operation.CONVERSE)
 
@@ -285,7 +276,7 @@ def _answer(dialect: str) -> Target:
         watch.maybe_usage()
 
     scripts = (Script(text="a"), Script(tools=("f",), thinking=True), Script(text="é\n", usage_in=3))
-    return Target([_mock(dialect, script) for script in scripts], check)
+    return Target([told(dialect, script)[1] for script in scripts], check)
 
 
 def _stream(dialect: str) -> Target:

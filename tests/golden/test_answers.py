@@ -20,9 +20,8 @@ from busbar_fast.ir.answers import Answer, Reason
 from busbar_fast.ir.blocks import Text, Thinking, ToolUse
 from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import Request
-from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script, Stop
-from tests.dialects.test_estimating import CALLS, streamed
+from tests.dialects.vendors import streamed, told
 from tests.golden.sdk_types import ANSWERS, check_stream
 
 PAIRS = list(product(DIALECTS, DIALECTS))
@@ -49,17 +48,6 @@ SCRIPTS = {
     "very many tokens": Script(text="a", usage_in=2_000_000, usage_out=1_000_000),
     "an answer of one token": Script(text="a", usage_in=1, usage_out=1),
 }
-
-
-def told(dialect: str, script: Script) -> bytes:
-    """Return what the mock of a vendor answers as a whole."""
-    target, document = CALLS[dialect]
-    target = target.replace(":streamGenerateContent?alt=sse", ":generateContent").replace("-stream", "")
-    body = json.dumps(document | ({} if dialect in ("gemini", "bedrock") else {"model": "m"})).encode()
-    headers = {b"anthropic-version": b"2023-06-01", b"content-type": b"application/json"}
-    reply = answer(b"POST", target.encode(), headers, body, script)
-    assert not reply.is_stream
-    return b"".join(reply.frames)
 
 
 def reply_of(dialect: str, *, in_stream: bool) -> Reply:
@@ -121,7 +109,7 @@ def check_same(given: Answer, got: Answer) -> None:
 @pytest.mark.parametrize(("lane", "client"), PAIRS)
 def test_answer_arrives_as_it_was_told(lane: str, client: str, name: str) -> None:
     """IR §11 "golden corpus": whole answers, by the SDKs' types on both sides."""
-    raw = told(lane, SCRIPTS[name])
+    _, raw = told(lane, SCRIPTS[name])
     ANSWERS[lane](json.loads(raw))
     reading, writing = translator(speak(lane)), translator(speak(client))
     given = reading.read_answer(raw, Report())

@@ -8,27 +8,18 @@ import pytest
 from busbar_fast.dialects.faults import Kind, kind_of
 from busbar_fast.dialects.registry import DIALECTS, speak
 from busbar_fast.gateway.replies import fault_of
-from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script
 from busbar_fast.wire.heads import Fields
-from tests.dialects.test_estimating import CALLS
+from tests.dialects.vendors import told as told_by
 
 STATUSES = (400, 401, 403, 404, 408, 413, 422, 424, 429, 500, 502, 503, 504, 529)
-
-
-def refused(dialect: str, status: int) -> tuple[int, bytes]:
-    """Return how the mock of a vendor refuses."""
-    target, document = CALLS[dialect]
-    script = Script(status=status, retry_after_s=7)
-    reply = answer(b"POST", target.encode(), Fields(), json.dumps(document).encode(), script)
-    return reply.status, b"".join(reply.frames)
 
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize(("lane", "client"), list(product(DIALECTS, DIALECTS)))
 def test_refusal_arrives_as_it_was_meant(lane: str, client: str, status: int) -> None:
     """IR §11 "golden corpus": read from the lane, written for the client, and read there as what it was."""
-    told, body = refused(lane, status)
+    told, body = told_by(lane, Script(status=status, retry_after_s=7))
     error = speak(lane).read_error(told, Fields(), body, 0.0)
     fault = fault_of(error)
     shown = speak(client).encode_fault(fault, None, b"req_1")

@@ -1,7 +1,7 @@
 """The gateway as a deployment file makes it, over mock backends that fail as they are told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,25 +11,11 @@ import orjson
 from busbar_fast.dialects.registry import DIALECTS
 from busbar_fast.mock.script import Script
 from busbar_fast.reliability.lanes import LaneState
+from tests.dialects.vendors import CALLS, STREAM_PATHS
 from tests.system.engines import Running, running
 from tests.system.gateways import DOWN, Backend, Fate, Received, closed_port, script_of
 from tests.system.rawclient import Answer, RawClient
 from tests.system.serving import Gate, Serve
-
-# Of a request in each dialect: its path, and its body without the model.
-CALLS: Mapping[str, tuple[str, dict[str, Any]]] = {
-    "openai": ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}]}),
-    "responses": ("/v1/responses", {"input": "hi"}),
-    "anthropic": ("/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
-    "cohere": ("/v2/chat", {"messages": [{"role": "user", "content": "hi"}]}),
-    "gemini": ("/v1beta/models/{model}:generateContent", {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}),
-    "bedrock": ("/model/{model}/converse", {"messages": [{"role": "user", "content": [{"text": "hi"}]}]}),
-}
-STREAM_PATHS = {
-    "gemini": "/v1beta/models/{model}:streamGenerateContent?alt=sse",
-    "array": "/v1beta/models/{model}:streamGenerateContent",
-    "bedrock": "/model/{model}/converse-stream",
-}
 
 
 class Fleet:

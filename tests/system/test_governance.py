@@ -12,7 +12,7 @@ import pytest
 from busbar_fast.governance.keys import Held, Key, digest_of
 from busbar_fast.mock.script import Script
 from busbar_fast.wire.listener import bind
-from tests.system.fleets import CALLS
+from tests.dialects.vendors import CALLS
 from tests.system.governing import ADMIN, LOGIN, Board, governed
 from tests.system.rawclient import RawClient
 from tests.system.serving import Gate, Serve, until

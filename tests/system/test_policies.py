@@ -11,7 +11,8 @@ import pytest
 
 from busbar_fast.dialects.registry import DIALECTS
 from busbar_fast.wire.exchange import Exchange
-from tests.system.fleets import CALLS, Fleet, config_of, failing, fleet
+from tests.dialects.vendors import CALLS
+from tests.system.fleets import Fleet, config_of, failing, fleet
 from tests.system.gateways import Fate, Received, closed_port
 from tests.system.programs import Deployment, Recorder
 from tests.system.rawclient import Answer

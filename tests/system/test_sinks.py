@@ -333,3 +333,15 @@ async def test_log_tells_requests_by_their_ids(tmp_path: Path, serve: Serve, cap
     assert names[:2] == ["a.b_c-1", "x" * 128]
     assert all(re.fullmatch("[0-9a-f]{32}", name) for name in names[2:])
     assert len(names) == 4
+
+
+@pytest.mark.parametrize("sink", ["request_log_webhook_url", "otlp_endpoint"])
+async def test_who_is_cut_at_the_end_is_told_of(tmp_path: Path, serve: Serve, sink: str) -> None:
+    """Operations §13, case 39: a request that the drain limit cuts is the last one, and is recorded as well."""
+    taker, top = Taker(), "shutdown: {drain_timeout_secs: 1}\n"
+    async with told(tmp_path, serve, taker, Script(stall_at=0), sink=sink, top=top) as made:
+        client = made.send()
+        await until(lambda: len(made.received) == 1)
+        await made.site.engine.end(asyncio.Queue(), 15)
+        assert len(taker.bodies) == 1
+        client.close()
