@@ -314,9 +314,11 @@ def _load(options: words.Options) -> "Loaded":
     from busbar_fast.config.load import load  # noqa: PLC0415  brings YAML with it
     from busbar_fast.config.vocabulary import Vocabulary  # noqa: PLC0415  as above
     from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS  # noqa: PLC0415  as above
+    from busbar_fast.ir.report import FIELDS  # noqa: PLC0415  as above
 
     config_file, catalog_file = find_config(options.config, os.environ), find_catalog(options.providers, os.environ)
-    return load(config_file, catalog_file, os.environ, Vocabulary(DIALECTS, MODEL_OPTIONS, _complaint_of_script))
+    vocabulary = Vocabulary(DIALECTS, MODEL_OPTIONS, _complaint_of_script, FIELDS)
+    return load(config_file, catalog_file, os.environ, vocabulary)
 
 
 def _complaint_of_script(source: str) -> str:

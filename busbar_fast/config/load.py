@@ -195,8 +195,8 @@ class _Loader:
 
     def _read_pools(self, root: Section, security: Security, policy_timeout_ms: int) -> None:
         pools.complain_of_misplaced(root)
-        exemptions, check = sinks.sink_exemptions(security), self._vocabulary.complaint_of_script
-        reader = pools.PoolReader(exemptions, policy_timeout_ms, self._loaded.inputs, check)
+        exemptions = sinks.sink_exemptions(security)
+        reader = pools.PoolReader(exemptions, policy_timeout_ms, self._loaded.inputs, self._vocabulary)
         for name, section in root.named("pools"):
             self._draft.pools[name] = reader.read(section)
 

@@ -165,6 +165,7 @@ class Pool(Record):
     affinity: Affinity = Affinity()
     drop_guardrails: bool = False
     on_lossy: str = "warn"
+    reject_on: tuple[str, ...] = ()
     emit_translation_header: bool = False
 
 
@@ -195,6 +196,7 @@ class Limits(Record):
     max_requests_per_connection: int = 0
     max_connection_age_secs: int = 0
     stream_keepalive_secs: int = 0
+    memory_soft_limit_mib: int = 0
     reasoning_effort_budgets: Mapping[str, int]
 
 

@@ -1,4 +1,4 @@
-"""What the loader must know of protocols and of policy scripts; whoever calls it fills this in, it names none."""
+"""What the loader must know of protocols, translations and policy scripts; whoever calls it fills this in."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -51,14 +51,21 @@ ModelOptions = Mapping[str, tuple[str, ...]]
 
 
 class Vocabulary:
-    """Every protocol by name, the model settings of their writers, and what a policy script must pass."""
+    """Every protocol by name, the model settings of their writers, what a policy script must pass, what may be lost."""
 
-    __slots__ = ("complaint_of_script", "model_options", "protocols")
+    __slots__ = ("complaint_of_script", "losses", "model_options", "protocols")
 
-    def __init__(self, protocols: Mapping[str, Facts], model_options: ModelOptions, complaint_of_script: Check) -> None:
+    def __init__(
+        self,
+        protocols: Mapping[str, Facts],
+        model_options: ModelOptions,
+        complaint_of_script: Check,
+        losses: frozenset[str],
+    ) -> None:
         self.protocols = protocols
         self.model_options = model_options
         self.complaint_of_script = complaint_of_script
+        self.losses = losses
 
     @property
     def provider_options(self) -> dict[str, str | bool]:

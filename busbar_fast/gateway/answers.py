@@ -10,7 +10,7 @@ events can only be told apart from the beginning on, a watch sees them as they p
 import re
 import types
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from busbar_fast.dialects.dialect import Dialect, Ending, Reframer, StreamFault, Usage, Watch
 from busbar_fast.dialects.faults import Fault, Kind
@@ -99,6 +99,7 @@ class Answer:
     `count` takes what the answer used, if that is wanted.
     """
 
+    stopped_by: ClassVar[str] = "upstream"
     __slots__ = (
         "_begin_well",
         "_content_type",

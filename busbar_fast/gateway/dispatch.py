@@ -229,7 +229,7 @@ class Dispatch:
         if answer.fault is not None:
             self._blame(attempt, lane, answer.fault)
         elif answer.has_stopped and attempt.phase is Phase.COMMITTED:
-            self._die(attempt, lane, is_refunded=True)
+            self._die(attempt, lane, is_refunded=True, stopped_by=answer.stopped_by)
 
     def _refuses(self, attempt: Attempt, lane: Lane, fault: StreamFault) -> bool:
         """Say whether a stream that begins with an error is worth another lane; note the faults of clients."""
@@ -249,12 +249,20 @@ class Dispatch:
         elif disposition in _HARD_DOWN:
             self._put_down(attempt, lane, disposition)
 
-    def _die(self, attempt: Attempt, lane: Lane, *, is_refunded: bool, retry_after_s: int | None = None) -> None:
+    def _die(
+        self,
+        attempt: Attempt,
+        lane: Lane,
+        *,
+        is_refunded: bool,
+        retry_after_s: int | None = None,
+        stopped_by: str = "upstream",
+    ) -> None:
         """Take notice that an answer broke off, or ended in a failure."""
         tally = lane.tallies[self._attempts.pool.name]
         tally.failures["transient_upstream"] += 1
         if self._request.in_stream:
-            self._request.count_abort("upstream")
+            self._request.count_abort(stopped_by)
         if attempt.die(now(), is_refunded=is_refunded, retry_after_s=retry_after_s):
             self._note_trip(lane)
 

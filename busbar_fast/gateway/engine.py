@@ -20,6 +20,7 @@ from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
 from busbar_fast.gateway.certificates import Certificates, new_context
 from busbar_fast.gateway.lanes import Lane
+from busbar_fast.gateway.memory import MemoryWatch, granted_bytes
 from busbar_fast.gateway.probes import Prober
 from busbar_fast.gateway.topology import build
 from busbar_fast.observe.counters import Shed
@@ -57,6 +58,7 @@ class Engine:
         "_gateway",
         "_governor",
         "_listener",
+        "_memory",
         "_parser",
         "_pool",
         "_prober",
@@ -75,6 +77,8 @@ class Engine:
         self._pool = self._new_pool()
         limits = limits_of(config)
         self._gate = Gate(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
+        self._memory = MemoryWatch(self._gate, self._wheel)
+        self._memory.use(limits, config.limits.memory_soft_limit_mib, granted_bytes())
         self._governor = _open_governor(config, inputs, loop)
         admission = _admission(config, inputs, self._governor)
         self._gateway = Gateway(build(config, self._pool, inputs), self._gate, speak_all(), admission)
@@ -154,7 +158,7 @@ class Engine:
         self._gateway.replace(topology, admission)
         self._use_sinks(sinks)
         self._service.limits = self._back_service.limits = limits
-        self._gate.resize(limits.max_inbound_concurrent, limits.inbound_queue_max_s)
+        self._memory.use(limits, config.limits.memory_soft_limit_mib, granted_bytes())
         topology.limit(config.models)
         self._probe_lanes()
         self._pool.retain(topology.origins)
@@ -214,6 +218,7 @@ class Engine:
         """Cut what is left."""
         self._certificates.close()
         self._prober.close()
+        self._memory.close()
         if self._gateway.sinks is not None:
             self._gateway.sinks.close()
         self._listener.cut()

@@ -3,7 +3,7 @@
 An offer is made of the configuration and replaced with it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from busbar_fast.dialects.asks import Ask
@@ -32,6 +32,7 @@ class Tolerance(NamedTuple):
     """What a translation may lose on the way to the members of a pool, and who hears of it."""
 
     on_lossy: str = "warn"
+    reject_on: Collection[str] = ()
     drops_guards: bool = False
     shows_losses: bool = False
     reasoning: Mapping[str, bool] = {}  # by model, where a member differs from it

@@ -117,7 +117,9 @@ def _affinity(record: schema.Affinity) -> Affinity:
 
 def _tolerance(record: schema.Pool) -> Tolerance:
     reasoning = {member.target: member.reasoning for member in record.members if member.reasoning is not None}
-    return Tolerance(record.on_lossy, record.drop_guardrails, record.emit_translation_header, reasoning)
+    return Tolerance(
+        record.on_lossy, record.reject_on, record.drop_guardrails, record.emit_translation_header, reasoning
+    )
 
 
 def _new_pool(

@@ -94,9 +94,11 @@ class Translation:
             raise Refused(Fault(Kind.MALFORMED)) from error
         except TooDeep as error:
             raise Refused(Fault(Kind.MALFORMED, "The request body is nested too deeply.")) from error
-        lost = [entry.field for entry in self._report.entries if entry.action in _LOSSES]
-        if lost and tolerance.on_lossy == "reject":
-            raise Refused(Fault(Kind.MALFORMED, f"This model does not support: {', '.join(sorted(set(lost)))}."))
+        loud = {entry.field for entry in self._report.entries if entry.action in _LOSSES}
+        if tolerance.on_lossy != "reject":
+            loud.intersection_update(tolerance.reject_on)
+        if loud:
+            raise Refused(Fault(Kind.MALFORMED, f"This model does not support: {', '.join(sorted(loud))}."))
         request.status.count_losses(*self._names, self._report, is_logged=tolerance.on_lossy != "allow")
 
     @property
@@ -191,6 +193,7 @@ class Translated:
         "_translation",
         "fault",
         "has_stopped",
+        "stopped_by",
     )
 
     def __init__(
@@ -211,6 +214,7 @@ class Translated:
         self._report = Report()
         self.fault: StreamFault | None = None  # that the stream reported
         self.has_stopped = False  # without saying that it is complete
+        self.stopped_by = "upstream"
 
     @property
     def keepalive_s(self) -> float:
@@ -294,7 +298,7 @@ class Translated:
         reader = self._translation.other.new_reader(guard, self._report)
         try:
             while not guard.is_over and (part := await self._source.next_part()) is not None:
-                reader.feed(part)
+                self._read_part(reader, part)
                 await self._send(guard)
                 if not (self._has_begun or is_late):
                     is_late = exchange.within(_PATIENCE_S, partial(self._begin_late, guard))
@@ -311,6 +315,13 @@ class Translated:
         self._end(guard, reader)
         await self._send(guard)
         exchange.finish()
+
+    def _read_part(self, reader: StreamReader, part: bytes) -> None:
+        try:
+            reader.feed(part)
+        except BusbarError:  # it came in good order, and yet nobody can read it
+            self.stopped_by = "translate"
+            raise
 
     def _begin_late(self, guard: Guard) -> None:
         """Let a stream begin whose lane takes its time; from now on no other lane can be asked."""

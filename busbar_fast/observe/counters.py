@@ -11,7 +11,7 @@ BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 # Why a request moved on to another lane.
 HOPS = ("timeout", "connect", "transient_upstream", "hard_down", "context_length", "untranslatable")
 FAILURES = ("transient_upstream", "hard_down", "context_length")  # what was made of a lane's failure
-ABORTS = ("client", "upstream", "drain")  # who ended a stream before its end
+ABORTS = ("client", "upstream", "translate", "drain")  # who ended a stream before its end
 OUTCOMES = ("ok", "exhausted", "client_error", "error", "client_closed")
 
 

@@ -13,6 +13,7 @@ from busbar_fast.config.vocabulary import Vocabulary
 from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS
 from busbar_fast.gateway.engine import Engine
 from busbar_fast.gateway.reload import Reloads
+from busbar_fast.ir.report import FIELDS
 from busbar_fast.reliability.policies.script import complaint_of_script
 from busbar_fast.wire.listener import bind
 from busbar_fast.wire.parsers import choose_parser
@@ -45,7 +46,8 @@ class Running:
         """Read the deployment file, when the test lets it be read."""
         self.reads += 1
         assert self.may_read.wait(5)
-        return load(str(self._file), None, self.environ, Vocabulary(DIALECTS, MODEL_OPTIONS, complaint_of_script))
+        vocabulary = Vocabulary(DIALECTS, MODEL_OPTIONS, complaint_of_script, FIELDS)
+        return load(str(self._file), None, self.environ, vocabulary)
 
     def settle(self, loaded: Loaded) -> None:
         """Remember what came into force; fail if the test says so."""

@@ -31,7 +31,7 @@ from tests.system.serving import Serve, post, until
 DIALECTS = ("openai", "responses", "anthropic", "cohere", "gemini", "bedrock")
 OUTCOMES = ("ok", "exhausted", "client_error", "error", "client_closed")
 DISPOSITIONS = ("transient_upstream", "hard_down", "context_length")
-ENDERS = ("client", "upstream", "drain")
+ENDERS = ("client", "upstream", "translate", "drain")
 REASONS = ("timeout", "connect", "transient_upstream", "hard_down", "context_length", "untranslatable")
 BOUNDS = [
     "0.005",

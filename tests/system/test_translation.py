@@ -14,6 +14,7 @@ from busbar_fast.mock.router import answer
 from busbar_fast.mock.script import Script
 from busbar_fast.reliability.breaker import BreakerSettings
 from busbar_fast.reliability.pools import PoolSettings
+from tests.dialects.vendors import streamed
 from tests.system.fleets import fleet
 from tests.system.gateways import Fate, Front, Shape, Utterance, gateway_over
 from tests.system.rawclient import Answer
@@ -190,6 +191,8 @@ async def test_seal_of_another_vendor_never_reaches_a_lane(serve: Serve, parser_
         (Tolerance(), 200, b""),
         (Tolerance(shows_losses=True), 200, b"from=openai;to=anthropic;dropped=other,seed"),
         (Tolerance("reject"), 400, b""),
+        (Tolerance(reject_on=("seed", "labels")), 400, b""),
+        (Tolerance("allow", reject_on=("labels",)), 200, b""),
     ],
 )
 async def test_losses_are_told_as_the_pool_wants_it(
@@ -316,3 +319,19 @@ async def test_patience_with_a_lane_ends_with_it(tmp_path: Path, serve: Serve) -
         assert made.asked == "01"
         assert answer.status == 200
         assert answer.body.endswith(b"data: [DONE]\n\n")
+
+
+async def test_stream_that_nobody_can_read_is_counted_apart(serve: Serve, parser_kind: str) -> None:
+    """Operations §7: what a lane garbled in good order ends natively, as its failure, and not as a cut connection."""
+    frames = bytearray(streamed("bedrock", Script(text="0123456789" * 200_000, delta_chars=10_000)))
+    frames[-20_000] ^= 1  # behind more than is read at once
+    fate = Utterance(b"application/vnd.amazon.eventstream", bytes(frames))
+    async with gateway_over(serve, parser_kind, fate, shape=mixed("bedrock")) as front:
+        got = await get(front, "openai", in_stream=True)
+        scraped = await ask(front, b"", b"/metrics", b"GET")
+    assert got.status == 200
+    assert b"0123456789" in got.body
+    assert b'"error"' in got.body
+    assert b"[DONE]" not in got.body
+    assert b'busbar_streams_aborted_total{pool="demo",reason="translate"} 1.0' in scraped.body
+    assert b'busbar_streams_aborted_total{pool="demo",reason="upstream"} 0.0' in scraped.body

@@ -28,6 +28,7 @@ _ANY = (
     "max_requests_per_connection",
     "max_connection_age_secs",
     "stream_keepalive_secs",
+    "memory_soft_limit_mib",
 )
 
 

@@ -6,11 +6,12 @@ from busbar_fast.config import retired
 from busbar_fast.config.complaints import SECRET
 from busbar_fast.config.guards import Exemptions, judge_sink
 from busbar_fast.config.inputs import Inputs
-from busbar_fast.config.reading import U32, Check, Section
+from busbar_fast.config.reading import U32, Section
 from busbar_fast.config.schema import Affinity, Breaker, Exhausted, Failover, Member, Policy, Pool, Secret, Trip
 from busbar_fast.config.sections.references import not_blank
 from busbar_fast.config.sections.sinks import read_sink
 from busbar_fast.config.tree import Entries, Scalar
+from busbar_fast.config.vocabulary import Vocabulary
 
 NATIVE = ("weighted", "cheapest", "fastest", "least_busy", "usage")
 SHORTHANDS = NATIVE[1:]
@@ -33,18 +34,17 @@ _READ_BY = {
 class PoolReader:
     """Reads pools; what all of them share is held here."""
 
-    def __init__(
-        self, exemptions: Exemptions, policy_timeout_ms: int, inputs: Inputs, complaint_of_script: Check
-    ) -> None:
+    def __init__(self, exemptions: Exemptions, policy_timeout_ms: int, inputs: Inputs, vocabulary: Vocabulary) -> None:
         self._exemptions = exemptions
         self._policy_timeout_ms = policy_timeout_ms
         self._inputs = inputs
-        self._complaint_of_script = complaint_of_script
+        self._vocabulary = vocabulary
 
     def read(self, section: Section) -> Pool:
         """Return one pool."""
         failover, policy = _read_failover(section), self._read_policy(section)
         on_exhausted = _read_exhausted(section, failover)
+        on_lossy = section.choice("on_lossy", "warn", ("allow", "warn", "reject"))
         return Pool(
             members=_read_members(section),
             policy=policy,
@@ -53,9 +53,23 @@ class PoolReader:
             on_exhausted=on_exhausted,
             affinity=_read_affinity(section),
             drop_guardrails=section.flag("drop_guardrails", default=False),
-            on_lossy=section.choice("on_lossy", "warn", ("allow", "warn", "reject")),
+            on_lossy=on_lossy,
+            reject_on=self._read_loud(section, on_lossy),
             emit_translation_header=section.flag("emit_translation_header", default=False),
         )
+
+    def _read_loud(self, pool: Section, on_lossy: str) -> tuple[str, ...]:
+        """Return the losses that a pool does not put up with, where it puts up with others."""
+        losses = self._vocabulary.losses
+
+        def complain(text: str) -> str:
+            hint = pool.complaints.hint(text, sorted(losses))
+            return "" if text in losses else f"is nothing that a translation can lose{hint}"
+
+        loud = pool.texts("reject_on", complain)
+        if on_lossy == "reject" and pool.has("reject_on"):
+            pool.error("reject_on", "has no meaning with `on_lossy: reject`, which rejects every loss")
+        return loud
 
     def _read_policy(self, pool: Section) -> Policy:
         route = pool.choice("route", "weighted", ROUTES)
@@ -94,7 +108,7 @@ class PoolReader:
             text = self._script_in(section, path)
         if text is None or not is_needed:
             return text or ""
-        reason = self._complaint_of_script(text)
+        reason = self._vocabulary.complaint_of_script(text)
         if reason:
             section.error("script" if path is None else "script_file", reason, path)
         return text

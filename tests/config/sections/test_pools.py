@@ -8,9 +8,11 @@ from busbar_fast.config.guards import Exemptions
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.schema import Affinity, Breaker, Exhausted, Failover, Member, Policy, Pool, Secret, Trip
 from busbar_fast.config.sections.pools import PoolReader, complain_of_misplaced
+from busbar_fast.config.vocabulary import Vocabulary
 from tests.config.cases import paths_of, section_of
 
-READER = PoolReader(Exemptions(sinks=("10.0.0.1",)), 70, Inputs({}), lambda text: "" if text == "s" else "line 1: no")
+VOCABULARY = Vocabulary({}, {}, lambda text: "" if text == "s" else "line 1: no", frozenset(("seed", "documents")))
+READER = PoolReader(Exemptions(sinks=("10.0.0.1",)), 70, Inputs({}), VOCABULARY)
 PLAIN = Pool(members=(Member(target="m"),), policy=Policy(timeout_ms=70))
 
 
@@ -26,6 +28,7 @@ def read(text: str) -> tuple[Pool, list[str], list[str]]:
     [
         ("", {}),
         ("drop_guardrails: true\non_lossy: reject\n", {"drop_guardrails": True, "on_lossy": "reject"}),
+        ("reject_on: [documents, seed]\n", {"reject_on": ("documents", "seed")}),
         ("emit_translation_header: true\n", {"emit_translation_header": True}),
         (
             "breaker: {trip: {n: 7, window_s: 9, mode: consecutive}}",
