@@ -8,7 +8,7 @@ from typing import Any, Final
 from busbar_fast.dialects.bedrock.translation.citations import citation_of
 from busbar_fast.dialects.bedrock.translation.formats import MEMBERS, Names, format_of
 from busbar_fast.dialects.guard import field_of
-from busbar_fast.dialects.members import without_nothing
+from busbar_fast.dialects.members import is_object, without_nothing
 from busbar_fast.ir.blocks import (
     AnyBlock,
     Block,
@@ -95,7 +95,10 @@ class BlockWriter:
         return {"toolResult": result | ({"status": "error"} if block.is_error else {})}
 
     def _json(self, block: Json) -> dict[str, object]:
-        return {"json": block.value}
+        if is_object(block.value):
+            return {"json": block.value}
+        self._report.mapped("json")  # the vendor takes objects only
+        return {"text": bytes(block.value).decode()}
 
     def _media(self, block: Media) -> dict[str, object] | None:
         source = block.source

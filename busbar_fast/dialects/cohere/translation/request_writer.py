@@ -18,7 +18,6 @@ from busbar_fast.ir.requests import ChoiceMode, Document, Message, ReasoningMode
 _ROLES: Final = {Role.SYSTEM: "system", Role.USER: "user", Role.ASSISTANT: "assistant", Role.TOOL: "user"}
 _CHOICES: Final = {ChoiceMode.REQUIRED: "REQUIRED", ChoiceMode.NONE: "NONE"}
 _NO_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
-_NO_OBJECT: Final = Raw(b"0")
 
 
 def write_request(request: Request, recipient: Recipient, report: Report) -> bytes:
@@ -120,9 +119,17 @@ def _written(message: Message) -> list[dict[str, object]]:
 
 
 def _result(block: ToolResult) -> dict[str, object]:
-    parts = block.blocks
-    text = "".join(part.text for part in parts if isinstance(part, Text))
-    objects = [part for part in parts if isinstance(part, Json) and is_object(part.value or _NO_OBJECT)]
+    """Return a result: all it says as one text, its objects as documents behind it."""
+    said: list[str] = []
+    objects: list[Json] = []
+    for part in block.blocks:
+        if isinstance(part, Json) and is_object(part.value):
+            objects.append(part)
+        elif isinstance(part, Json):
+            said.append(bytes(part.value).decode())
+        elif isinstance(part, Text):
+            said.append(part.text)
+    text = "".join(said)
     content: list[object] = [{"type": "text", "text": text}] if text else []
     content += [_document(part) for part in objects]
     return {"role": "tool", "tool_call_id": block.tool_id, "content": content if objects else text}

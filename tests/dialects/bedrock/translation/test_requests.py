@@ -313,8 +313,8 @@ def test_other_blocks_are_written() -> None:
     assert written(found) == [
         {"searchResult": {"source": "s", "title": "t", "content": [{"text": "x"}], "citations": {"enabled": False}}}
     ]
-    assert written(ToolResult("a", [Json(raw([1]))])) == [
-        {"toolResult": {"toolUseId": "a", "content": [{"json": [1]}]}}
+    assert written(ToolResult("a", [Json(raw({"b": 1})), Json(raw([1]))])) == [
+        {"toolResult": {"toolUseId": "a", "content": [{"json": {"b": 1}}, {"text": "[1]"}]}}
     ]
     assert written(Opaque("bedrock", raw({"odd": {}}))) == [{"odd": {}}]
     use = ToolUse("a", "f", raw({}), "[1")
