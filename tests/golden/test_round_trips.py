@@ -1,4 +1,4 @@
-"""Requests drawn at random go to a dialect and back, and by way of another dialect: what both have a place for stays."""
+"""Requests drawn at random go to a dialect and back, also by way of another one: what both have a place for stays."""
 
 import json
 from itertools import permutations
