@@ -23,6 +23,7 @@ from busbar_fast.gateway.lanes import Lane
 from busbar_fast.gateway.memory import MemoryWatch, granted_bytes
 from busbar_fast.gateway.probes import Prober
 from busbar_fast.gateway.topology import build
+from busbar_fast.gateway.warming import Warming
 from busbar_fast.observe.counters import Shed
 from busbar_fast.observe.log import fields
 from busbar_fast.wire.dial import Dialer
@@ -63,6 +64,7 @@ class Engine:
         "_pool",
         "_prober",
         "_service",
+        "_warming",
         "_wheel",
         "config",
     )
@@ -84,6 +86,7 @@ class Engine:
         self._gateway = Gateway(build(config, self._pool, inputs), self._gate, speak_all(), admission)
         self._prober = Prober(self._wheel, self._gateway.status.count_trip)
         self._gateway.sinks = self._maybe_sinks(config, inputs)
+        self._warming = Warming(self._wheel)
         self._ending: set[asyncio.Task[None]] = set()  # of sinks that a reload has replaced
         self._probe_lanes()
         self._service = self._gateway.service = Service(self._gateway.serve, limits, self._wheel, parser)
@@ -125,6 +128,7 @@ class Engine:
         for descriptor, peer, received in parked:
             self._listener.adopt(socket.socket(fileno=descriptor), peer, received)
         self._listener.serve(door)
+        self._warming.prepare(lane.dialect for lane in self.lanes.values())
 
     def open_back(self, door: socket.socket) -> None:
         """Serve operators at a door of their own, and no more at that of the clients."""
@@ -162,6 +166,7 @@ class Engine:
         topology.limit(config.models)
         self._probe_lanes()
         self._pool.retain(topology.origins)
+        self._warming.prepare(lane.dialect for lane in self.lanes.values())
 
     def _new_pool(self) -> Pool:
         return Pool(self._dialer.dial, self._wheel, self._parser, upstream_limits_of(self.config))
@@ -219,6 +224,7 @@ class Engine:
         self._certificates.close()
         self._prober.close()
         self._memory.close()
+        self._warming.close()
         if self._gateway.sinks is not None:
             self._gateway.sinks.close()
         self._listener.cut()

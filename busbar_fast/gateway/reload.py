@@ -7,22 +7,20 @@ requests nor the end of the program. Signals that come meanwhile collapse into o
 import asyncio
 import logging
 import os
-import threading
-from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from busbar_fast.config.secrets import NoSecret
 from busbar_fast.gateway.engine import Engine
 from busbar_fast.gateway.narration import tell_warnings
+from busbar_fast.gateway.threads import on_thread
 from busbar_fast.observe.log import fields
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from busbar_fast.config.load import Loaded  # brings YAML with it, which a warm start does not need
 
 _log = logging.getLogger("busbar_fast.gateway")
-
-Result = TypeVar("Result")
 
 
 class Reloads:
@@ -61,11 +59,11 @@ class Reloads:
             self._engine.reloads[outcome] += 1
 
     async def _reload(self) -> bool:
-        loaded = await _on_thread(self._read)
+        loaded = await on_thread("reload", self._read)
         if not self._apply(loaded):
             return False
         try:
-            await _on_thread(lambda: self._settle(loaded))
+            await on_thread("reload", lambda: self._settle(loaded))
         except Exception:  # noqa: BLE001  the configuration is in force, whatever follows it
             _log.exception("the configuration was reloaded, and what follows a reload failed")
         return True
@@ -86,29 +84,3 @@ class Reloads:
         tell_warnings(loaded.complaints.warnings)
         _log.info("configuration reloaded", extra=fields(pid=os.getpid()))
         return True
-
-
-async def _on_thread(work: Callable[[], Result]) -> Result:
-    """Return what work returns or raise what it raises; a loop that ends meanwhile does not wait for it."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Result] = loop.create_future()
-
-    def report(result: Result) -> None:
-        if not done.done():
-            done.set_result(result)
-
-    def report_failure(failure: Exception) -> None:
-        if not done.done():
-            done.set_exception(failure)
-
-    def run() -> None:
-        with suppress(RuntimeError):  # the loop is closed, so nobody wants to know
-            try:
-                result = work()
-            except Exception as failure:  # noqa: BLE001  raised where somebody waits for it
-                loop.call_soon_threadsafe(report_failure, failure)
-            else:
-                loop.call_soon_threadsafe(report, result)
-
-    threading.Thread(target=run, name="reload", daemon=True).start()
-    return await done
