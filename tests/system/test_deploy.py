@@ -161,3 +161,19 @@ def test_what_is_no_expression_is_refused(text: str) -> None:
     """Whatever the reader does not know fails, so it passes nothing over."""
     with pytest.raises((AssertionError, IndexError)):
         Expression(text)
+
+
+async def test_every_series_is_in_the_manual(tmp_path: Path, serve: Serve) -> None:
+    """Operations §7: docs/operations.md lists what a scrape of everything holds, with its labels, and nothing else."""
+    pool, member = "route: cheapest", "cost_per_mtok: 1"
+    async with governed(tmp_path, serve, Script(), Script(), pool=pool, member=member, top=EVERYTHING) as board:
+        series = await scraped(board)
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").partition("\n## Series\n")[2]
+    told: dict[str, set[str]] = {}
+    for names, _, labels, _ in re.findall(r"^\| (`busbar.*?) \| (.*?) \| ?(.*?) ?\| (.*) \|$", text, re.MULTILINE):
+        told |= {name: set(re.findall(r"`(\w+)`", labels)) for name in re.findall(r"`(\w+)`", names)}
+    found: dict[str, set[str]] = {}
+    for name, pairs in series:
+        bare = re.sub(r"_(bucket|sum|count|created)$", "", name)
+        found.setdefault(bare, set()).update(label for label, _ in pairs if label != "le")
+    assert told == found
