@@ -39,6 +39,7 @@ _decode_flag: Final = Decoder(bool).decode
 _decode_any: Final = Decoder().decode
 _encode: Final = Encoder().encode
 
+_USUAL_DIGITS: Final = 18
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _NO_OPENERS: Final = bytes(byte for byte in range(256) if byte not in b"[{")
 _NULL: Final = Raw(b"null")
@@ -136,6 +137,8 @@ def value_of(raw: Raw) -> Any:
 def integer_of(raw: Raw) -> int | None:
     """Return a whole number, also spelt as 40.0 or as a string of digits; None for anything else."""
     text = bytes(raw)
+    if len(text) <= _USUAL_DIGITS and text.isdigit():
+        return int(text)
     if text[:1] == b'"':
         text = text[1:-1]
     return int(text.partition(b".")[0]) if _is_integer(text) else None
@@ -172,9 +175,9 @@ class Members:
         return Misshapen(self.place(name), reason)
 
     def raw(self, name: str) -> Raw:
-        """Take a value of any kind; null is nothing."""
-        raw = self._left.pop(name, NOTHING)
-        return NOTHING if raw == _NULL else raw
+        """Take a value of any kind; null is nothing. Hot: most that is asked for is not there."""
+        raw = self._left.pop(name, None)
+        return NOTHING if raw is None or raw == _NULL else raw
 
     def text(self, name: str) -> str:
         """Take a text, empty if there is none. Raise Misshapen if it is something else."""
@@ -194,14 +197,18 @@ class Members:
     def flag(self, name: str) -> bool | None:
         """Take a yes or no; None if there is none, or something else."""
         raw = self.raw(name)
+        if not raw:
+            return None
         try:
-            return _decode_flag(raw) if raw else None
+            return _decode_flag(raw)
         except ValidationError:
             return None
 
     def number(self, name: str) -> Raw:
         """Take a number as it is spelt; a string that spells one is one. Nothing if it is something else."""
         raw = self.raw(name)
+        if not raw:
+            return NOTHING
         text = bytes(raw)
         if text[:1] == b'"':
             text = text[1:-1]

@@ -79,6 +79,8 @@ class BlockPreparer:
     def _one(self, block: AnyBlock) -> AnyBlock | None:
         report_members(block.ext, self._report)
         kept = self._prepare[type(block)](block)
+        if kept is block and block.seal is None and block.ext is None:
+            return block
         if kept is not None:
             return structs.replace(kept, mark=block.mark, seal=self._opened(block), ext=None)
         if block.mark is not None:

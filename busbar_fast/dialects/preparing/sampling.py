@@ -24,12 +24,15 @@ def prepared_sampling(sampling: Sampling, target: Abilities, recipient: Recipien
         raise Misshapen("max_tokens", "must be at least 1 for this model")
     changes: dict[str, object] = {}
     for name in _RARE:
-        if name not in target.sampling:
-            _note_lost(name, getattr(sampling, name), report)
+        value = getattr(sampling, name)
+        if value is not NOTHING and value is not None and name not in target.sampling:
+            _note_lost(name, value, report)
             changes[name] = _ABSENT.get(name, NOTHING)
     for name, (low, high) in target.ranges.items():
-        raw: Raw = NOTHING if name in changes else getattr(sampling, name)
-        clamped = _clamped(raw, low, high) if raw else raw
+        raw: Raw = getattr(sampling, name)
+        if not raw or name in changes:
+            continue
+        clamped = _clamped(raw, low, high)
         if clamped is not raw:
             changes[name] = clamped
             report.clamped(_LABELS.get(name, name), f"{_shown(raw)} to {_shown(clamped)}")
@@ -40,7 +43,7 @@ def prepared_sampling(sampling: Sampling, target: Abilities, recipient: Recipien
     if most is not None and stops > most:
         changes["stop"] = sampling.stop[:most]
         (report.truncated if most else report.dropped)("stop", f"{stops} to {most}")
-    return structs.replace(sampling, **changes)
+    return structs.replace(sampling, **changes) if changes else sampling
 
 
 def _note_lost(name: str, value: Raw | bool | None, report: Report) -> None:

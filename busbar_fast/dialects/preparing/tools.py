@@ -11,11 +11,15 @@ from busbar_fast.ir.blocks import ToolResult, ToolUse
 from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import ChoiceMode, HostedTool, Request, Tool, ToolChoice
 
+_UNSAID: Final = (None, None, None)
 _INPUT: Final = Raw(b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}')
 
 
 def with_fitting_tools(request: Request, target: Abilities, report: Report) -> Request:
     """Return a request whose tools, and what is said of them, the target understands."""
+    said = (request.tool_choice, request.parallel_tools, request.strict_tools)
+    if not (request.tools or request.hosted) and said == _UNSAID:
+        return request
     hosted = [tool for tool in request.hosted if _is_own(tool, target, report)]
     tools = [_tool(tool, target, report) for tool in request.tools]
     tools, choice = _chosen(request, tools, target, report)
