@@ -108,7 +108,7 @@ def check_same(given: Answer, got: Answer) -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 @pytest.mark.parametrize(("lane", "client"), PAIRS)
 def test_answer_arrives_as_it_was_told(lane: str, client: str, name: str) -> None:
-    """IR §11 "golden corpus": whole answers, by the SDKs' types on both sides."""
+    """IR §11 "golden corpus", case 39: whole answers, by the SDKs' types on both sides."""
     _, raw = told(lane, SCRIPTS[name])
     ANSWERS[lane](json.loads(raw))
     reading, writing = translator(speak(lane)), translator(speak(client))
@@ -124,7 +124,7 @@ def test_answer_arrives_as_it_was_told(lane: str, client: str, name: str) -> Non
 @pytest.mark.parametrize("name", SCRIPTS)
 @pytest.mark.parametrize(("lane", "client"), PAIRS)
 def test_stream_arrives_as_it_was_told(lane: str, client: str, name: str, size: int) -> None:
-    """IR §11 "golden corpus": streams, at once and in crumbs, every event by the SDKs' types on both sides."""
+    """IR §11 "golden corpus", cases 39, 42: streams, at once and in crumbs, by the SDKs' types on both sides."""
     stream = streamed(lane, SCRIPTS[name])
     if not size:
         assert check_stream(lane, stream)
@@ -153,3 +153,30 @@ def feed(reader: Any, stream: bytes, size: int) -> None:
     for at in range(0, len(stream), size or len(stream)):
         reader.feed(stream[at : at + (size or len(stream))])
     reader.end()
+
+
+SAYING = "Höch 🌊 is the tide"
+
+
+def test_cited_part_survives_another_way_of_counting() -> None:
+    """IR case 49: from characters to bytes and back, behind letters of two bytes and of four."""
+    openai, gemini = translator(speak("openai")), translator(speak("gemini"))
+    start, end = SAYING.index("tide"), len(SAYING)
+    cited = {"type": "url_citation", "url_citation": {"url": "https://t.example/a", "title": "T"}}
+    cited["url_citation"] |= {"start_index": start, "end_index": end}  # type: ignore[operator]
+    message = {"role": "assistant", "content": SAYING, "annotations": [cited]}
+    document = {"id": "c", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+
+    def moved(body: bytes, lane: Any, client: Any, name: str) -> bytes:
+        reply = reply_of(name, in_stream=False)
+        abilities = client.abilities
+        prepared = prepare_answer(
+            lane.read_answer(body, Report()), abilities, Spelling(abilities, "salt"), "m", Report()
+        )
+        return bytes(client.write_answer(prepared, reply, Report()))
+
+    there = moved(json.dumps(document).encode(), openai, gemini, "gemini")
+    (support,) = json.loads(there)["candidates"][0]["groundingMetadata"]["groundingSupports"]
+    assert SAYING.encode()[support["segment"]["startIndex"] : support["segment"]["endIndex"]].decode() == "tide"
+    back = json.loads(moved(there, gemini, openai, "openai"))["choices"][0]["message"]
+    assert (back["content"], back["annotations"]) == (SAYING, [cited])

@@ -41,7 +41,7 @@ def read(document: Any, dialect: str) -> Request:
 @pytest.mark.parametrize("name", FEATURES)
 @pytest.mark.parametrize(("client", "lane"), PAIRS)
 def test_request_arrives_as_it_was_asked(client: str, lane: str, name: str) -> None:
-    """IR §11 "golden corpus": both sides are what the SDKs take, and what was asked is there or reported as lost."""
+    """IR §11, cases 53, 54: both sides are what the SDKs take, and what was asked is there or reported as lost."""
     feature = FEATURES[name]
     asked = written(feature.request, client, Report())
     REQUESTS[client](asked)

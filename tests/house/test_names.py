@@ -94,7 +94,7 @@ def test_every_name_says_something() -> None:
 
 
 def test_dialects_are_named_at_home_only() -> None:
-    """No identifier and no constant outside the dialects' places names one."""
+    """IR case 65: no identifier and no constant outside the dialects' places names one."""
     assert [complaint for module in modules("busbar_fast") for complaint in named_dialects(module)] == []
 
 

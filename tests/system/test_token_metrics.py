@@ -204,7 +204,7 @@ async def test_stream_is_counted_and_arrives_as_it_was(tmp_path: Path, door: Doo
 
 @EVERY_DOOR
 async def test_long_stream_runs_through_and_is_counted(tmp_path: Path, door: Door) -> None:
-    """Operations §7: what stands at the start and at the end of many chunks is counted, none of them is changed."""
+    """Operations §7, IR case 43: what stands at the start and the end of many chunks counts, and none is changed."""
     _, parts, usage = ANSWERS[door.name]
     dull = parts[0] if door is BEDROCK else parts[1] if door is not GEMINI else sse(b'{"candidates":[{"content":{}}]}')
     if door.name == "cohere":

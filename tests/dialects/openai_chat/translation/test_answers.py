@@ -273,7 +273,7 @@ HEARD = [
 
 @pytest.mark.parametrize("size", [0, 1, 7])
 def test_stream_is_heard_however_it_is_cut(size: int) -> None:
-    """Openai cases 25 to 28, 33, 41, 47: cut anywhere, thoughts first, late ones nowhere, null usage no event."""
+    """Openai cases 25 to 28, 33, 41, 47, IR cases 20, 41: thoughts first, late ones nowhere, null usage no event."""
     assert BENCH.hear(sse(*STREAM), size) == HEARD
 
 
