@@ -71,6 +71,20 @@ class Ours(Side):
         return f"python -I -S busbar_fast/__main__.py --config {self.configuration}"
 
 
+class Single(Ours):
+    """The gateway with one model and no pool, to tell what a pool adds."""
+
+    name = "single"
+    configuration = "single.yaml"
+
+
+class Five(Ours):
+    """The gateway with a pool of five members."""
+
+    name = "five"
+    configuration = "five.yaml"
+
+
 class Governed(Ours):
     """The gateway with virtual keys; the token of the benchmark is one, whose limits are far away."""
 
@@ -157,7 +171,7 @@ class Paced(Side):
         return [sys.executable, "-m", "perf.upstream", str(listen)]
 
 
-PEERS: Final[Mapping[str, type[Side]]] = {peer.name: peer for peer in (Nginx, HaproxyCorked, Governed)}
+PEERS: Final[Mapping[str, type[Side]]] = {peer.name: peer for peer in (Nginx, HaproxyCorked, Single, Five, Governed)}
 
 
 class Running:
