@@ -38,5 +38,5 @@ ABILITIES: Final = Abilities(
     takes_parallel=True,
     sampling=frozenset(("has_logprobs", "top_logprobs")),
     most_stops=0,
-    ranges={"temperature": (0, 2), "top_p": (0, 1), "top_logprobs": (0, 20)},
+    ranges={"max_tokens": (16, 2**32 - 1), "temperature": (0, 2), "top_p": (0, 1), "top_logprobs": (0, 20)},
 )
