@@ -1,13 +1,16 @@
 """Numbered cases of the dialects' chapters about requests that go to another dialect, one look at each."""
 
+import json
 from typing import Any
 
 import pytest
 
-from busbar_fast.dialects.registry import DIALECTS
+from busbar_fast.dialects.preparing import prepare_request
+from busbar_fast.dialects.registry import DIALECTS, speak, translator
 from busbar_fast.dialects.translator import Recipient
 from busbar_fast.errors import Misshapen
-from tests.golden.crossing import sent
+from busbar_fast.ir.report import Report
+from tests.golden.crossing import read, sent
 
 THINKER = Recipient("m", has_reasoning=True)
 CLAUDE = Recipient("anthropic.claude-sonnet-4-20250514-v1:0", has_reasoning=True)
@@ -82,7 +85,14 @@ def test_cohere_has_limits_of_its_own() -> None:
 
 def test_responses_gets_no_sampling_it_does_not_know() -> None:
     """Responses case 20: stop, seed, penalties, n and top_k of others are not written, and told of."""
-    members = {"stop": ["x"], "seed": 5, "presence_penalty": 1, "frequency_penalty": 1, "n": 2, "stream": True}
+    members: dict[str, Any] = {
+        "stop": ["x"],
+        "seed": 5,
+        "presence_penalty": 1,
+        "frequency_penalty": 1,
+        "n": 2,
+        "stream": True,
+    }
     found = sent("openai", "responses", **members)
     assert not {"stop", "seed", "presence_penalty", "frequency_penalty", "n"} & set(found.body)
     assert "top_k" not in sent("anthropic", "responses", top_k=4).body
@@ -104,8 +114,6 @@ def test_stream_is_asked_of_the_lane() -> None:
 )
 def test_top_k_goes_where_the_model_looks(model: str, name: str, wanted: dict[str, Any] | None) -> None:
     """Bedrock case 13: both spellings are read; Nova wants it nested, Llama has none."""
-    from tests.golden.crossing import read  # noqa: PLC0415  for this one
-
     assert bytes(read("bedrock", additionalModelRequestFields={name: 5}).sampling.top_k) == b"5"
     found = sent("gemini", "bedrock", Recipient(model), generationConfig={"topK": 5})
     assert found.body.get("additionalModelRequestFields") == wanted
@@ -117,8 +125,6 @@ def test_top_k_goes_where_the_model_looks(model: str, name: str, wanted: dict[st
 
 def test_schema_of_an_answer_crosses() -> None:
     """Bedrock case 14, anthropic case 33: a schema as a string at Bedrock, as an object at the others."""
-    import json  # noqa: PLC0415  for this one
-
     there = sent("openai", "bedrock", CLAUDE, response_format=FORMAT).body["outputConfig"]["textFormat"]
     assert json.loads(there["structure"]["jsonSchema"]["schema"]) == SCHEMA
     back = sent("bedrock", "openai", outputConfig={"textFormat": there}).body["response_format"]
@@ -153,7 +159,7 @@ def test_thinking_of_responses_needs_the_flag_too() -> None:
 
 def test_thinking_of_cohere_crosses() -> None:
     """Cohere cases 31, 32: a budget at Anthropic, off at Gemini, a loss where the lane has no flag."""
-    asked = {"thinking": {"type": "enabled", "token_budget": 2048}}
+    asked: dict[str, Any] = {"thinking": {"type": "enabled", "token_budget": 2048}}
     assert sent("cohere", "anthropic", THINKER, **asked).body["thinking"]["budget_tokens"] == 2048
     assert ("dropped", "reasoning") in sent("cohere", "anthropic", **asked).lost
     off = sent("cohere", "gemini", THINKER, thinking={"type": "disabled"}).body
@@ -161,11 +167,11 @@ def test_thinking_of_cohere_crosses() -> None:
 
 
 def test_thinking_is_asked_of_each_model_of_bedrock_in_its_way() -> None:
-    """Bedrock case 31: Claude wants a budget, Nova a word."""
+    """Bedrock case 31: Claude has a budget; what no field of Nova's is known for is told as a loss."""
     claude = sent("openai", "bedrock", CLAUDE, reasoning_effort="medium", max_tokens=20000).body
     assert claude["additionalModelRequestFields"]["thinking"] == {"type": "enabled", "budget_tokens": 8192}
-    nova = sent("openai", "bedrock", Recipient("amazon.nova-2-lite-v1:0", has_reasoning=True), reasoning_effort="low")
-    assert nova.body["additionalModelRequestFields"]["reasoningConfig"]["maxReasoningEffort"] == "low"
+    nova = sent("openai", "bedrock", Recipient("amazon.nova-pro-v1:0", has_reasoning=True), reasoning_effort="low")
+    assert ("additionalModelRequestFields" in nova.body, ("dropped", "reasoning") in nova.lost) == (False, True)
 
 
 def test_thoughts_of_earlier_turns_go_home_only() -> None:
@@ -290,19 +296,11 @@ def test_named_choice_narrows_where_nobody_can_be_named() -> None:
 @pytest.mark.parametrize("lane", [name for name in DIALECTS if name != "cohere"])
 def test_arguments_keep_their_digits(lane: str) -> None:
     """Cohere case 22: 1.10 is 1.10 at every vendor, in a string or not."""
-    import json  # noqa: PLC0415  for this one
-
-    from busbar_fast.dialects.preparing import prepare_request  # noqa: PLC0415
-    from busbar_fast.dialects.registry import speak, translator  # noqa: PLC0415
-    from busbar_fast.ir.report import Report  # noqa: PLC0415
-    from tests.golden.crossing import read  # noqa: PLC0415
-
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a":1.10}'}}
     turns = [HI, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "1"}]
     writing = translator(speak(lane))
     prepared = prepare_request(read("cohere", messages=turns), writing.abilities, THINKER, Report())
     assert b"1.10" in writing.write_request(prepared, THINKER, Report())
-    assert json.loads('{"a":1.10}') == {"a": 1.1}
 
 
 def test_plan_stands_before_the_call() -> None:
