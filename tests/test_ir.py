@@ -1,12 +1,13 @@
 """The neutral model: counts, reports, ids of calls and seals on their way through clients of other vendors."""
 
+import re
 from base64 import b64decode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar_fast.ir import answers, blocks, events, report, requests, seals, tool_ids
+from busbar_fast.ir import answers, blocks, events, report, requests, seals, tool_ids, tool_names
 from busbar_fast.ir.answers import Usage
 from busbar_fast.ir.blocks import Seal, Text, Thinking
 
@@ -153,3 +154,12 @@ def test_seals_come_back(family: str, value: str, own: str) -> None:
 def test_bare_seals_are_the_clients_own(text: str) -> None:
     """IR §3: what is no envelope is what the client's own vendor gave it."""
     assert seals.restored(text, "gemi") == Seal("gemi", text)
+
+
+@pytest.mark.parametrize("name", ["files.read", "9 lives", "", "é" * 70, "x" * 300, "a.b", "a:b", "\ud800"])
+def test_likeness_of_a_name_fits_everywhere(name: str) -> None:
+    """Bedrock case 30: a letter first, few characters, the same each time, and no two names have the same."""
+    likeness = tool_names.fitting(name)
+    assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,49}", likeness)
+    assert likeness == tool_names.fitting(name)
+    assert likeness != tool_names.fitting(name + "_")

@@ -296,6 +296,7 @@ class Guard:
             if self._calls > MOST_CALLS:
                 raise UpstreamGarbled("more calls than anybody could answer")
             tool_id = self._writer.spelling.shown_tool_id(tool_id, index)
+            name = self._writer.spelling.shown_tool_name(name)
         block = self._blocks[index] = self._open[index] = StreamBlock(index, kind, tool_id, name)
         block.whole = whole
         if self._writer.has_overlap:

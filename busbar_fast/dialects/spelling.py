@@ -1,16 +1,24 @@
-"""How ids and seals of other vendors look to one client."""
+"""How ids, names and seals look to one client that went to another vendor."""
+
+from collections.abc import Iterable, Mapping
 
 from busbar_fast.dialects.translator import Abilities
-from busbar_fast.ir import seals, tool_ids
+from busbar_fast.ir import seals, tool_ids, tool_names
 from busbar_fast.ir.blocks import Seal
 
 
 class Spelling:
-    """What a client's dialect makes of them. `salt` tells the ids apart that are invented for different answers."""
+    """What a client's dialect makes of them. `salt` tells the ids apart that are invented for different answers.
 
-    __slots__ = ("_family", "_in_hex", "_prefix", "_salt")
+    `names` are those that the client gave to its tools, by what the lane was told in their place.
+    """
 
-    def __init__(self, abilities: Abilities, salt: str = "", *, in_hex: bool = False) -> None:
+    __slots__ = ("_family", "_in_hex", "_names", "_prefix", "_salt")
+
+    def __init__(
+        self, abilities: Abilities, salt: str = "", names: Mapping[str, str] = {}, *, in_hex: bool = False
+    ) -> None:
+        self._names = names
         self._prefix = abilities.tool_prefix
         self._family = abilities.seal
         self._salt = salt
@@ -25,3 +33,12 @@ class Spelling:
     def shown_seal(self, seal: Seal) -> str:
         """Return a seal as the client sees it."""
         return seals.shown(seal, self._family)
+
+    def shown_tool_name(self, name: str) -> str:
+        """Return a tool's name as the client gave it."""
+        return self._names.get(name, name)
+
+
+def renamed(names: Iterable[str], lane: Abilities) -> dict[str, str]:
+    """Return the names that a lane does not take, by what it is told in their place."""
+    return {tool_names.fitting(name): name for name in names if not lane.takes_tool_name(name)}

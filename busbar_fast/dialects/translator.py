@@ -41,6 +41,7 @@ class Abilities(NamedTuple):
     # Ids of calls
     tool_prefix: str = ""  # of its native ids; empty: any id will do
     takes_tool_id: Callable[[str], object] = bool  # whether its upstreams accept an id
+    takes_tool_name: Callable[[str], object] = bool  # and a name
     # Reasoning
     seal: str = ""  # the family of its own seals, four letters; empty: it has none
     opens: frozenset[str] = frozenset()  # the families of seals that its upstreams can open

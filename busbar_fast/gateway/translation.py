@@ -22,7 +22,7 @@ from busbar_fast.dialects.guard import Guard
 from busbar_fast.dialects.preparing import prepare_answer, prepare_request
 from busbar_fast.dialects.registry import translator
 from busbar_fast.dialects.replaying import replay
-from busbar_fast.dialects.spelling import Spelling
+from busbar_fast.dialects.spelling import Spelling, renamed
 from busbar_fast.dialects.translator import BUDGETS, Recipient, Reply, StreamReader
 from busbar_fast.errors import (
     BusbarError,
@@ -116,7 +116,9 @@ class Translation:
     def spelling(self) -> Spelling:
         """How ids of others look to the client."""
         salt = self.request.dialect.new_id().decode("ascii")
-        return Spelling(self.client.abilities, salt, in_hex=self.lane.traits.options.get("tool_id_style") == "hex")
+        names = renamed((tool.name for tool in self._read.neutral.tools), self.other.abilities)
+        in_hex = self.lane.traits.options.get("tool_id_style") == "hex"
+        return Spelling(self.client.abilities, salt, names, in_hex=in_hex)
 
     @property
     def losses_line(self) -> bytes:

@@ -7,7 +7,7 @@ from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.guard import Guard
 from busbar_fast.dialects.preparing import prepare_answer, prepare_request
 from busbar_fast.dialects.registry import speak, translator
-from busbar_fast.dialects.spelling import Spelling
+from busbar_fast.dialects.spelling import Spelling, renamed
 from busbar_fast.dialects.translator import Recipient, Reply
 from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import Request
@@ -56,10 +56,10 @@ def _reply(client: str, *, in_stream: bool, has_usage: bool) -> Reply:
     return Reply(request, ask_of(client, in_stream=in_stream), "m", 1700000000, lambda: 318)
 
 
-def shown(lane: str, client: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """Return what a client gets of a lane's whole answer."""
+def shown(lane: str, client: str, answer: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return what a client gets of a lane's whole answer, whose tools have these names."""
     reading, writing = translator(speak(lane)), translator(speak(client))
-    spelling = Spelling(writing.abilities, "salt")
+    spelling = Spelling(writing.abilities, "salt", renamed(names, reading.abilities))
     report = Report()
     said = reading.read_answer(json.dumps(answer).encode(), report)
     prepared = prepare_answer(said, writing.abilities, spelling, "m", report)
@@ -67,12 +67,12 @@ def shown(lane: str, client: str, answer: dict[str, Any]) -> dict[str, Any]:
     return dict(json.loads(found))
 
 
-def streamed(lane: str, client: str, stream: bytes, *, has_usage: bool = True, size: int = 0) -> bytes:
+def streamed(lane: str, client: str, stream: bytes, *names: str, has_usage: bool = True, size: int = 0) -> bytes:
     """Return the stream that a client gets of a lane's, as far as it goes."""
     report = Report()
     writing = translator(speak(client))
     writer = writing.new_writer(_reply(client, in_stream=True, has_usage=has_usage), report)
-    writer.spelling = Spelling(writing.abilities, "salt")
+    writer.spelling = Spelling(writing.abilities, "salt", renamed(names, translator(speak(lane)).abilities))
     guard = Guard(writer)
     reader = translator(speak(lane)).new_reader(guard, report)
     for at in range(0, len(stream), size or len(stream)):

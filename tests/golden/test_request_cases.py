@@ -1,16 +1,19 @@
 """Numbered cases of the dialects' chapters about requests that go to another dialect, one look at each."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from busbar_fast.aws.eventstream import encode_event
 from busbar_fast.dialects.preparing import prepare_request
 from busbar_fast.dialects.registry import DIALECTS, speak, translator
 from busbar_fast.dialects.translator import Recipient
 from busbar_fast.errors import Misshapen
 from busbar_fast.ir.report import Report
-from tests.golden.crossing import read, sent
+from busbar_fast.ir.tool_names import fitting
+from tests.golden.crossing import read, sent, shown, streamed
 
 THINKER = Recipient("m", has_reasoning=True)
 CLAUDE = Recipient("anthropic.claude-sonnet-4-20250514-v1:0", has_reasoning=True)
@@ -375,3 +378,40 @@ def test_what_only_cohere_knows_is_told() -> None:
     assert not {"safety_mode", "priority", "citation_options"} & set(found.body)
     assert ("dropped", "safety_settings") in found.lost
     assert len(found.lost) >= 2
+
+
+@pytest.mark.parametrize("lane", ["bedrock", "anthropic", "openai", "responses"])
+def test_names_that_a_vendor_refuses_are_likenesses(lane: str) -> None:
+    """Bedrock case 30: the same likeness in tools, choice, calls and results, and what was said comes back."""
+    odd, long = "files.read:all", "x" * 80 if lane == "bedrock" else "x" * 200
+    tools = [{"functionDeclarations": [{"name": odd}, {"name": long}, {"name": "plain"}]}]
+    choice = {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [odd]}}
+    turns = [
+        {"role": "user", "parts": [{"text": "hi"}]},
+        {"role": "model", "parts": [{"functionCall": {"name": odd, "args": {}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": odd, "response": {"output": "1"}}}]},
+    ]
+    found = sent("gemini", lane, contents=turns, tools=tools, toolConfig=choice)
+    text = json.dumps(found.body)
+    assert ("mapped", "tool_name") in found.lost
+    assert (odd in text, long in text) == (False, False)
+    likeness = fitting(odd)
+    assert text.count(f'"{likeness}"') >= 2
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", likeness)
+
+
+def test_call_comes_back_under_its_own_name() -> None:
+    """Bedrock case 30: a lane that was told of a likeness calls it, and the client reads the name it gave."""
+    use = {"toolUse": {"toolUseId": "t", "name": fitting("files.read"), "input": {}}}
+    answer = {"output": {"message": assistant(use)}, "stopReason": "tool_use"}
+    part = shown("bedrock", "gemini", answer, "files.read", "plain")["candidates"][0]["content"]["parts"][0]
+    assert part["functionCall"]["name"] == "files.read"
+    start = {"toolUse": {"toolUseId": "t", "name": fitting("files.read")}}
+    events: list[tuple[str, dict[str, Any]]] = [
+        ("messageStart", {"role": "assistant"}),
+        ("contentBlockStart", {"contentBlockIndex": 0, "start": start}),
+        ("contentBlockStop", {"contentBlockIndex": 0}),
+        ("messageStop", {"stopReason": "tool_use"}),
+    ]
+    frames = b"".join(encode_event(name, json.dumps(payload).encode()) for name, payload in events)
+    assert b'"name":"files.read"' in streamed("bedrock", "gemini", frames, "files.read")

@@ -87,7 +87,7 @@ def requests(draw: st.DrawFn) -> Request:
     """Draw a whole request."""
     maybe_fraction = st.just(Raw()) | _FRACTION
     sampling = Sampling(
-        max_tokens=Raw(str(draw(st.integers(1, 4000))).encode()),
+        max_tokens=Raw(str(draw(st.integers(16, 4000))).encode()),
         temperature=draw(maybe_fraction),
         top_p=draw(maybe_fraction),
         top_k=draw(st.sampled_from([Raw(), Raw(b"1"), Raw(b"40")])),

@@ -55,7 +55,8 @@ def _shown(block: AnyBlock, client: Abilities, spelling: Spelling, report: Repor
 
 
 def _tool_use(block: ToolUse, index: int, _client: Abilities, spelling: Spelling, _report: Report) -> AnyBlock:
-    return structs.replace(block, id=spelling.shown_tool_id(block.id, index))
+    name = spelling.shown_tool_name(block.name)
+    return structs.replace(block, id=spelling.shown_tool_id(block.id, index), name=name)
 
 
 def _thinking(block: Thinking, _index: int, client: Abilities, spelling: Spelling, report: Report) -> AnyBlock | None:

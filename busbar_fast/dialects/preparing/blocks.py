@@ -7,7 +7,7 @@ from msgspec import structs
 from busbar_fast.dialects.guard import fenced, field_of
 from busbar_fast.dialects.preparing.losses import report_members
 from busbar_fast.dialects.translator import Abilities
-from busbar_fast.ir import tool_ids
+from busbar_fast.ir import tool_ids, tool_names
 from busbar_fast.ir.blocks import (
     AnyBlock,
     Block,
@@ -37,6 +37,14 @@ _UNSAID_DETAIL: Final = "auto"
 def behind_results(blocks: list[AnyBlock]) -> int:
     """Return the place behind the results among blocks, which must come first in a turn."""
     return 1 + max((at for at, block in enumerate(blocks) if isinstance(block, ToolResult)), default=-1)
+
+
+def taken_name(name: str, target: Abilities, report: Report) -> str:
+    """Return the name of a tool as the target takes it."""
+    if not name or target.takes_tool_name(name):
+        return name
+    report.mapped("tool_name")
+    return tool_names.fitting(name)
 
 
 class BlockPreparer:
@@ -144,15 +152,17 @@ class BlockPreparer:
         return self._if(block, is_taken=is_taken)
 
     def _tool_use(self, block: ToolUse) -> ToolUse:
-        taken = self._taken_id(block.id)
-        return block if taken == block.id else structs.replace(block, id=taken)
+        taken, name = self._taken_id(block.id), taken_name(block.name, self._target, self._report)
+        return block if (taken, name) == (block.id, block.name) else structs.replace(block, id=taken, name=name)
 
     def _tool_result(self, block: ToolResult) -> AnyBlock:
         is_error = block.is_error and self._target.takes_error_flag
         if block.is_error and not is_error:
             self._report.dropped("tool_error")
         parts = [kept for kept in map(self._part, block.blocks) if kept is not None]
-        return structs.replace(block, tool_id=self._taken_id(block.tool_id), blocks=parts, is_error=is_error)
+        tool_id = self._taken_id(block.tool_id)
+        name = taken_name(block.name, self._target, self._report)
+        return structs.replace(block, tool_id=tool_id, blocks=parts, is_error=is_error, name=name)
 
     def _part(self, block: AnyBlock) -> AnyBlock | None:
         """Return a part of a result; a file that it cannot hold becomes text, or stands beside it."""

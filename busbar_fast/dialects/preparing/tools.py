@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec import Raw, structs
 
+from busbar_fast.dialects.preparing.blocks import taken_name
 from busbar_fast.dialects.preparing.losses import report_members
 from busbar_fast.dialects.preparing.openapi import to_json_schema
 from busbar_fast.dialects.translator import Abilities
@@ -43,7 +44,11 @@ def _is_own(tool: HostedTool, target: Abilities, report: Report) -> bool:
 
 def _tool(tool: Tool, target: Abilities, report: Report) -> Tool:
     report_members(tool.ext, report)
-    changes: dict[str, object] = {"strict": _strict(tool.strict, target, report), "ext": None}
+    changes: dict[str, object] = {
+        "name": taken_name(tool.name, target, report),
+        "strict": _strict(tool.strict, target, report),
+        "ext": None,
+    }
     if tool.is_custom and not target.takes_custom_tools:
         report.mapped("custom_tool")
         changes |= {"is_custom": False, "schema": _INPUT}
@@ -74,6 +79,11 @@ def _chosen(
     choice = request.tool_choice
     if choice is None:
         return tools, None
+    choice = ToolChoice(
+        choice.mode,
+        taken_name(choice.name, target, report),
+        [taken_name(name, target, report) for name in choice.allowed],
+    )
     if choice.mode is ChoiceMode.NONE:
         return _none(request, tools, target, report)
     if not tools and choice.mode is ChoiceMode.REQUIRED:

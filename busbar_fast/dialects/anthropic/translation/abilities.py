@@ -14,6 +14,7 @@ ABILITIES: Final = Abilities(
     NAME,
     tool_prefix=TOOL_PREFIX,
     takes_tool_id=re.compile(r"[A-Za-z0-9_-]+").fullmatch,
+    takes_tool_name=re.compile(r"[A-Za-z0-9_-]{1,128}").fullmatch,
     seal=FAMILY,
     opens=frozenset((FAMILY, "bedr")),
     takes_thinking=True,

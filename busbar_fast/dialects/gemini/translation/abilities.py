@@ -1,5 +1,6 @@
 """What this dialect has a place for."""
 
+import re
 from typing import Final
 
 from busbar_fast.dialects.translator import Abilities
@@ -10,6 +11,7 @@ SEAL: Final = "gemi"
 
 ABILITIES: Final = Abilities(
     NAME,
+    takes_tool_name=re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}").fullmatch,
     seal=SEAL,
     opens=frozenset((SEAL,)),
     takes_thinking=True,
