@@ -86,6 +86,8 @@ class StreamReader(SseReader):
             self._open(members)
         elif kind == "response.output_item.done":
             self._close(members)
+        elif kind == "response.function_call_arguments.done":
+            self._complete(members)
         elif kind == "response.output_text.annotation.added":
             annotation = members.raw("annotation")
             if is_object(annotation or _NULL):
@@ -147,6 +149,13 @@ class StreamReader(SseReader):
             self._next += 1
             tool_id, name = added.maybe_text("call_id") or "", added.maybe_text("name") or ""
             self.sink.open(item.index, Kind.TOOL_USE, tool_id, name)
+
+    def _complete(self, members: Members) -> None:
+        """Tell the arguments of a call as a whole, where they did not come in pieces."""
+        item, text = self._items.get((_clamped(members.integer("output_index")), 0)), members.maybe_text("arguments")
+        if item is not None and item.kind is Kind.TOOL_USE and not item.has_grown and text:
+            self.sink.args(item.index, text)
+            item.has_grown = True
 
     def _close(self, members: Members) -> None:
         """End an item, and tell what of it was not told in deltas."""
