@@ -53,7 +53,7 @@ async def heads_of(house: House) -> dict[str, bytes]:
 
 
 async def test_probe_of_each_dialect(tmp_path: Path) -> None:
-    """Reliability §10, case 74: body by the table, head as of traffic, the lane's key, its name upstream."""
+    """Reliability case 74, openai case 68, anthropic case 67, gemini case 70, cohere case 69: as traffic looks."""
     async with six_doors(tmp_path) as house:
         traffic = await heads_of(house)
         assert set(traffic) == set(BODIES)
@@ -71,7 +71,7 @@ async def test_probe_of_each_dialect(tmp_path: Path) -> None:
 
 
 async def test_probe_is_signed_over_the_path_that_is_sent(tmp_path: Path, serve: Serve) -> None:
-    """Reliability §10: an AWS lane's probe has a signature that the vendor accepts, however its model is spelt."""
+    """Reliability §10, bedrock case 65: a probe has a signature that the vendor accepts, however the model is spelt."""
     key = f"{AKID}:{SECRET}:{SESSION}"
     async with fleet(tmp_path, serve, None, dialect="bedrock", provider=f"region: eu-west-1, {SOON}") as made:
         made.site.environ["UP_KEY"] = key

@@ -35,7 +35,7 @@ def chat(**more: Any) -> bytes:
 
 @pytest.mark.parametrize("way", ["fallback_pool:spare", "{action: least_bad}"])
 async def test_lane_of_last_resort_is_spoken_to_in_its_own_words(tmp_path: Path, serve: Serve, way: str) -> None:
-    """Reliability case 67, IR case 62: translated both ways, what only the client's vendor knows gone, ids mapped."""
+    """Reliability case 67, IR case 62, anthropic case 68: translated both ways, ids mapped, the unknown gone."""
     script = Script(tools=("tide_at",), args='{"port":"Ouessant"}')
     fates = (failing(), script) if "spare" in way else ([failing(), script],)
     pools = "  spare: {members: [{target: m1}]}" if "spare" in way else ""

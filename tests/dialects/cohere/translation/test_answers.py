@@ -77,7 +77,7 @@ def test_answer_is_read_into_neutral_words() -> None:
     ],
 )
 def test_what_is_no_answer_is_none(document: object, error: type[Exception]) -> None:
-    """Cohere §5: without a message there is no answer; a failure without a word is a failure."""
+    """Cohere §5, case 44: without a message there is no answer; a failure without a word is a failure."""
     with pytest.raises(error):
         BENCH.read_answer(document)
 
