@@ -235,7 +235,7 @@ def test_a_scalar_of_the_wrong_type_is_refused(row: Row, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("row", RETIRED, ids=str)
 def test_a_key_of_another_schema_is_refused_by_name(row: Row, tmp_path: Path) -> None:
-    """Config §15: each key of the 1.5 schema is an error at its path, whose text gives the place to use."""
+    """Config §15, governance case 3: a key of the 1.5 schema is an error at its path; the text gives its place."""
     check_row(row, tmp_path)
     reason = read(tmp_path, row.text).complaints.errors[0].reason
     assert PLACES.get(row.name, "here") in reason

@@ -341,7 +341,7 @@ def test_a_sink_that_its_guard_refuses_is_an_error(row: Row, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("row", GOVERNANCE, ids=str)
 def test_governance_that_cannot_work_is_refused(row: Row, tmp_path: Path) -> None:
-    """Config §6.4, E14, E15, X19, X21 and X24: tokens, prices, stores and their ranges."""
+    """Config §6.4, E14, E15, X19, X21, X24, governance case 4: tokens, prices, stores and their ranges."""
     check_row(row, tmp_path)
 
 

@@ -98,7 +98,7 @@ def test_metrics_token_is_compared_as_a_digest(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_every_entry_is_compared_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Governance §1.3: the first match does not end the comparison, and digests are compared, never texts."""
+    """Governance case 11: the first match does not end the comparison, and digests are compared, never texts."""
     compared: list[tuple[Any, Any]] = []
 
     def compare(ours: Any, theirs: Any) -> bool:

@@ -10,9 +10,11 @@ import orjson
 import pytest
 
 from busbar_fast.governance.keys import Held, Key, digest_of
+from busbar_fast.governance.store import Store
 from busbar_fast.mock.script import Script
 from busbar_fast.wire.listener import bind
 from tests.dialects.vendors import CALLS
+from tests.system.fleets import call_of
 from tests.system.governing import ADMIN, LOGIN, Board, governed
 from tests.system.rawclient import RawClient
 from tests.system.serving import Gate, Serve, until
@@ -292,7 +294,7 @@ async def test_spend_is_stored_while_it_runs(folder: Path, serve: Serve) -> None
 
 @pytest.mark.parametrize(("on_error", "status"), [("allow", 200), ("deny", 429)])
 async def test_a_store_that_fails_loses_nothing(folder: Path, serve: Serve, on_error: str, status: int) -> None:
-    """Governance case 56 and §9: what could not be stored is kept and stored once; meanwhile it goes as configured."""
+    """Governance cases 55, 56: what could not be stored is kept and stored once; meanwhile it goes as configured."""
     rules = f"usage_flush_interval_ms: 10, sqlite_busy_timeout_ms: 0, budget_on_store_error: {on_error}"
     async with governed(folder, serve, GOOD, rules=rules) as board:
         governor = board.fleet.site.engine._governor
@@ -653,3 +655,31 @@ async def test_names_that_nobody_configured_are_warned_about(
         assert "nobody configured" not in caplog.text
         await board.mint(allowed_pools=["pool", "later"])
     assert caplog.text.count("nobody configured") == 1
+
+
+@pytest.mark.parametrize("line", [b"Authorization: Bearer \r\n", b"x-api-key: \r\n", b"Authorization:\r\n", b""])
+async def test_nothing_is_nobodys_key(folder: Path, serve: Serve, line: bytes) -> None:
+    """Governance case 12: not even where a stored key is the digest of nothing."""
+    store = Store(str(folder / "keys.db"))
+    store.open(0, 0)
+    store.insert(Held(Key("vk_0", "n"), digest_of(b""))).result()
+    store.close()
+    async with governed(folder, serve, GOOD) as board:
+        assert [key["id"] for key in (await board.say("GET", "/keys")).document["keys"]] == ["vk_0"]
+        client = board.fleet.site.connect()
+        client.send(call_of("openai", "pool", fields=line))
+        assert (await client.read_answer()).status == 401
+        client.close()
+        assert board.fleet.received == []
+
+
+@pytest.mark.parametrize("path", [b"/%61dmin/keys", b"/adminx/keys", b"//admin/keys", b"/ADMIN/keys"])
+async def test_what_only_looks_like_the_operators_path(folder: Path, serve: Serve, path: bytes) -> None:
+    """Governance case 14: no other spelling reaches the management, whoever asks."""
+    async with governed(folder, serve, GOOD) as board:
+        await board.mint(name="hidden")
+        client = board.fleet.site.connect()
+        client.send(b"GET %b HTTP/1.1\r\nHost: h\r\n%b\r\n" % (path, LOGIN))
+        got = await client.read_answer()
+        client.close()
+        assert (got.status in (401, 404), b"hidden" in got.body) == (True, False)

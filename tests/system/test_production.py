@@ -106,7 +106,7 @@ async def test_json_log_is_one_object_per_line(place: Deployment, by: str) -> No
     ],
 )
 async def test_level_comes_from_the_environment(place: Deployment, variables: dict[str, str], levels: str) -> None:
-    """Operations §13 case 60: `BUSBAR_LOG` wins over `RUST_LOG`, and a word that is no level means info with W20."""
+    """Operations case 60, governance case 2: `BUSBAR_LOG` wins over `RUST_LOG`; a word that is no level is W20."""
     place.environ |= variables
     listen = closed_port()
     place.write(CONFIG.replace("127.0.0.1:0", f"127.0.0.1:{listen}"), port=9, more="")
