@@ -10,7 +10,7 @@ import pytest
 from busbar_fast.aws.eventstream import FrameReader, encode_event
 from busbar_fast.dialects.registry import DIALECTS, speak
 from tests.dialects.translating import events, sse
-from tests.golden.crossing import shown, streamed
+from tests.golden.crossing import sent, shown, streamed
 
 OTHERS = [name for name in DIALECTS if name != "cohere"]
 CHAT: dict[str, Any] = {"id": "c", "model": "m", "object": "chat.completion", "created": 1}
@@ -443,3 +443,18 @@ def test_more_items_than_anybody_needs() -> None:
     opened = [said["index"] for name, said in found if name == "content_block_start"]
     assert opened == [said["index"] for name, said in found if name == "content_block_stop"]
     assert opened == list(range(len(opened)))
+
+
+@pytest.mark.parametrize("native", ["toolu_01AbCdEfGhIjKlMnOpQrStUv", "toolu_short", "toolu_" + "x" * 40])
+def test_ids_of_calls_go_there_and_back(native: str) -> None:
+    """Openai cases 20, 22: shown as one of the client's own, at most 40 characters, and restored in the next turn."""
+    use = {"type": "tool_use", "id": native, "name": "f", "input": {}}
+    message = shown("anthropic", "openai", {**whole("anthropic"), "content": [use]})["choices"][0]["message"]
+    seen = message["tool_calls"][0]["id"]
+    assert seen.startswith("call_")
+    assert len(seen) <= 40
+    turns = [{"role": "user", "content": "hi"}, message, {"role": "tool", "tool_call_id": seen, "content": "1"}]
+    there = sent("openai", "anthropic", messages=turns).body["messages"]
+    ids = (there[1]["content"][0]["id"], there[2]["content"][0]["tool_use_id"])
+    assert ids[0] == ids[1]
+    assert ids[0] == native or len(native) > 40

@@ -171,7 +171,7 @@ async def test_what_fails_is_given_back(folder: Path, serve: Serve) -> None:
 async def test_tokens_are_those_that_the_backend_told(
     folder: Path, serve: Serve, client: str, lane: str, stream: bool
 ) -> None:
-    """Governance §7, cases 33 to 35, issue: over all 36 pairs, whole and streamed, once each."""
+    """Governance cases 33 to 35, openai case 51: over all 36 pairs, whole and streamed, once each."""
     async with governed(folder, serve, GOOD, dialect=lane) as board:
         key = await board.mint()
         got = await board.ask(key, dialect=client, stream=stream)

@@ -305,7 +305,7 @@ async def test_half_event_that_was_held_back_is_not_ended(tmp_path: Path, asks: 
 
 
 async def test_stream_without_an_end_counts_nothing(tmp_path: Path) -> None:
-    """Reliability case 60: an end without a finish reason is no end, with one but without `[DONE]` it is."""
+    """Reliability case 60, openai case 46, anthropic case 64: no finish reason is no end, no `[DONE]` behind one is."""
     _, parts, usage = ANSWERS["openai"]
     async with house(tmp_path) as home:
         await play(home, OPENAI, wanting(OPENAI), framed(EVENTS, [parts[0], parts[3]], "chunks"))
