@@ -68,7 +68,7 @@ async def refusal(port: int, pair: tuple[str, str], model: str = "pool") -> tupl
 
 @pytest.mark.parametrize("lane", ["bedrock", "openai"])
 async def test_stock_boto3_signs_for_a_key(folder: Path, serve: Serve, lane: str) -> None:
-    """Governance cases 39, 43, 44, bedrock case 6: let in and charged like any caller, also with a colon, streamed too."""
+    """Governance cases 39, 43, 44, bedrock case 6: let in, charged like any caller, also with a colon, in streams."""
     async with governed(folder, serve, GOOD, dialect=lane) as board:
         key = await board.mint(issue_aws_credential=True, max_budget_cents=3)
         port = board.fleet.site.port
