@@ -1,6 +1,6 @@
 """How ids, names and seals look to one client that went to another vendor."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from busbar_fast.dialects.translator import Abilities
 from busbar_fast.ir import seals, tool_ids, tool_names
@@ -33,6 +33,10 @@ class Spelling:
     def shown_seal(self, seal: Seal) -> str:
         """Return a seal as the client sees it."""
         return seals.shown(seal, self._family)
+
+    def shown_pieces(self, pieces: Sequence[str]) -> str:
+        """Return a thought's seal that came in pieces, each behind its family; if none did, what says so."""
+        return self.shown_seal(Seal(pieces[0], "".join(pieces[1::2])) if pieces else seals.UNSEALED)
 
     def shown_tool_name(self, name: str) -> str:
         """Return a tool's name as the client gave it."""

@@ -11,6 +11,9 @@ from typing import Final
 from busbar_fast.ir.blocks import Seal
 
 TAG: Final = "bbf1"
+# Stands where nobody sealed a thought whose client takes sealed ones only: so that it is known, and left out, when it
+# comes back. A vendor that seals refuses a conversation with a thought that is not.
+UNSEALED: Final = Seal("none", "none")
 RAW_TAG: Final = TAG.encode()  # what to look for in a body
 
 _match_envelope = re.compile(TAG + r"([a-z]{4})([A-Za-z0-9+/_-]+={0,2})").fullmatch

@@ -8,6 +8,7 @@ from msgspec import structs
 from busbar_fast.dialects.guard import fenced, field_of
 from busbar_fast.dialects.spelling import Spelling
 from busbar_fast.dialects.translator import Abilities
+from busbar_fast.ir import seals
 from busbar_fast.ir.answers import Answer, Reason, Stop
 from busbar_fast.ir.blocks import AnyBlock, Block, Code, CodeResult, Held, Media, Opaque, Seal, Text, Thinking, ToolUse
 from busbar_fast.ir.report import Report
@@ -29,7 +30,8 @@ def prepare_answer(
         kept = block if prepare is None else prepare(block, index, client, spelling, report)
         if kept is not None:
             ext = block.ext if is_own else None
-            blocks.append(structs.replace(kept, seal=_shown(block, client, spelling, report), ext=ext))
+            seal = block.seal if is_own else _shown(block, client, spelling, report)
+            blocks.append(structs.replace(kept, seal=seal, ext=ext))
     stop = answer.stop
     if stop.reason in _PROMOTED and any(isinstance(block, ToolUse) for block in blocks):
         stop = Stop(Reason.TOOL_USE, stop.native, stop.owner)
@@ -46,6 +48,8 @@ def prepare_answer(
 def _shown(block: AnyBlock, client: Abilities, spelling: Spelling, report: Report) -> Seal | None:
     """Return the seal of a block as the client sees it."""
     seal = block.seal
+    if seal is None and isinstance(block, Thinking) and client.seal and not client.takes_unsealed_thinking:
+        seal = seals.UNSEALED
     if seal is None:
         return None
     if not client.seal:

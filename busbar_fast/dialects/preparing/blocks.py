@@ -7,7 +7,7 @@ from msgspec import structs
 from busbar_fast.dialects.guard import fenced, field_of
 from busbar_fast.dialects.preparing.losses import report_members
 from busbar_fast.dialects.translator import Abilities
-from busbar_fast.ir import tool_ids, tool_names
+from busbar_fast.ir import seals, tool_ids, tool_names
 from busbar_fast.ir.blocks import (
     AnyBlock,
     Block,
@@ -122,7 +122,8 @@ class BlockPreparer:
         """Return the seal of a block if the target can open it."""
         if block.seal is None or self._can_open(block.seal):
             return block.seal
-        self._report.dropped("signature")
+        if block.seal != seals.UNSEALED:
+            self._report.dropped("signature")
         return None
 
     # One kind after the other

@@ -95,8 +95,8 @@ class Writer(StreamWriter):
                 self.out.append(_CITATION % (block.slot, write(shown)))
 
     def write_close(self, block: StreamBlock) -> None:
-        if block.parts and block.kind is Kind.THINKING:
-            shown = self.spelling.shown_seal(Seal(block.parts[0], "".join(block.parts[1::2])))
+        if block.kind is Kind.THINKING:
+            shown = self.spelling.shown_pieces(block.parts)
             self.out.append(_SIGNATURE % (block.slot, write_text(shown)))
         elif block.parts:
             self.report.dropped("signature")

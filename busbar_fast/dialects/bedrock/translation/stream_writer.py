@@ -78,8 +78,8 @@ class Writer(StreamWriter):
                 self._delta(block, b'{"citation":%b}' % write(shown))
 
     def write_close(self, block: StreamBlock) -> None:
-        if block.parts and block.kind is Kind.THINKING:
-            shown = self.spelling.shown_seal(Seal(block.parts[0], "".join(block.parts[1::2])))
+        if block.kind is Kind.THINKING:
+            shown = self.spelling.shown_pieces(block.parts)
             self._delta(block, b'{"reasoningContent":{"signature":%b}}' % write_text(shown))
         elif block.parts:
             self.report.dropped("signature")

@@ -196,8 +196,7 @@ class Writer(StreamWriter):
         self._event("response.reasoning_text.done", self._place(block) | {"text": text})
         part = {"type": "reasoning_text", "text": text}
         self._event("response.content_part.done", self._place(block) | {"part": part})
-        sealed = self.spelling.shown_seal(Seal(item.seal[0], "".join(item.seal[1::2]))) if item.seal else None
-        return reasoning_item(item.item_id, text, sealed)
+        return reasoning_item(item.item_id, text, self.spelling.shown_pieces(item.seal))
 
     def _closed_text(self, block: StreamBlock, text: str) -> Members:
         item, place = self._items[block.slot], self._place(block)
