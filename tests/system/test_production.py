@@ -436,12 +436,14 @@ async def begin_stream(program: Program) -> RawClient:
 
 
 async def is_refused(program: Program) -> bool:
-    """Say whether nobody listens any more."""
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", program.port)
-    except ConnectionRefusedError:
-        return True
-    writer.close()
+    """Say whether nobody listens any more, by the time that a door takes to close."""
+    for _ in range(100):
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", program.port)
+        except ConnectionRefusedError:
+            return True
+        writer.close()
+        await asyncio.sleep(0.01)
     return False
 
 

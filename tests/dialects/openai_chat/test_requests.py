@@ -9,6 +9,7 @@ from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import JSON, Refusal, Usage
 from busbar_fast.dialects.faults import Fault, Kind
 from busbar_fast.dialects.openai_chat import DIALECT
+from busbar_fast.dialects.openai_chat.requests import _watch_maker
 from busbar_fast.wire.json_scan import find_members, splice
 from tests.dialects.openai_chat.official import Wire
 
@@ -206,3 +207,8 @@ def test_failures_are_read_and_told_in_this_dialect() -> None:
     ask = DIALECT.claim(b"/v1/chat/completions", b"", {})
     assert ask is not None
     assert DIALECT.new_ending(ask).encode_break()
+
+
+def test_what_watches_an_answer_is_looked_for_once() -> None:
+    """Style 3.8: the import is paid once in a process, whoever asks first."""
+    assert _watch_maker.__wrapped__() is _watch_maker()

@@ -142,3 +142,12 @@ def test_what_only_its_vendor_can_read_is_dropped() -> None:
         [],
         ["opaque_block", "vendor_file"],
     )
+
+
+def test_thoughts_that_nobody_sealed_say_so() -> None:
+    """IR case 22: to clients whose vendor seals, so that they can be told when they come back; to others nothing."""
+    (thought,), fields = blocks(Thinking("hm"), client=WIDE)
+    assert thought.seal == Seal("abcd", seals.shown(seals.UNSEALED, "abcd"))
+    assert fields == []
+    assert blocks(Thinking("hm"))[0][0].seal is None
+    assert blocks(Thinking("hm"), client=WIDE._replace(takes_unsealed_thinking=True))[0][0].seal is None

@@ -5,7 +5,7 @@ from msgspec import Raw, structs
 
 from busbar_fast.dialects.preparing.blocks import BlockPreparer, behind_results
 from busbar_fast.dialects.translator import Abilities
-from busbar_fast.ir import tool_ids
+from busbar_fast.ir import tool_ids, tool_names
 from busbar_fast.ir.blocks import (
     AnyBlock,
     Citation,
@@ -30,6 +30,7 @@ from busbar_fast.ir.blocks import (
 )
 from busbar_fast.ir.report import Action, Entry, Report
 from busbar_fast.ir.requests import Document
+from busbar_fast.ir.seals import UNSEALED
 from tests.dialects.preparing.targets import HERE, NARROW, THERE, WIDE, noted
 
 OWN, AKIN, FOREIGN = Seal("abcd", "o"), Seal("kind", "k"), Seal("here", "f")
@@ -266,3 +267,28 @@ def test_results_come_first_in_a_turn() -> None:
 def test_a_text_that_only_carries_a_seal_goes_with_it() -> None:
     """IR case 21: nothing is left of it for anybody else."""
     assert made(Text("", seal=Seal("odd", "s"))) == ([], ["signature"])
+
+
+def test_names_that_are_refused_become_likenesses() -> None:
+    """Bedrock case 30: the same for a call and its result, and noted once; a result without a name has none."""
+    report = Report()
+    preparer = BlockPreparer(NARROW._replace(takes_tool_name=str.isalnum), report)
+    given: list[AnyBlock] = [
+        ToolUse("1", "a.b"),
+        ToolResult("1", [], name="a.b"),
+        ToolResult("2", []),
+        ToolUse("3", "c"),
+    ]
+    found = preparer.prepared(given)
+    names = [block.name for block in found if isinstance(block, ToolUse | ToolResult)]
+    assert names == [tool_names.fitting("a.b"), tool_names.fitting("a.b"), "", "c"]
+    assert report.entries == [Entry(Action.MAPPED, "tool_name")]
+
+
+def test_thoughts_that_nobody_sealed_are_no_loss_of_a_seal() -> None:
+    """IR case 22: the mark of such a thought is dropped in silence, the seal of another vendor is not."""
+    target = NARROW._replace(takes_thinking=True, takes_unsealed_thinking=True)
+    for seal, lost in ((UNSEALED, []), (FOREIGN, [Entry(Action.DROPPED, "signature")])):
+        report = Report()
+        (kept,) = BlockPreparer(target, report).prepared([Thinking("hm", seal=seal)])
+        assert (kept.seal, report.entries) == (None, lost)

@@ -228,7 +228,7 @@ def test_documents_in_results() -> None:
     assert [type(block) for block in result.blocks] == [Json, Text, Text]
     found = messages(ToolResult("c", [Text("a"), Text("b"), Json(raw([1]))]), role=Role.TOOL)
     assert found == [{"role": "tool", "tool_call_id": "c", "content": "ab[1]"}]
-    found = messages(ToolResult("c", [Json(raw({"x": 1}))]), role=Role.TOOL)
+    found = messages(ToolResult("c", [Json(raw({"x": 1})), Thinking("no part of a result")]), role=Role.TOOL)
     assert found[0]["content"] == [{"type": "document", "document": {"data": {"x": 1}}}]
 
 

@@ -434,3 +434,25 @@ def test_broken_stream_ends_with_a_failure(kind: Wrong, code: str) -> None:
     )
     assert response["id"] == told[0][1]["response"]["id"]
     assert [item["type"] for item in response["output"]] == ["message"]
+
+
+@pytest.mark.parametrize(
+    ("told", "args"),
+    [
+        ([event("function_call_arguments.done", output_index=0, arguments='{"a":1}')], ['{"a":1}']),
+        ([event("function_call_arguments.done", output_index=7, arguments="{}")], []),
+        ([event("function_call_arguments.done", output_index=0)], []),
+        (
+            [
+                event("function_call_arguments.delta", output_index=0, delta="{}"),
+                event("function_call_arguments.done", output_index=0, arguments="{}"),
+            ],
+            ["{}"],
+        ),
+    ],
+)
+def test_arguments_as_a_whole(told: list[dict[str, object]], args: list[str]) -> None:
+    """Responses case 56: where no piece came before; of a call that nobody began nothing is told."""
+    item = {"type": "function_call", "call_id": "c", "name": "f", "arguments": ""}
+    begun = event("output_item.added", output_index=0, item=item)
+    assert [call[2] for call in heard(begun, *told) if call[0] == "args"] == args
