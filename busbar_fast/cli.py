@@ -209,6 +209,7 @@ async def _serve(start: Start) -> None:
     reloads.cancel()
     await engine.end(stops, first)
     _log.info("busbar-fast ends")
+    _note_stops(start.signals)
 
 
 def _settle(loaded: "Loaded", options: words.Options) -> None:
@@ -240,6 +241,13 @@ def _watch_stops(noted: list[int]) -> "asyncio.Queue[int]":
         if number in boot.STOPS:
             stops.put_nowait(number)
     return stops
+
+
+def _note_stops(noted: list[int]) -> None:
+    """Note what comes from now on, before the loop closes: it would leave nobody behind who takes a signal."""
+    for number in boot.NOTED:
+        asyncio.get_running_loop().remove_signal_handler(number)
+    boot.note_signals(noted)
 
 
 def _choose_parser() -> HeadParser:
