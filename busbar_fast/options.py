@@ -40,7 +40,8 @@ endpoints
   POST /v1beta/models/NAME:generateContent, :streamGenerateContent       by the path
   POST /model/NAME/converse, /model/NAME/converse-stream                 by the path
   POST /v1/messages/count_tokens, :countTokens, /model/NAME/count-tokens likewise, to count tokens
-  POST /v1/embeddings, /v1/moderations, /v1/images/..., /v1/audio/..., :embedContent, /v2/embed, /v2/rerank
+  POST /v1/embeddings, :embedContent, :batchEmbedContents, /v2/embed     vectors, from every lane that makes them
+  POST /v1/moderations, /v1/images/..., /v1/audio/..., :predict, /v2/rerank
                                to lanes of the same dialect, as they stand
   GET  /v1/models              everything that can be asked for
   /admin/keys                  virtual keys, for operators

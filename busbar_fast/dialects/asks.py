@@ -16,9 +16,11 @@ class Operation(IntEnum):
     SHOW_MODEL = 4
     OTHER = 5  # any other call of the vendor that names a model; its action says which, and it is never translated
     NOTHING = 6  # a path of this dialect that offers nothing here: 404 in its words
+    EMBED = 7  # vectors for texts; its action says by which call of the vendor
 
 
-_CALLS = frozenset((Operation.CONVERSE, Operation.COUNT_TOKENS, Operation.OTHER))
+_NAMED = (Operation.OTHER, Operation.EMBED)
+_CALLS = frozenset((Operation.CONVERSE, Operation.COUNT_TOKENS, *_NAMED))
 
 
 class Ask:
@@ -51,7 +53,7 @@ class Ask:
         word: str = "",
     ) -> None:
         # Of an operation that is none of the usual: how it is called at the end of a lane's path.
-        self.action = word.rpartition(" ")[2] if operation is Operation.OTHER else ""
+        self.action = word.rpartition(" ")[2] if operation in _NAMED else ""
         self.dialect = dialect
         self.operation = operation
         self.name = name  # of a pool or model; None: the body's `model` says it

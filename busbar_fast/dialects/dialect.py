@@ -152,6 +152,8 @@ class Dialect(ABC):
     ping: bytes
     # Whose signatures a request carries when the key is a pair; empty where keys are shown as they are.
     aws_service = b""
+    # How vectors for texts are asked of a lane, at the end of its path; empty where none are made.
+    embed_action = ""
     # What traces call requests, whole and streamed, where the vendor has a name for each.
     span_names: tuple[str, str] | None = None
 

@@ -7,7 +7,8 @@ from busbar_fast.dialects.base import Facts, complaint_of_pair, complaint_of_reg
 from busbar_fast.dialects.dialect import Dialect
 
 if TYPE_CHECKING:
-    from busbar_fast.dialects.translator import Translator  # brings the neutral model
+    from busbar_fast.dialects.embedder import ClientEmbedder, LaneEmbedder  # these bring the neutral model
+    from busbar_fast.dialects.translator import Translator
 
 _LIST = (
     Facts(
@@ -66,8 +67,21 @@ def speak_all() -> list[Dialect]:
 
 def translator(dialect: Dialect) -> "Translator":
     """Return what translates a dialect; it is imported with its first use."""
-    folder = type(dialect).__module__.removeprefix("busbar_fast.dialects.").partition(".")[0]
-    return cast("Translator", import_module(f"busbar_fast.dialects.{folder}.translation").TRANSLATOR)
+    return cast("Translator", import_module(f"busbar_fast.dialects.{_folder_of(dialect)}.translation").TRANSLATOR)
+
+
+def lane_embedder(dialect: Dialect) -> "LaneEmbedder":
+    """Return what asks lanes of a dialect for vectors, of one that makes them."""
+    return cast("LaneEmbedder", import_module(f"busbar_fast.dialects.{_folder_of(dialect)}.embedding").EMBEDDER)
+
+
+def client_embedder(dialect: Dialect) -> "ClientEmbedder":
+    """Return what serves clients of a dialect with vectors, of one in which they ask for them."""
+    return cast("ClientEmbedder", import_module(f"busbar_fast.dialects.{_folder_of(dialect)}.embedding").EMBEDDER)
+
+
+def _folder_of(dialect: Dialect) -> str:
+    return type(dialect).__module__.removeprefix("busbar_fast.dialects.").partition(".")[0]
 
 
 def name_of(dialect: Dialect) -> str:

@@ -8,7 +8,7 @@ import logging
 import time
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Operation
@@ -29,8 +29,8 @@ from busbar_fast.wire.strand import Strand
 from busbar_fast.wire.upstream import Upstream
 
 if TYPE_CHECKING:
+    from busbar_fast.gateway.crossing import Crossed, Crossing
     from busbar_fast.gateway.rankers import Ranker
-    from busbar_fast.gateway.translation import Translated, Translation
 
 _log = logging.getLogger("busbar_fast.gateway")
 
@@ -141,22 +141,21 @@ class Dispatch:
 
     # Another dialect
 
-    def _maybe_translation(self, attempt: Attempt, lane: Lane) -> "Translation | None":
+    def _maybe_translation(self, attempt: Attempt, lane: Lane) -> "Crossing[Any] | None":
         """Translate the request for a lane; None if that cannot be done, and why not is kept as its rejection."""
-        from busbar_fast.gateway.translation import Refused, Translation  # noqa: PLC0415  brings the neutral model
+        from busbar_fast.gateway.crossing import Refused  # noqa: PLC0415  brings the neutral model
 
         offer = self._request.visit.topology.offers.get(self._attempts.pool.name)
         try:
-            translation = Translation(self._request, lane, _ANYTHING_GOES if offer is None else offer.tolerance)
+            return _crossing(self._request, lane, _ANYTHING_GOES if offer is None else offer.tolerance)
         except Refused as refused:
             attempt.unfit()
             self.rejection = refusal(self._request, refused.fault)
             return None
-        return translation
 
     def _new_translated(
-        self, attempt: Attempt, lane: Lane, source: Source, head: ResponseHead, latency_ms: float, by: "Translation"
-    ) -> "Translated":
+        self, attempt: Attempt, lane: Lane, source: Source, head: ResponseHead, latency_ms: float, by: "Crossing[Any]"
+    ) -> "Crossed":
         return by.new_answer(
             source,
             head,
@@ -204,7 +203,7 @@ class Dispatch:
             count=partial(self._count_usage, lane),
         )
 
-    async def _give(self, attempt: Attempt, lane: Lane, upstream: Upstream, answer: "Answer | Translated") -> None:
+    async def _give(self, attempt: Attempt, lane: Lane, upstream: Upstream, answer: "Answer | Crossed") -> None:
         """Give the client an answer as it comes, and settle how it ended."""
         request = self._request
         try:
@@ -326,7 +325,7 @@ class Dispatch:
         return self._attempts.remaining_s(now())
 
 
-def shape(request: Request, lane: Lane, translation: "Translation | None" = None) -> tuple[bytes, bytes]:
+def shape(request: Request, lane: Lane, translation: "Crossing[Any] | None" = None) -> tuple[bytes, bytes]:
     """Return a request as a lane gets it: head and body in one if the body is small, else apart."""
     ask, in_stream = request.ask, request.in_stream
     if request.is_form:
@@ -342,10 +341,22 @@ def shape(request: Request, lane: Lane, translation: "Translation | None" = None
             kind = sole_value(request.exchange.head.fields, b"content-type")
             forwarded += b"Content-Type: %b\r\n" % kind if request.is_form else JSON
     else:
-        ask = lane.own_ask(in_stream=in_stream)
+        ask = lane.own_ask(ask, in_stream=in_stream)
+        forwarded = JSON if ask.action else b""  # the others say so by themselves
     key = request.visit.token if request.passes_on else None
     head = lane.encode_head(ask, forwarded, body, in_stream=in_stream, callers_key=key)
     return (head + body, b"") if len(body) < _APART_BYTES else (head, body)
+
+
+def _crossing(request: Request, lane: Lane, tolerance: Tolerance) -> "Crossing[Any]":
+    """Return a request as it is written for a lane of another dialect. Raise Refused if it cannot be."""
+    if request.ask.operation is Operation.EMBED:
+        from busbar_fast.gateway.embedding import Embedding  # noqa: PLC0415  brings the neutral model
+
+        return Embedding(request, lane, tolerance)
+    from busbar_fast.gateway.translation import Translation  # noqa: PLC0415  as above
+
+    return Translation(request, lane, tolerance)
 
 
 def reworded(request: Request, error: UpstreamError) -> Rejection:

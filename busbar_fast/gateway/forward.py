@@ -68,13 +68,12 @@ def reachable(request: Request, offer: Offer) -> tuple[Pool, Mapping[str, Pool]]
 
     What only the client's own vendor can do goes to lanes of that vendor's dialect, as long as there are any.
     """
-    topology, dialect = request.visit.topology, request.dialect
-    is_bound = request.ask.operation is not Operation.CONVERSE
-    if not is_bound and dialect.kept_words and request.leans_on_vendor():
-        is_bound = bool(offer.alike(request.ask).members)
-    if is_bound:
-        return offer.alike(request.ask), topology.pools_alike(request.ask)
-    return offer.serving(dialect), topology.pools
+    topology, ask = request.visit.topology, request.ask
+    if ask.operation is Operation.CONVERSE and request.dialect.kept_words and request.leans_on_vendor():
+        alike = offer.alike(ask)
+        if alike.members:
+            return alike, topology.pools_alike(ask)
+    return offer.serving(ask), topology.pools_serving(ask)
 
 
 async def maybe_ranked(request: Request, ranker: "Ranker", pool: Pool) -> Sequence[PoolMember] | None:

@@ -70,6 +70,7 @@ class Lane:
         "_access",
         "_asks",
         "_can_ask_for_usage",
+        "_embed_ask",
         "_heads",
         "_own_key",
         "_path",
@@ -109,6 +110,8 @@ class Lane:
         self._can_ask_for_usage = dialect.can_ask_for_usage(access.options)
         self._own_key = self._credential(access.key, is_callers=False)
         self._asks = {in_stream: Ask(dialect, Operation.CONVERSE, in_stream=in_stream) for in_stream in (False, True)}
+        action = dialect.embed_action
+        self._embed_ask = Ask(dialect, Operation.EMBED, in_stream=False, word=action) if action else None
         self._heads: dict[tuple[Operation, str, bool], tuple[bytes, bytes]] = {}
 
     def __repr__(self) -> str:
@@ -139,11 +142,18 @@ class Lane:
         return self.dialect.forwarded_fields(fields, self._access.options)
 
     def offers(self, ask: Ask) -> bool:
-        """Say whether this lane, whose dialect is the client's, has a place for what is asked."""
+        """Say whether this lane has a place for what is asked: in the client's dialect, or written anew in its own."""
+        if ask.dialect is not self.dialect:
+            if ask.operation is not Operation.EMBED or self._embed_ask is None:
+                return ask.operation is Operation.CONVERSE
+            ask = self._embed_ask
         return not ask.action or bool(self.dialect.upstream_path(self._path, ask, in_stream=False))
 
-    def own_ask(self, *, in_stream: bool) -> Ask:
+    def own_ask(self, ask: Ask, *, in_stream: bool) -> Ask:
         """Return what a request asks for that was written for this lane, whatever its client speaks."""
+        if ask.operation is Operation.EMBED:
+            assert self._embed_ask is not None  # else it is not offered
+            return self._embed_ask
         return self._asks[in_stream]
 
     def encode_head(

@@ -6,8 +6,7 @@ An offer is made of the configuration and replaced with it.
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from busbar_fast.dialects.asks import Ask
-from busbar_fast.dialects.dialect import Dialect
+from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.gateway.lanes import Lane
 from busbar_fast.reliability.affinity import sticky_index
 from busbar_fast.reliability.lanes import DEFAULT
@@ -16,6 +15,7 @@ from busbar_fast.wire.heads import Fields
 from busbar_fast.wire.json_scan import decode_string, find_members
 
 if TYPE_CHECKING:
+    from busbar_fast.dialects.dialect import Dialect
     from busbar_fast.gateway.rankers import Ranker  # brings what few pools need
 
 _QUOTE = 0x22
@@ -41,7 +41,7 @@ class Tolerance(NamedTuple):
 class Offer:
     """See the module. Without an affinity every request stands for itself, without a ranker the weights choose."""
 
-    __slots__ = ("_affinity", "_alike", "_lanes", "name", "pool", "ranker", "tolerance")
+    __slots__ = ("_affinity", "_alike", "_lanes", "_serving", "name", "pool", "ranker", "tolerance")
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Offer:
         self._affinity = affinity
         self._lanes = lanes
         self._alike: dict[tuple[Dialect, str], Pool] = {}
+        self._serving: dict[tuple[Dialect, Operation, str], Pool] = {}
 
     @property
     def provider(self) -> str:
@@ -69,9 +70,16 @@ class Offer:
         """Every lane that takes part, in the order of the configuration."""
         return [self._lanes[member.lane.model] for member in self.pool.members]
 
-    def serving(self, dialect: Dialect) -> Pool:  # noqa: ARG002  every dialect reaches every lane
-        """Return the pool of those members that can answer clients of this dialect."""
-        return self.pool
+    def serving(self, ask: Ask) -> Pool:
+        """Return the pool of those members that offer what is asked, in whatever dialect if it can be translated."""
+        if ask.operation is Operation.CONVERSE:
+            return self.pool  # every lane talks
+        found = self._serving.get((ask.dialect, ask.operation, ask.action))
+        if found is None:
+            pool, lanes = self.pool, self._lanes
+            able = [m for m in pool.members if lanes[m.lane.model].offers(ask)]
+            found = self._serving[ask.dialect, ask.operation, ask.action] = Pool(pool.name, able, pool.settings)
+        return found
 
     def alike(self, ask: Ask) -> Pool:
         """Return the pool of those members that speak the client's dialect and offer what is asked there."""

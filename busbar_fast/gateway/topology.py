@@ -11,7 +11,7 @@ from busbar_fast import __version__
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.schema import Config, Model, Provider, Security
 from busbar_fast.config.secrets import reveal
-from busbar_fast.dialects.asks import Ask
+from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.registry import DIALECTS, speak
 from busbar_fast.gateway.lanes import Access, Lane, Sign, Traits, new_state
@@ -47,6 +47,7 @@ class Topology:
 
     __slots__ = (
         "_alike",
+        "_serving",
         "_singles",
         "counts_tokens",
         "keepalive_s",
@@ -71,6 +72,7 @@ class Topology:
         self._singles = {name: single(lane) for name, lane in self.lanes.items()}
         self.pools = {name: offer.pool for name, offer in self.offers.items()}
         self._alike: dict[tuple[Dialect, str], Mapping[str, Pool]] = {}
+        self._serving: dict[tuple[Dialect, Operation, str], Mapping[str, Pool]] = {}
 
     def find(self, name: str) -> Offer | None:
         """Return the pool of this name, else the lane of this name."""
@@ -81,11 +83,21 @@ class Topology:
         return self._singles.get(name)
 
     def pools_alike(self, ask: Ask) -> Mapping[str, Pool]:
-        """Return what is left of the pools for what only lanes of the client's own dialect can do."""
+        """Return what is left of the pools for what only lanes of the client's own dialect understand."""
         found = self._alike.get((ask.dialect, ask.action))
         if found is None:
             found = {name: offer.alike(ask) for name, offer in self.offers.items()}
             self._alike[ask.dialect, ask.action] = found
+        return found
+
+    def pools_serving(self, ask: Ask) -> Mapping[str, Pool]:
+        """Return what is left of the pools for what not every lane offers."""
+        if ask.operation is Operation.CONVERSE:
+            return self.pools
+        found = self._serving.get((ask.dialect, ask.operation, ask.action))
+        if found is None:
+            found = {name: offer.serving(ask) for name, offer in self.offers.items()}
+            self._serving[ask.dialect, ask.operation, ask.action] = found
         return found
 
     def limit(self, models: Mapping[str, Model]) -> None:

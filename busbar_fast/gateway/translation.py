@@ -1,9 +1,8 @@
-"""A request on its way to a lane of another dialect, and the lane's answer on its way back.
+"""A conversation on its way to a lane of another dialect, and the lane's answer on its way back.
 
-A `Translation` belongs to one attempt: it is made from what the client wrote, never from what was written for another
-lane. What was read of the request is kept with the request. A stream is translated as it passes: the reader of the
-lane's dialect calls a guard, the guard calls the writer of the client's, and what comes out is sent. Nothing is sent
-before there is something to say, so an error up to then may still go to another lane.
+What was read of the request is kept with the request. A stream is translated as it passes: the reader of the lane's
+dialect calls a guard, the guard calls the writer of the client's, and what comes out is sent. Nothing is sent before
+there is something to say, so an error up to then may still go to another lane.
 
 This module brings the neutral model with it, which costs some milliseconds of import; `dispatch` loads it when needed.
 """
@@ -11,7 +10,7 @@ This module brings the neutral model with it, which costs some milliseconds of i
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from busbar_fast.clock import now
 from busbar_fast.dialects.collecting import Collector
@@ -34,105 +33,45 @@ from busbar_fast.errors import (
     UpstreamGone,
 )
 from busbar_fast.gateway.answers import MOST_BYTES, Source, StreamFailed
+from busbar_fast.gateway.crossing import Crossing
 from busbar_fast.gateway.lanes import Lane
 from busbar_fast.gateway.offers import Tolerance
 from busbar_fast.gateway.replies import JSON, fault_of, id_line
 from busbar_fast.gateway.requests import Request
 from busbar_fast.ir import answers as ir
-from busbar_fast.ir.report import Action, Entry, Report
+from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import Request as Neutral
 from busbar_fast.wire.heads import ResponseHead
 
-_LOSSES: Final = (Action.DROPPED, Action.CLAMPED, Action.TRUNCATED)
 _OK: Final = 200
 _JSON_TYPE: Final = b"application/json"
 _EVENT_STREAM: Final = b"text/event-stream"
 _PATIENCE_S: Final = 1.0
-_LONGEST_VALUE: Final = 1000  # the whole line stays below 1 KiB
 _BROKEN: Final = Fault(Kind.INTERNAL)
 
 
-class Refused(BusbarError):
-    """A request that cannot be translated for this lane: `fault` is what its client is told."""
+class Translation(Crossing[Neutral]):
+    """See the module, and `Crossing`. Raise Refused if the request cannot be written for this lane."""
 
-    side = Side.DOWNSTREAM
-    status = 400
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
-
-
-class Read(NamedTuple):
-    """A request as it was understood, and what of it was not."""
-
-    neutral: Neutral
-    entries: list[Entry]
-
-
-class Translation:
-    """See the module. `body` is the request as the lane gets it. Raise Refused if there is none."""
-
-    __slots__ = ("_read", "_report", "_sent_s", "body", "client", "lane", "other", "request", "tolerance")
+    __slots__ = ("_sent_s", "client", "other")
 
     def __init__(self, request: Request, lane: Lane, tolerance: Tolerance) -> None:
-        self.request = request
-        self.lane = lane
-        self.tolerance = tolerance
         self.client, self.other = translator(request.dialect), translator(lane.dialect)
         self._sent_s = now()
-        self._report = Report()
-        if self.is_foreign:
-            request.status.count_translation(*self._names)
-        try:
-            self._read = self._read_request()
-            self._report.entries.extend(self._read.entries)
-            self.body = self._write_request()
-        except Misshapen as error:
-            raise Refused(Fault(Kind.MALFORMED, str(error), param=error.param or None)) from error
-        except NotJson as error:
-            raise Refused(Fault(Kind.MALFORMED)) from error
-        except TooDeep as error:
-            raise Refused(Fault(Kind.MALFORMED, "The request body is nested too deeply.")) from error
-        loud = {entry.field for entry in self._report.entries if entry.action in _LOSSES}
-        if tolerance.on_lossy != "reject":
-            loud.intersection_update(tolerance.reject_on)
-        if loud:
-            raise Refused(Fault(Kind.MALFORMED, f"This model does not support: {', '.join(sorted(loud))}."))
-        request.status.count_losses(*self._names, self._report, is_logged=tolerance.on_lossy != "allow")
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether the lane speaks another dialect than the client; else only the request had to be written anew."""
-        return self.client is not self.other
+        super().__init__(request, lane, tolerance)
 
     @property
     def reply(self) -> Reply:
         """What the form of the answer depends on."""
-        model = self.lane.traits.model or self.request.name
-        return Reply(self._read.neutral, self.request.ask, model, int(time.time()), self._elapsed_ms)
+        return Reply(self.neutral, self.request.ask, self.model, int(time.time()), self._elapsed_ms)
 
     @property
     def spelling(self) -> Spelling:
         """How ids of others look to the client."""
         salt = self.request.dialect.new_id().decode("ascii")
-        names = renamed((tool.name for tool in self._read.neutral.tools), self.other.abilities)
+        names = renamed((tool.name for tool in self.neutral.tools), self.other.abilities)
         in_hex = self.lane.traits.options.get("tool_id_style") == "hex"
         return Spelling(self.client.abilities, salt, names, in_hex=in_hex)
-
-    @property
-    def losses_line(self) -> bytes:
-        """The header line that tells a client what was lost of its request, where the pool tells it."""
-        if not self.tolerance.shows_losses:
-            return b""
-        source, target = self._names
-        value = f"from={source};to={target}"
-        for action in Action:
-            fields = {entry.field: None for entry in self._report.entries if entry.action is action}
-            for number, field in enumerate(fields):
-                more = f",{field}" if number else f";{action.name.lower()}={field}"
-                value += more if len(value) + len(more) <= _LONGEST_VALUE else ""
-        return b"x-busbar-translation: %b\r\n" % value.encode()
 
     def new_answer(
         self,
@@ -145,30 +84,16 @@ class Translation:
         """Return the lane's answer as the client gets it."""
         return Translated(self, source, head, begin_well=begin_well, count=count)
 
-    def count_losses(self, report: Report) -> None:
-        """Count what was lost of the answer."""
-        source, target = self._names
-        self.request.status.count_losses(target, source, report, is_logged=self.tolerance.on_lossy != "allow")
-
-    @property
-    def _names(self) -> tuple[str, str]:
-        return self.client.abilities.name, self.other.abilities.name
-
     def _elapsed_ms(self) -> int:
         return int((now() - self._sent_s) * 1000)
 
-    def _read_request(self) -> Read:
-        """Read what the client wrote, once for all lanes."""
-        request = self.request
-        if not isinstance(request.read, Read):
-            report = Report()
-            request.read = Read(self.client.read_request(request.body, request.ask, report), report.entries)
-        return request.read
+    def _read_request(self, report: Report) -> Neutral:
+        return self.client.read_request(self.request.body, self.request.ask, report)
 
     def _write_request(self) -> bytes:
         traits, tolerance = self.lane.traits, self.tolerance
         recipient = Recipient(
-            traits.model or self.request.name,
+            self.model,
             traits.host,
             traits.options,
             traits.default_max_tokens,
@@ -178,7 +103,7 @@ class Translation:
             tolerance.drops_guards,
             traits.drops_held,
         )
-        prepared = prepare_request(self._read.neutral, self.other.abilities, recipient, self._report)
+        prepared = prepare_request(self.neutral, self.other.abilities, recipient, self._report)
         return self.other.write_request(prepared, recipient, self._report)
 
 

@@ -171,6 +171,12 @@ def _gemini_embed(visit: _Visit) -> Reply:
     return _json(visit, vectors.encode_gemini_embeddings(visit.document, visit.place))
 
 
+def _invoke(visit: _Visit) -> Reply:
+    body, tokens = vectors.encode_bedrock_embeddings(visit.document, visit.place)
+    head = JSON_TYPE + visit.voice.answer_headers + b"x-amzn-bedrock-input-token-count: %d\r\n" % tokens
+    return Reply(_OK, head, [body], is_stream=False, script=visit.script)
+
+
 def _speak(visit: _Visit) -> Reply:
     kind, frames = pictures_and_sound.encode_speech(visit.document)
     return Reply(_OK, kind + visit.voice.answer_headers, frames, is_stream=True, script=visit.script)
@@ -232,6 +238,7 @@ _ROUTES: Final = tuple(
             bedrock.VOICE,
             _converse,
         ),
+        (r"/model/(?P<model>[^/]*(?:titan-embed|cohere\.embed)[^/]*)/invoke", b"POST", bedrock.VOICE, _invoke),
         (_PREFIX + r"/v2/chat", b"POST", cohere.VOICE, _converse),
         (_PREFIX + r"/embeddings", b"POST", openai_chat.VOICE, _encoding(vectors.encode_openai_embeddings)),
         (_PREFIX + r"/moderations", b"POST", openai_chat.VOICE, _encoding(pictures_and_sound.encode_moderation)),

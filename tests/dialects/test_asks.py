@@ -13,7 +13,7 @@ NOBODY = cast("Dialect", None)
 @pytest.mark.parametrize("operation", list(Operation))
 def test_only_calls_need_a_lane(operation: Operation) -> None:
     """Operations §5: answers, counts and the like come from a model; lists and unknown paths are answered here."""
-    is_call = operation in {Operation.CONVERSE, Operation.COUNT_TOKENS, Operation.OTHER}
+    is_call = operation in {Operation.CONVERSE, Operation.COUNT_TOKENS, Operation.OTHER, Operation.EMBED}
     ask = Ask(NOBODY, operation)
     assert (ask.is_call, ask.methods) == (is_call, (b"POST",) if is_call else (b"GET", b"HEAD"))
 
@@ -39,4 +39,5 @@ def test_what_the_path_does_not_say_is_left_to_the_body() -> None:
 def test_only_other_calls_have_an_action(word: str, action: str) -> None:
     """OpenAI §13: which of the vendor's calls it is stands at the end of a path; the usual ones need no word for it."""
     assert Ask(NOBODY, Operation.OTHER, word=word).action == action
+    assert Ask(NOBODY, Operation.EMBED, word=word).action == action
     assert Ask(NOBODY, Operation.NOTHING, word=word).action == ""

@@ -2,7 +2,17 @@
 
 import pytest
 
-from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS, name_of, speak, speak_all, translator
+from busbar_fast.dialects.embedder import ClientEmbedder, LaneEmbedder
+from busbar_fast.dialects.registry import (
+    DIALECTS,
+    MODEL_OPTIONS,
+    client_embedder,
+    lane_embedder,
+    name_of,
+    speak,
+    speak_all,
+    translator,
+)
 
 
 def test_the_dialects_are_those_of_the_manual() -> None:
@@ -70,3 +80,12 @@ def test_every_dialect_can_be_spoken() -> None:
 def test_every_dialect_is_translated_by_its_own_folder(name: str) -> None:
     """IR §11: what translates a dialect stands beside it and knows its name."""
     assert translator(speak(name)).abilities.name == name
+
+
+def test_vectors_are_made_by_lanes_that_say_so() -> None:
+    """OpenAI §13: which dialects have a call for them, and whose clients may be served by lanes of another one."""
+    making = {name for name in DIALECTS if speak(name).embed_action}
+    assert making == {"openai", "gemini", "bedrock", "cohere"}
+    assert {name for name in making if isinstance(lane_embedder(speak(name)), LaneEmbedder)} == making
+    asking = making - {"bedrock"}
+    assert {name for name in making if isinstance(client_embedder(speak(name)), ClientEmbedder)} == asking

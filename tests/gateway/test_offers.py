@@ -47,10 +47,30 @@ def test_members_without_a_place_for_an_action_are_left_out() -> None:
     one = Lane(new_state("a"), None, "/v1/chat/completions", SPOKEN, model="up")  # type: ignore[arg-type]
     other = Lane(new_state("b"), None, "/generate", SPOKEN, model="up")  # type: ignore[arg-type]
     offer = pool_of("p", [one, other])
-    embeddings = Ask(SPOKEN, Operation.OTHER, word="embeddings")
-    assert models(offer.alike(embeddings)) == ["a"]
-    assert offer.alike(embeddings) is offer.alike(Ask(SPOKEN, Operation.OTHER, word="embeddings"))
+    moderations = Ask(SPOKEN, Operation.OTHER, word="moderations")
+    assert models(offer.serving(moderations)) == ["a"]
+    assert offer.serving(moderations) is offer.serving(Ask(SPOKEN, Operation.OTHER, word="moderations"))
     assert models(offer.alike(Ask(SPOKEN, Operation.CONVERSE))) == ["a", "b"]
+
+
+def test_members_of_other_dialects_serve_what_can_be_translated() -> None:
+    """OpenAI §13: vectors come from every lane that makes them, other calls from lanes of the client's dialect."""
+    paths = {
+        "openai": "/v1/chat/completions",
+        "cohere": "/v2/chat",
+        "bedrock": "/model/amazon.titan-embed-text-v2%3A0/converse",
+        "anthropic": "/v1/messages",
+    }
+    made = [
+        Lane(new_state(name), None, path, speak(name), model="up")  # type: ignore[arg-type]
+        for name, path in paths.items()
+    ]
+    talking = Lane(new_state("t"), None, "/model/claude/converse", speak("bedrock"), model="up")  # type: ignore[arg-type]
+    offer = pool_of("p", [*made, talking])
+    assert models(offer.serving(Ask(SPOKEN, Operation.EMBED, word="embeddings"))) == ["openai", "cohere", "bedrock"]
+    assert models(offer.serving(Ask(SPOKEN, Operation.OTHER, word="moderations"))) == ["openai"]
+    assert models(offer.serving(Ask(OTHER, Operation.COUNT_TOKENS))) == ["cohere"]
+    assert offer.serving(Ask(OTHER, Operation.CONVERSE)) is offer.pool
 
 
 def test_lane_by_itself_is_on_its_default_cell() -> None:

@@ -10,8 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
-from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Dialect
+from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.registry import DIALECTS, speak, speak_all
 from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.app import Gateway
@@ -71,8 +70,8 @@ class Apart(Offer):
 
     __slots__ = ()
 
-    def serving(self, dialect: Dialect) -> Lanes:
-        return self.alike(Ask(dialect, Operation.CONVERSE))
+    def serving(self, ask: Ask) -> Lanes:
+        return self.alike(ask)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ _OPERATIONS: Final = {
     b"count-tokens": (Operation.COUNT_TOKENS, False),
 }
 _WHOLE, _STREAMED, _COUNTED = "/converse", "/converse-stream", "/count-tokens"
+# In the names of models that make vectors of texts; all others talk.
+_EMBEDDING: Final = ("titan-embed-text", "titan-embed-g1-text", "cohere.embed-")
 _BEARER: Final = "Authorization: Bearer "
 
 
@@ -42,6 +44,7 @@ class _Bedrock(Dialect):
     has_model_in_body = False
     needs_model_in_body = False
     aws_service = b"bedrock"
+    embed_action = "invoke"
     span_names = ("bedrock_converse", "bedrock_converse_stream")
 
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:  # noqa: ARG002  the path says it all
@@ -58,13 +61,21 @@ class _Bedrock(Dialect):
         return Ask(self, operation, name=name, in_stream=in_stream, word=word)
 
     def upstream_path(self, path: str, ask: Ask, *, in_stream: bool) -> str:
-        """Return the path with the operation in place; an operator's path that names none of ours is left as it is."""
+        """Return the path with the operation in place; an operator's path that names none of ours is left as it is.
+
+        Only some models make vectors, and an operator's path has no place for them.
+        """
         place, question_mark, query = path.partition("?")
         operation = _STREAMED if in_stream else _COUNTED if ask.operation is Operation.COUNT_TOKENS else _WHOLE
+        if ask.action:
+            operation = "/" + ask.action
         for written in (_WHOLE, _STREAMED):
             if place.endswith(written):
-                return place.removesuffix(written) + operation + question_mark + query
-        return path
+                front = place.removesuffix(written)
+                if ask.action and not any(word in front.rpartition("/")[2] for word in _EMBEDDING):
+                    return ""
+                return front + operation + question_mark + query
+        return "" if ask.action else path
 
     def credential(self, style: str, key: str, *, is_callers: bool = False) -> bytes:
         """Return one header line; none for a pair of access key and secret, which signs instead of being sent."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _CHAT: Final = b"/v2/chat"
 _FAMILY: Final = b"/v2/"
 _USUAL: Final = "/chat"
-_OTHERS: Final = {b"/v2/embed": "embed", b"/v2/rerank": "rerank"}
+_EMBED: Final = "embed"
+_OTHERS: Final = {b"/v2/embed": (Operation.EMBED, _EMBED), b"/v2/rerank": (Operation.OTHER, "rerank")}
 _MODELS: Final = b"/v1/models"
 # Of the first version of the API, what no other vendor calls by these names.
 _OLD_CHAT: Final = b"/v1/chat"
@@ -51,6 +52,7 @@ class Cohere(Dialect):
 
     forwarded = (b"x-client-name",)
     keepalive = b": keepalive\n\n"
+    embed_action = _EMBED
 
     ping = b'{"max_tokens":1,"messages":[{"role":"user","content":"ping"}]}'
 
@@ -62,7 +64,8 @@ class Cohere(Dialect):
         if path == _CHAT:
             return Ask(self, Operation.CONVERSE, query=without_key(query))
         if path in _OTHERS:
-            return Ask(self, Operation.OTHER, in_stream=False, query=without_key(query), word=_OTHERS[path])
+            operation, word = _OTHERS[path]
+            return Ask(self, operation, in_stream=False, query=without_key(query), word=word)
         if path.startswith(_FAMILY) or path.endswith(_CHAT) or path in _OLD:
             return self._claim_nothing()
         if path.startswith(_MODELS) and _is_from_sdk(fields):

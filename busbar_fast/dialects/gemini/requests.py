@@ -26,8 +26,8 @@ _ACTIONS: Final[dict[bytes, tuple[Operation, bool | None]]] = {
     b"generateContent": (Operation.CONVERSE, False),
     b"streamGenerateContent": (Operation.CONVERSE, True),
     b"countTokens": (Operation.COUNT_TOKENS, False),
-    b"embedContent": (Operation.OTHER, False),
-    b"batchEmbedContents": (Operation.OTHER, False),
+    b"embedContent": (Operation.EMBED, False),
+    b"batchEmbedContents": (Operation.EMBED, False),
     b"predict": (Operation.OTHER, False),  # pictures
     b"batchGenerateContent": (Operation.NOTHING, None),
     b"generateAnswer": (Operation.NOTHING, None),
@@ -58,6 +58,7 @@ class _Gemini(Dialect):
     kept_words = (b'"cachedContent"', b'"cached_content"')
     needs_model_in_body = False
     before_model = "models/"
+    embed_action = "batchEmbedContents"
     time_limit_field = b"x-server-timeout"
 
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _BELOW_MODELS = (b"/v1/models/", b"/models/")
 _CHAT = "/chat/completions"
+_EMBEDDINGS = "embeddings"
 _OTHERS = (
-    "embeddings",
     "moderations",
     "images/generations",
     "images/edits",
@@ -42,6 +42,7 @@ class OpenAIChat(OpenAIDialect):
 
     usage_member = b"stream_options"
     last_event = b"data: [DONE]\n\n"
+    embed_action = _EMBEDDINGS
     ping = b'{"max_tokens":1,"messages":[{"role":"user","content":"ping"}]}'
 
     def __init__(self) -> None:
@@ -54,8 +55,9 @@ class OpenAIChat(OpenAIDialect):
             b"/v1/models": models,
             b"/models": models,
         }
-        for action in _OTHERS:
-            other = Ask(self, Operation.OTHER, in_stream=False, word=action)
+        for action in (_EMBEDDINGS, *_OTHERS):
+            operation = Operation.EMBED if action == _EMBEDDINGS else Operation.OTHER
+            other = Ask(self, operation, in_stream=False, word=action)
             self._asks[b"/v1/" + action.encode()] = self._asks[b"/" + action.encode()] = other
 
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:  # noqa: ARG002  neither says anything

@@ -276,3 +276,19 @@ def test_fault_of_a_stream_has_its_name_beside_the_document() -> None:
     """Bedrock §7: the frame names the exception, so its document need not."""
     error = DIALECT.read_fault(StreamFault("throttlingException", b'{"message":"Slow down."}'), 0.0)
     assert (error.status, error.type, error.message) == (429, "ThrottlingException", "Slow down.")
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/model/amazon.titan-embed-text-v2%3A0/converse", "/model/amazon.titan-embed-text-v2%3A0/invoke"),
+        ("/model/us.cohere.embed-v4%3A0/converse-stream?x=1", "/model/us.cohere.embed-v4%3A0/invoke?x=1"),
+        ("/model/anthropic.claude-3/converse", ""),
+        ("/titan-embed-text/model/m/converse", ""),
+        ("/mine/titan-embed-text", ""),
+    ],
+)
+def test_vectors_are_asked_of_models_that_make_them(path: str, place: str) -> None:
+    """OpenAI §13: InvokeModel beside Converse, for two families of models; no other lane has a place for it."""
+    ask = Ask(DIALECT, Operation.EMBED, word=DIALECT.embed_action)
+    assert DIALECT.upstream_path(path, ask, in_stream=False) == place

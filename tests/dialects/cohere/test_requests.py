@@ -57,7 +57,8 @@ def test_other_calls_of_the_vendor(action: str) -> None:
     """Cohere §1: both are asked for beside the chat; an operator's own path has no place for them."""
     ask = DIALECT.claim(b"/v2/" + action.encode(), b"a=1&key=no", {})
     assert ask is not None
-    assert (ask.operation, ask.action, ask.in_stream) == (Operation.OTHER, action, False)
+    operation = Operation.EMBED if action == DIALECT.embed_action else Operation.OTHER
+    assert (ask.operation, ask.action, ask.in_stream) == (operation, action, False)
     assert DIALECT.upstream_path("/v2/chat?b=2", ask, in_stream=False) == f"/v2/{action}?b=2&a=1"
     assert DIALECT.upstream_path("/mine", ask, in_stream=False) == ""
 

@@ -364,7 +364,9 @@ def test_the_requests_of_a_batch_name_their_models_too() -> None:
 def test_other_actions_go_to_lanes_that_have_a_place_for_them(action: str) -> None:
     """Gemini §1: what is no conversation is asked for in the same place; an operator's own path has none."""
     ask = claimed(b"/v1/models/m:" + action.encode() + b"?x=1&key=no")
-    assert (ask.operation, ask.action, ask.name, ask.in_stream) == (Operation.OTHER, action, "m", False)
+    operation = Operation.OTHER if action == "predict" else Operation.EMBED
+    assert (ask.operation, ask.action, ask.name, ask.in_stream) == (operation, action, "m", False)
+    assert DIALECT.embed_action == "batchEmbedContents"
     path = DIALECT.upstream_path("/v1beta/models/up:generateContent", ask, in_stream=False)
     assert path == f"/v1beta/models/up:{action}?x=1"
     assert DIALECT.upstream_path("/mine", ask, in_stream=False) == ""

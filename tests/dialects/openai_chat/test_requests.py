@@ -108,7 +108,8 @@ def test_other_path_is_not_claimed(path: bytes) -> None:
 def test_other_calls_of_the_vendor(before: bytes, action: str) -> None:
     """OpenAI §13: what is no conversation is asked for beside it; an operator's own path has no place for it."""
     ask = claimed(before + action.encode())
-    assert (ask.operation, ask.action, ask.in_stream, ask.methods) == (Operation.OTHER, action, False, (b"POST",))
+    operation = Operation.EMBED if action == DIALECT.embed_action else Operation.OTHER
+    assert (ask.operation, ask.action, ask.in_stream, ask.methods) == (operation, action, False, (b"POST",))
     assert DIALECT.upstream_path("/v9/chat/completions?x=1", ask, in_stream=False) == f"/v9/{action}?x=1"
     assert DIALECT.upstream_path("/mine", ask, in_stream=False) == ""
     assert DIALECT.upstream_path("/mine", claimed(b"/chat/completions"), in_stream=False) == "/mine"

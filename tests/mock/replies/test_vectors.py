@@ -71,3 +71,37 @@ def test_answers_are_json() -> None:
     """The raw shapes are what the vendors document."""
     document = orjson.loads(ask(b"/v2/rerank", b'{"model":"m","query":"q","documents":["a"]}').frames[0])
     assert document["results"] == [{"index": 0, "relevance_score": 1.0}]
+
+
+def test_vectors_of_all_vendors_have_the_length_asked_for() -> None:
+    """The same text has the same vector everywhere."""
+    model = b'"model":"models/m","content":{"parts":[{"text":"tide"}]},"outputDimensionality":3'
+    asked = (
+        (EMBEDDINGS, b'{"model":"m","input":"tide","dimensions":3}'),
+        (b"/v1beta/models/m:embedContent", b"{%b}" % model),
+        (b"/v2/embed", b'{"model":"m","texts":["tide"],"output_dimension":3}'),
+        (b"/model/amazon.titan-embed-text-v2%3A0/invoke", b'{"inputText":"tide","dimensions":3}'),
+        (b"/model/cohere.embed-v4%3A0/invoke", b'{"texts":["tide"],"input_type":"x","output_dimension":3}'),
+    )
+    first, *others = [orjson.loads(ask(*call).frames[0]) for call in asked]
+    vector = first["data"][0]["embedding"]
+    shown = [others[0]["embedding"]["values"], others[1]["embeddings"]["float"][0], others[2]["embedding"]]
+    assert [*shown, others[3]["embeddings"]["float"][0]] == [vector] * 4
+    assert others[2]["inputTextTokenCount"] == 1
+    assert b"x-amzn-bedrock-input-token-count: 1\r\n" in ask(*asked[4]).headers
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (b"amazon.titan-embed-text-v2%3A0", b'{"inputText":["tide"]}'),
+        (b"amazon.titan-embed-text-v2%3A0", b'{"inputText":"tide","model":"m"}'),
+        (b"cohere.embed-v4%3A0", b'{"texts":["tide"]}'),
+        (b"cohere.embed-v4%3A0", b'{"texts":["tide"],"input_type":"x","model":"m"}'),
+        (b"cohere.embed-v4%3A0", b'{"input_type":"x"}'),
+    ],
+)
+def test_bodies_of_other_models_are_refused(model: bytes, body: bytes) -> None:
+    """Each family takes its own members only, and what makes no vectors is not there."""
+    assert ask(b"/model/%b/invoke" % model, body).status == 400
+    assert ask(b"/model/anthropic.claude-3/invoke", body).status == 404

@@ -34,6 +34,7 @@ _NAMES: Final = """
     responseSchema responseLogprobs thinkingConfig thinkingBudget thinkingLevel includeThoughts responseModalities
     speechConfig imageConfig audioTimestamp routingConfig modelSelectionConfig enableEnhancedCivicAnswers
     enableAffectiveDialog audioTranscriptionConfig translationConfig responseFormat
+    embedContentConfig taskType outputDimensionality autoTruncate
 """
 _CAMEL: Final = {
     snake: name
