@@ -24,8 +24,8 @@ from perf.figures import BenchError
 from perf.sides import Haproxy, Ours, Running, Side
 
 _TEXT: Final = "token 000000000 " * 64
-_SAID: Final = Script(text=_TEXT, delta_chars=16, usage_in=9, usage_out=64)
-_SHORT: Final = Script(text="Hi, all!", usage_in=9, usage_out=8)
+SAID: Final = Script(text=_TEXT, delta_chars=16, usage_in=9, usage_out=64)
+SHORT: Final = Script(text="Hi, all!", usage_in=9, usage_out=8)
 _ASKED: Final = '"messages":[{"role":"user","content":"Say hello to the new day!!"}]'
 _PARTS: Final = '"messages":[{"role":"user","content":[{"text":"Say hello to the new day!!"}]}]'
 _CONTENTS: Final = '"contents":[{"role":"user","parts":[{"text":"Say hello to the new day!!"}]}]'
@@ -86,7 +86,7 @@ def _prepared(dialect: str, *, in_stream: bool) -> bytes:
     """Return the whole answer of a dialect as it goes over the wire."""
     speech = SPEECHES[dialect]
     target, body = speech.target("m", in_stream=in_stream).encode(), speech.body("m", in_stream=in_stream)
-    reply = answer(b"POST", target, {}, body, _SAID if in_stream else _SHORT)
+    reply = answer(b"POST", target, {}, body, SAID if in_stream else SHORT)
     if not in_stream:
         payload = b"".join(reply.frames)
         return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (reply.headers, len(payload), payload)

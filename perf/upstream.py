@@ -23,13 +23,13 @@ import uvloop
 
 from perf import shapes
 
-_JSON_ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+JSON_ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
     len(shapes.REPLY),
     shapes.REPLY,
 )
 _OK_ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 _LENGTH_NEEDED: Final = b"HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-_STREAM_HEAD: Final = (
+STREAM_HEAD: Final = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
 )
@@ -66,7 +66,7 @@ def _last_piece(size: int) -> bytes:
     return _piece(size - len(_DONE)) + _DONE if size >= len(_DONE) else _piece(size)
 
 
-_WRITES: Final = _paced_writes()
+WRITES: Final = _paced_writes()
 _BIG_CHUNK: Final = _chunked(_piece(_PIECE_BYTES))
 
 
@@ -126,7 +126,7 @@ class Upstream(asyncio.Protocol):
         elif received.startswith(b"GET "):
             self._answer_get(received)
         elif received.find(shapes.STREAM_MARK, body_at) < 0:
-            self.transport.write(_JSON_ANSWER)
+            self.transport.write(JSON_ANSWER)
         else:
             self._start_stream(received, body_at)
 
@@ -146,13 +146,13 @@ class Upstream(asyncio.Protocol):
         self._pace_s = int(pace[1]) / 1000 if pace else 0.0
         self._gap_s = int(gap[1]) / 1000 if gap else 0.0
         self._at = 0
-        self.transport.write(_STREAM_HEAD)
+        self.transport.write(STREAM_HEAD)
         self._timer = self.loop.call_soon(self._write_frame)
 
     def _write_frame(self) -> None:
         at = self._at
         self._at = at + 1
-        self.transport.write(_WRITES[at])
+        self.transport.write(WRITES[at])
         pause_s = self._pace_s if at else self._pace_s or self._gap_s
         if self._at == shapes.FRAME_COUNT:
             self._timer = None
@@ -163,7 +163,7 @@ class Upstream(asyncio.Protocol):
 
     def _start_big(self, total_bytes: int) -> None:
         self._left = total_bytes
-        self.transport.write(_STREAM_HEAD)
+        self.transport.write(STREAM_HEAD)
         self._write_pieces()
 
     def _write_pieces(self) -> None:
