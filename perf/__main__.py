@@ -4,6 +4,7 @@ Exit codes: 0 measured, 1 a figure is void, 2 a tool is missing or no side came 
 """
 
 import argparse
+import resource
 import signal
 import sys
 import tempfile
@@ -12,14 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from shutil import which
+from typing import Final
 
 from perf import budgets, procfs, record, report, wrk
 from perf.bench import Bench
 from perf.figures import BenchError, Figure, Section
 from perf.plan import DEFAULT, FULL, QUICK, Plan
+from perf.rivals import PEERS, choose_peers
 from perf.rows import cpu, latency, memory, start
-from perf.sides import PEERS, PROGRAMS, ROOT, Command, Haproxy, Ours, Side
+from perf.sides import PROGRAMS, ROOT, Command, Haproxy, Ours, Side
 
+_DESCRIPTORS: Final = 16_384
 Row = Callable[[Bench], Iterator[Figure]]
 
 
@@ -58,16 +62,16 @@ def _measure(bench: Bench, only: str) -> Iterator[Figure]:
 
 
 def _missing(sides: Sequence[Side]) -> list[str]:
-    """Return what is not installed, as the packages to install."""
-    packages = [side.package for side in sides if side.is_missing()]
-    return packages if which(wrk.PROGRAM) else [*packages, wrk.PACKAGE]
+    """Return what is not installed, each with the way to install it."""
+    remedies = [f"{side.name}: {side.remedy()}" for side in sides if side.is_missing()]
+    return remedies if which(wrk.PROGRAM) else [*remedies, f"wrk: on Debian: sudo apt-get install {wrk.PACKAGE}"]
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m perf", description=__doc__)
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", dest="plan", action="store_const", const=QUICK, help="about 40 s")
-    size.add_argument("--full", dest="plan", action="store_const", const=FULL, help="about 8 minutes")
+    size.add_argument("--full", dest="plan", action="store_const", const=FULL, help="about 11 minutes")
     parser.add_argument("--ours", default="", metavar="CMD", help="another command in our place, or `core` or `floor`")
     parser.add_argument("--peers", default="", help=f"more sides, separated by commas: {', '.join(PEERS)}")
     parser.add_argument("--only", default="", help="only rows whose name starts like this")
@@ -101,23 +105,27 @@ def _run(asked: argparse.Namespace, sides: Sequence[Side]) -> int:
     return 3 if asked.enforce and is_missed else 0
 
 
+def _allow_descriptors() -> None:
+    """Let everything that is started here hold thousands of connections, as far as the system allows."""
+    _, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if highest == resource.RLIM_INFINITY else min(highest, _DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, highest))
+
+
 def main(argv: Sequence[str]) -> int:
     """Check the tools, measure, report."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave through the contexts that stop the sides
     asked = _parse(argv)
-    unknown = [name for name in filter(None, asked.peers.split(",")) if name not in PEERS]
+    peers, unknown = choose_peers(asked.peers)
     if unknown:
         _say(f"unknown peers: {', '.join(unknown)}; known: {', '.join(PEERS)}")
         return 2
-    sides: list[Side] = [
-        _ours(asked.ours),
-        Haproxy(),
-        *(PEERS[name]() for name in filter(None, asked.peers.split(","))),
-    ]
-    packages = _missing(sides)
-    if packages:
-        _say(f"NOT MEASURED: programs are missing. On Debian: sudo apt-get install {' '.join(packages)}")
+    sides: list[Side] = [_ours(asked.ours), Haproxy(), *peers]
+    remedies = _missing(sides)
+    if remedies:
+        _say("NOT MEASURED: programs are missing.\n  " + "\n  ".join(remedies))
         return 2
+    _allow_descriptors()
     try:
         return _run(asked, sides)
     except BenchError as wrong:

@@ -17,7 +17,7 @@ def median(values: Sequence[float]) -> float:
 def percentile(values: Sequence[float], percent: float) -> float:
     """Return the smallest value that at least `percent` of all values do not exceed (nearest rank)."""
     ordered = sorted(values)
-    rank = max(1, math.ceil(len(ordered) * percent / 100))
+    rank = max(1, math.ceil(round(len(ordered) * percent / 100, 6)))  # 99.9 is a little more than it says
     return float(ordered[rank - 1])
 
 

@@ -31,6 +31,11 @@ class Bench:
         self._own_cpus = set(cpus[:-1]) if pin else set(cpus)
         self._side_cpus = {cpus[-1]} if pin else set(cpus)
 
+    @property
+    def faithful_sides(self) -> list[Side]:
+        """The sides that every row measures."""
+        return [side for side in self.sides if side.is_faithful]
+
     @contextmanager
     def opened(self) -> Iterator["Bench"]:
         """Start the upstream and one instance of every side; stop them all at the end."""
@@ -54,7 +59,7 @@ class Bench:
 def run_load(mode: str, **options: object) -> Mapping[str, object]:
     """Run one mode of perf.load to its end and return what it said."""
     done = subprocess.run(
-        load_command(mode, **options), cwd=ROOT, capture_output=True, text=True, check=False, timeout=180
+        load_command(mode, **options), cwd=ROOT, capture_output=True, text=True, check=False, timeout=600
     )
     if done.returncode != 0:
         raise BenchError(f"perf.load {mode} ended with {done.returncode}: {done.stderr[-400:]}")

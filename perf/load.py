@@ -14,23 +14,40 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final
 
 from perf import arithmetic, http_reply, shapes, streams
 from perf.caller import Caller
 
+PERCENTS: Final = {"p50": 50.0, "p99": 99.0, "p99.9": 99.9}
 _STREAM_PAYLOAD = b"".join(shapes.stream_frames())
 _FIRST_FRAME = b"data: "
 _READ_BYTES = 65_536
+_ROUND_S = 8.0  # a round that takes longer ends early, but not before the fewest requests that make a percentile
+_FEWEST = 50
 _GAP_MS = 1  # after the first frame: an upstream busy with the next ones would keep the side from a CPU
 
 
-def _demand(answer: tuple[int, bytes], payload: bytes) -> None:
-    """Refuse any other answer than 200 with this payload."""
-    if answer != (http_reply.OK, payload):
-        raise http_reply.BadReplyError(f"status {answer[0]}: {answer[1][:80]!r}")
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who is timed: where it listens, and what each request needs in its head if it writes answers anew."""
+
+    port: int
+    rival_fields: str | None = None
+
+    def check(self, answer: tuple[int, bytes], *, is_stream: bool) -> None:
+        """Refuse any other answer than 200 with what the upstream said."""
+        status, payload = answer
+        if self.rival_fields is None:
+            is_right = payload == (_STREAM_PAYLOAD if is_stream else shapes.REPLY)
+        else:
+            is_right = shapes.holds_stream(payload) if is_stream else shapes.holds_reply(payload)
+        if status != http_reply.OK or not is_right:
+            raise http_reply.BadReplyError(f"status {status}: {payload[:80]!r}")
 
 
-def _time_one(caller: Caller, request: bytes, *, is_stream: bool) -> float:
+def _time_one(caller: Caller, request: bytes, target: Target, *, is_stream: bool) -> float:
     """Return microseconds to the whole JSON answer, or to the first frame of a stream; the rest is checked untimed."""
     started_ns = time.perf_counter_ns()
     caller.send(request)
@@ -41,36 +58,44 @@ def _time_one(caller: Caller, request: bytes, *, is_stream: bool) -> float:
         received = caller.receive_until(_FIRST_FRAME)
         took_ns = time.perf_counter_ns() - started_ns
         answer = caller.receive_rest(received)
-    _demand(answer, _STREAM_PAYLOAD if is_stream else shapes.REPLY)
+    target.check(answer, is_stream=is_stream)
     return took_ns / 1000
 
 
-def _time_rounds(
-    targets: Mapping[str, int], rounds: int, count: int, *, is_stream: bool
-) -> Iterator[tuple[str, list[float]]]:
+def _time_round(caller: Caller, target: Target, count: int, *, is_stream: bool) -> list[float]:
+    """Time so many requests, or fewer where a round would take too long."""
     body = shapes.stream_request(gap_ms=_GAP_MS) if is_stream else shapes.REQUEST
+    request = shapes.encode_call(target.port, body, fields=target.rival_fields or "")
+    ends_s = time.monotonic() + _ROUND_S
+    timings: list[float] = []
+    while len(timings) < count and (len(timings) < _FEWEST or time.monotonic() < ends_s):
+        timings.append(_time_one(caller, request, target, is_stream=is_stream))
+    return timings
+
+
+def _time_rounds(
+    targets: Mapping[str, Target], rounds: int, count: int, *, is_stream: bool
+) -> Iterator[tuple[str, list[float]]]:
     with ExitStack() as stack:
-        callers = {name: stack.enter_context(Caller(port)) for name, port in targets.items()}
+        callers = {name: stack.enter_context(Caller(target.port)) for name, target in targets.items()}
         for number, name in arithmetic.turns(list(targets), rounds + 1):
-            request = shapes.encode_call(targets[name], body)
-            timings = [_time_one(callers[name], request, is_stream=is_stream) for _ in range(count)]
+            timings = _time_round(callers[name], targets[name], count, is_stream=is_stream)
             if number > 0:  # the first round warms up
                 yield name, timings
 
 
-def measure_latency(targets: Mapping[str, int], rounds: int, count: int, *, is_stream: bool) -> Mapping[str, object]:
+def measure_latency(targets: Mapping[str, Target], rounds: int, count: int, *, is_stream: bool) -> Mapping[str, object]:
     """Time single requests on one kept connection per target, targets taking turns."""
     gc.disable()
-    p50: dict[str, list[float]] = {name: [] for name in targets}
-    p99: dict[str, list[float]] = {name: [] for name in targets}
+    found: dict[str, dict[str, list[float]]] = {percent: {name: [] for name in targets} for percent in PERCENTS}
     failures = []
     try:
         for name, timings in _time_rounds(targets, rounds, count, is_stream=is_stream):
-            p50[name].append(arithmetic.percentile(timings, 50))
-            p99[name].append(arithmetic.percentile(timings, 99))
+            for percent, rank in PERCENTS.items():
+                found[percent][name].append(arithmetic.percentile(timings, rank))
     except (OSError, http_reply.BadReplyError) as wrong:
         failures.append(repr(wrong))
-    return {"p50_us": p50, "p99_us": p99, "failures": failures}
+    return {f"{percent}_us": by_target for percent, by_target in found.items()} | {"failures": failures}
 
 
 def hold_connections(port: int, connections: int) -> None:
@@ -80,7 +105,7 @@ def hold_connections(port: int, connections: int) -> None:
     with ExitStack() as stack:
         try:
             for _ in range(connections):
-                _demand(stack.enter_context(Caller(port)).ask(request), shapes.REPLY)
+                Target(port).check(stack.enter_context(Caller(port)).ask(request), is_stream=False)
         except (OSError, http_reply.BadReplyError) as wrong:
             failures.append(repr(wrong))
         _say({"failures": failures})
@@ -133,6 +158,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--stall-s", type=float, default=1.0)
     parser.add_argument("--rate-mib", type=float, default=100.0)
     parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--fields", default="", help="more lines for the head of each request")
+    parser.add_argument("--loose", action="store_true", help="the side writes every frame anew")
+    parser.add_argument("--rivals", type=json.loads, default={}, help="such targets, each with its lines, as JSON")
     return parser.parse_args(argv)
 
 
@@ -143,14 +171,14 @@ def main(argv: Sequence[str]) -> None:
         _say(
             streams.run(
                 asked.port,
-                connections=asked.connections,
-                count=asked.count,
-                pace_ms=asked.pace_ms,
+                shapes.encode_call(asked.port, shapes.stream_request(pace_ms=asked.pace_ms), fields=asked.fields),
+                streams.Tally(asked.count, asked.connections, is_loose=asked.loose),
                 limit_s=asked.limit_s,
             )
         )
     elif asked.mode == "latency":
-        _say(measure_latency(asked.targets, asked.rounds, asked.count, is_stream=asked.stream))
+        targets = {name: Target(port, asked.rivals.get(name)) for name, port in asked.targets.items()}
+        _say(measure_latency(targets, asked.rounds, asked.count, is_stream=asked.stream))
     elif asked.mode == "hold":
         hold_connections(asked.port, asked.connections)
     else:

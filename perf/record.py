@@ -1,4 +1,4 @@
-"""What a run leaves behind: the facts about machine and versions, and the JSON record with every sample."""
+"""What a run leaves behind: facts about machine and versions, the record with every sample, and the picture of it."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from perf import charts
 from perf.budgets import Judged
 from perf.figures import Figure
 from perf.sides import ROOT, Side
@@ -52,7 +53,7 @@ def gather_facts(started: str, plan: str, sides: Sequence[Side], *, pin: bool) -
 def write(
     started: str, facts: Mapping[str, object], figures: Sequence[Figure], judged: Sequence[Judged], keep_as: str
 ) -> list[Path]:
-    """Write the record to perf/results, and to perf/history under a name when it shall be kept."""
+    """Write record and picture to perf/results, and to perf/history under a name when they shall be kept."""
     text = json.dumps(
         {
             "facts": facts,
@@ -66,10 +67,14 @@ def write(
         indent=1,
         ensure_ascii=False,
     )
-    paths = [_RESULTS / f"{started.replace(':', '')}.json"]
+    picture = charts.draw(facts, figures, judged)
+    places = [_RESULTS / started.replace(":", "")]
     if keep_as:
-        paths.append(_HISTORY / f"{keep_as}.json")
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n")
+        places.append(_HISTORY / keep_as)
+    paths: list[Path] = []
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for kind, content in (("json", text + "\n"), ("svg", picture)):
+            paths.append(place.parent / f"{place.name}.{kind}")
+            paths[-1].write_text(content, encoding="utf-8")
     return paths

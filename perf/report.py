@@ -19,7 +19,8 @@ def format_amount(value: float | None) -> str:
     return f"{value:.{digits}f}"
 
 
-def _columns(figures: Iterable[Figure]) -> list[str]:
+def list_sides(figures: Iterable[Figure]) -> list[str]:
+    """Return everybody who was measured: us, the yardstick, then the others in their order."""
     named = dict.fromkeys(side for figure in figures for side in figure.samples)
     first = [side for side in (OURS, YARDSTICK) if side in named]
     return first + [side for side in named if side not in first]
@@ -44,7 +45,7 @@ def render_line(figure: Figure, columns: Sequence[str]) -> str:
 
 def render_section(section: Section, figures: Sequence[Figure]) -> list[str]:
     """Return the lines of one table, notes below their rows."""
-    columns = _columns(figures)
+    columns = list_sides(figures)
     baseline = figures[0].baseline
     lines = ["", section.value]
     cells = "".join(f"{side:>{_CELL_WIDTH}}" for side in columns)

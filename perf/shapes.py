@@ -4,6 +4,7 @@ Fixed sizes (86 bytes in, 235 bytes out, 64 deltas of 16 characters) make runs c
 This module knows no socket and no side; the upstream sends these bytes and the load generators demand them back.
 """
 
+import re
 from typing import Final
 
 PATH: Final = "/v1/chat/completions"
@@ -25,6 +26,7 @@ PACE_MARK: Final = b"perf-pace-ms="
 GAP_MARK: Final = b"perf-gap-ms="
 BYTES_MARK: Final = b"perf-bytes="
 
+_DELTA: Final = re.compile(rb'"content": ?"token (\d{9}) "')
 _CHUNK: Final = (
     b'data: {"id":"c-1","object":"chat.completion.chunk","created":1,"model":"gpt-4o",'
     b'"choices":[{"index":0,"delta":%s,"finish_reason":%s}]}\n\n'
@@ -55,10 +57,21 @@ def stream_frames() -> tuple[bytes, ...]:
     return (opening, *deltas, closing, b"data: [DONE]\n\n")
 
 
-def encode_call(port: int, body: bytes, *, token: str = TOKEN) -> bytes:
-    """Return the whole request, head and body, that every side receives."""
+def holds_reply(payload: bytes) -> bool:
+    """Whether an answer that was written anew says what the upstream said."""
+    return b'"choices"' in payload and b'"Hi, all!"' in payload
+
+
+def holds_stream(payload: bytes) -> bool:
+    """Whether a stream that was written anew has every delta once, in order, and its end."""
+    found = [int(number) for number in _DELTA.findall(payload)]
+    return found == list(range(DELTAS)) and payload.rstrip().endswith(b"data: [DONE]")
+
+
+def encode_call(port: int, body: bytes, *, token: str = TOKEN, fields: str = "") -> bytes:
+    """Return the whole request, head and body, that every side receives; `fields` are more lines for its head."""
     head = (
         f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{fields}\r\n"
     )
     return head.encode() + body

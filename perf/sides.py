@@ -1,7 +1,7 @@
 """The sides of the comparison: how each is started, known to be ready, counted and stopped.
 
 A side is a class with a name and a command line; `Running` is one started instance. To add a peer write a class like
-`Nginx` (and its configuration beside the others in peers/) and list it in `PEERS`.
+`Nginx` (and its configuration beside the others in peers/) and list it in `PEERS` of `rivals.py`.
 """
 
 import os
@@ -24,13 +24,12 @@ from perf.caller import Caller
 from perf.figures import OURS, YARDSTICK, BenchError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-_PEERS: Final = ROOT / "perf" / "peers"
+PEER_FILES: Final = ROOT / "perf" / "peers"
 # What `--ours` may say by name instead of by command.
 PROGRAMS: Final = {
     "core": "{python} perf/core.py {listen} {upstream}",
     "floor": "{python} perf/floor.py {listen} {upstream}",
 }
-_READY_S: Final = 15.0
 _STOP_S: Final = 3.0
 
 
@@ -41,14 +40,28 @@ class Side:
     program = ""
     package = ""
     listen = 0  # where every instance listens; 0 means on any free port
+    is_faithful = True  # its answers are the upstream's, byte for byte
+    ready_s = 15.0  # by then it has answered
 
     def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
         """Return the command line; configuration files may be written to scratch."""
         raise NotImplementedError
 
+    def fields(self, upstream: int) -> str:  # noqa: ARG002  for those who are told by each request
+        """Return the lines that each request needs in its head to get to the upstream."""
+        return ""
+
+    def environment(self, listen: int, scratch: Path) -> Mapping[str, str]:  # noqa: ARG002  for subclasses
+        """Return the variables that only this side needs."""
+        return {}
+
     def is_missing(self) -> bool:
         """Whether the program is not installed here."""
         return bool(self.program) and shutil.which(self.program) is None
+
+    def remedy(self) -> str:
+        """Say how to install what is missing."""
+        return f"on Debian: sudo apt-get install {self.package}"
 
     def version(self) -> str:
         """Return the first line the program says about itself."""
@@ -63,7 +76,7 @@ class Ours(Side):
 
     def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
         """Write the configuration and start by path, which is the fastest way; snapshots stay in scratch."""
-        written = _write_configuration(ROOT / "perf" / self.configuration, listen, upstream, scratch)
+        written = write_configuration(ROOT / "perf" / self.configuration, listen, upstream, scratch)
         return [sys.executable, "-I", "-S", str(ROOT / "busbar_fast" / "__main__.py"), "--config", str(written)]
 
     def version(self) -> str:
@@ -129,7 +142,7 @@ class Haproxy(Side):
 
     def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
         """Write the configuration and stay in the foreground."""
-        written = _write_configuration(_PEERS / self.configuration, listen, upstream, scratch)
+        written = write_configuration(PEER_FILES / self.configuration, listen, upstream, scratch)
         return [self.program, "-db", "-f", str(written)]
 
     def version(self) -> str:
@@ -153,7 +166,7 @@ class Nginx(Side):
 
     def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
         """Write the configuration; the master stays in the foreground with its worker below it."""
-        written = _write_configuration(_PEERS / "nginx.conf", listen, upstream, scratch)
+        written = write_configuration(PEER_FILES / "nginx.conf", listen, upstream, scratch)
         return [self.program, "-p", str(scratch), "-e", str(scratch / "nginx-error.log"), "-c", str(written)]
 
     def version(self) -> str:
@@ -171,21 +184,21 @@ class Paced(Side):
         return [sys.executable, "-m", "perf.upstream", str(listen)]
 
 
-PEERS: Final[Mapping[str, type[Side]]] = {peer.name: peer for peer in (Nginx, HaproxyCorked, Single, Five, Governed)}
-
-
 class Running:
     """One started instance of a side; leaving the context ends its whole process group."""
 
     def __init__(self, side: Side, upstream: int, scratch: Path) -> None:
         self.name = side.name
+        self.is_faithful = side.is_faithful
+        self.fields = side.fields(upstream)
+        self._ready_s = side.ready_s
         self.port = side.listen or free_port()
         self.log_path = scratch / f"{side.name}-{self.port}.log"
         with self.log_path.open("wb") as log:
             self._child = subprocess.Popen(
                 side.argv(self.port, upstream, scratch),
                 cwd=ROOT,
-                env=_environment(scratch),
+                env={**_environment(scratch), **side.environment(self.port, scratch)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -202,13 +215,14 @@ class Running:
         self.stop()
 
     def wait_ready(self) -> Self:
-        """Return once a proxied answer is right, byte for byte."""
-        self.wait_answer(shapes.encode_call(self.port, shapes.REQUEST), shapes.REPLY)
+        """Return once a proxied answer is right, byte for byte where the side leaves it as it is."""
+        request = shapes.encode_call(self.port, shapes.REQUEST, fields=self.fields)
+        self.wait_answer(request, shapes.REPLY if self.is_faithful else None)
         return self
 
     def wait_answer(self, raw_request: bytes, expected: bytes | None) -> None:
         """Ask again and again until the answer is 200 (and `expected`); give up when the child ends or time is up."""
-        deadline_s = time.monotonic() + _READY_S
+        deadline_s = time.monotonic() + self._ready_s
         last = "no connection"
         while time.monotonic() < deadline_s:
             if self._child.poll() is not None:
@@ -223,7 +237,7 @@ class Running:
                     return
                 last = f"status {status}: {payload[:80]!r}"
             time.sleep(0.0002)  # the resolution of the cold start figures
-        raise BenchError(f"{self.name} is not ready after {_READY_S} s ({last}): {self._log_tail()}")
+        raise BenchError(f"{self.name} is not ready after {self._ready_s} s ({last}): {self._log_tail()}")
 
     def read_cpu(self) -> procfs.CpuReading:
         """Return the CPU time of the whole tree so far."""
@@ -261,7 +275,8 @@ def _environment(scratch: Path) -> dict[str, str]:
     return kept | ours
 
 
-def _write_configuration(template: Path, listen: int, upstream: int, scratch: Path) -> Path:
+def write_configuration(template: Path, listen: int, upstream: int, scratch: Path) -> Path:
+    """Fill in a template and return where it is."""
     written = scratch / f"{listen}-{template.name}"
     text = template.read_text()
     written.write_text(text.format(listen=listen, upstream=upstream, scratch=scratch))

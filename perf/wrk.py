@@ -38,14 +38,15 @@ def parse_summary(output: str) -> Summary:
     return Summary(completed, int(fields["duration_us"]) / 1e6, tuple(failures))
 
 
-def run(port: int, *, connections: int, seconds: int) -> Summary:
-    """Load one side with checked JSON requests."""
+def run(port: int, *, connections: int, seconds: int, fields: str = "", is_faithful: bool = True) -> Summary:
+    """Load one side with checked JSON requests; `fields` are more lines for their heads."""
     script = ROOT / "perf" / "wrk" / "json.lua"
     command = [PROGRAM, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
     environment = os.environ | {
         "BUSBAR_TOKEN": shapes.TOKEN,
         "BUSBAR_MODEL": shapes.MODEL,
-        "BUSBAR_EXPECT": shapes.REPLY.decode(),
+        "BUSBAR_EXPECT": shapes.REPLY.decode() if is_faithful else "",
+        "BUSBAR_FIELDS": fields,
     }
     done = subprocess.run(
         [*command, f"http://127.0.0.1:{port}"],

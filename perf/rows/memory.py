@@ -77,7 +77,7 @@ def _measure_side(bench: Bench, side: Side, collected: Collected) -> None:
 def measure(bench: Bench) -> Iterator[Figure]:
     """Yield the four figures."""
     collected = Collected()
-    for side in bench.sides:
+    for side in bench.faithful_sides:
         _measure_side(bench, side, collected)
     plan, failures = bench.plan, tuple(collected.failures)
     slow_mib = plan.slow_bytes // (1024 * 1024)

@@ -1,5 +1,6 @@
 -- What json.lua and stream.lua share: the request, the check of every answer, and one summary line for machines.
--- Environment: BUSBAR_TOKEN (bearer token), BUSBAR_MODEL, BUSBAR_EXPECT (the exact body every answer must have).
+-- Environment: BUSBAR_TOKEN (bearer token), BUSBAR_MODEL, BUSBAR_EXPECT (the exact body every answer must have),
+-- BUSBAR_FIELDS (more lines for the head of each request).
 local chat = {}
 local threads = {}
 
@@ -25,6 +26,9 @@ function chat.install(body, looks_right)
   wrk.body = body
   wrk.headers["Content-Type"] = "application/json"
   wrk.headers["Authorization"] = "Bearer " .. (os.getenv("BUSBAR_TOKEN") or "client-token")
+  for name, value in string.gmatch(os.getenv("BUSBAR_FIELDS") or "", "([^:\r\n]+): *([^\r\n]*)") do
+    wrk.headers[name] = value
+  end
 
   function setup(thread)
     table.insert(threads, thread)

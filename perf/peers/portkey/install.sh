@@ -1,0 +1,9 @@
+#!/bin/sh
+# Installs the Portkey gateway as a side of the comparison, in a folder of its own; needs Node 18 or newer and npm.
+# usage: sh perf/peers/portkey/install.sh FOLDER, then BUSBAR_PERF_PEERS=FOLDER python -m perf --peers portkey
+set -eu
+folder=${1:?usage: sh perf/peers/portkey/install.sh FOLDER}
+version=${PORTKEY_VERSION:-1.15.2}
+mkdir -p "$folder/portkey"
+npm install --prefix "$folder/portkey" --no-audit --no-fund --loglevel=error "@portkey-ai/gateway@$version"
+test -f "$folder/portkey/node_modules/@portkey-ai/gateway/build/start-server.js"
