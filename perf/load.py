@@ -62,30 +62,33 @@ def _time_one(caller: Caller, request: bytes, target: Target, *, is_stream: bool
     return took_ns / 1000
 
 
-def _time_round(caller: Caller, target: Target, count: int, *, is_stream: bool) -> list[float]:
-    """Time so many requests, or fewer where a round would take too long."""
+def _time_round(target: Target, count: int, *, is_stream: bool) -> list[float]:
+    """Time so many requests on one connection, or fewer where a round would take too long.
+
+    Each round has a connection of its own, because some sides close one that rests while others have their turns.
+    """
     body = shapes.stream_request(gap_ms=_GAP_MS) if is_stream else shapes.REQUEST
     request = shapes.encode_call(target.port, body, fields=target.rival_fields or "")
     ends_s = time.monotonic() + _ROUND_S
     timings: list[float] = []
-    while len(timings) < count and (len(timings) < _FEWEST or time.monotonic() < ends_s):
-        timings.append(_time_one(caller, request, target, is_stream=is_stream))
+    with Caller(target.port) as caller:
+        _time_one(caller, request, target, is_stream=is_stream)  # opens the way and does not count
+        while len(timings) < count and (len(timings) < _FEWEST or time.monotonic() < ends_s):
+            timings.append(_time_one(caller, request, target, is_stream=is_stream))
     return timings
 
 
 def _time_rounds(
     targets: Mapping[str, Target], rounds: int, count: int, *, is_stream: bool
 ) -> Iterator[tuple[str, list[float]]]:
-    with ExitStack() as stack:
-        callers = {name: stack.enter_context(Caller(target.port)) for name, target in targets.items()}
-        for number, name in arithmetic.turns(list(targets), rounds + 1):
-            timings = _time_round(callers[name], targets[name], count, is_stream=is_stream)
-            if number > 0:  # the first round warms up
-                yield name, timings
+    for number, name in arithmetic.turns(list(targets), rounds + 1):
+        timings = _time_round(targets[name], count, is_stream=is_stream)
+        if number > 0:  # the first round warms up
+            yield name, timings
 
 
 def measure_latency(targets: Mapping[str, Target], rounds: int, count: int, *, is_stream: bool) -> Mapping[str, object]:
-    """Time single requests on one kept connection per target, targets taking turns."""
+    """Time single requests on a kept connection, targets taking turns."""
     gc.disable()
     found: dict[str, dict[str, list[float]]] = {percent: {name: [] for name in targets} for percent in PERCENTS}
     failures = []

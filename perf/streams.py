@@ -53,7 +53,8 @@ class StreamCaller(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave; with a stream under way this is a failure."""
         if self._active:
-            self._tally.failures.append(f"connection lost inside a stream ({exc})")
+            received = b"".join(self._parts)[:80]
+            self._tally.failures.append(f"connection lost inside a stream ({exc}) after {received!r}")
             self._finish()
 
     def data_received(self, data: bytes) -> None:

@@ -4,6 +4,9 @@
 set -eu
 folder=${1:?usage: sh perf/peers/portkey/install.sh FOLDER}
 version=${PORTKEY_VERSION:-1.15.2}
+# With 1.14.2 and newer ones every stream is answered with 500 (see issue 1389 of Portkey-AI/gateway).
+server=${HONO_NODE_SERVER_VERSION:-1.13.8}
 mkdir -p "$folder/portkey"
-npm install --prefix "$folder/portkey" --no-audit --no-fund --loglevel=error "@portkey-ai/gateway@$version"
+printf '{"private": true, "overrides": {"@hono/node-server": "%s"}}\n' "$server" >"$folder/portkey/package.json"
+npm install --prefix "$folder/portkey" --no-audit --no-fund --loglevel=error --save-exact "@portkey-ai/gateway@$version"
 test -f "$folder/portkey/node_modules/@portkey-ai/gateway/build/start-server.js"
