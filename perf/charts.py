@@ -22,6 +22,7 @@ _SPAN: Final = 560  # of the longest bar
 _ROW: Final = 18
 _PLOT_HEIGHT: Final = 200
 _LOG_FROM: Final = 20.0  # a plot whose highest value is this many times its lowest one has a logarithmic scale
+_TICK_RATIO: Final = 2.0  # values closer than this would have their numbers on each other
 _LABEL_CHARS: Final = 130
 _PREFERRED_RUNG: Final = 8
 _RUNG: Final = re.compile(r"json\.c(\d+)\.(\w+)")
@@ -159,8 +160,9 @@ class Axes:
         """Return the values that have a line of their own."""
         if not self.is_log:
             return [self.high * step / 4 for step in range(5)]
-        steps = range(math.ceil(math.log10(self.low)), math.floor(math.log10(self.high)) + 1)
-        return [self.low, *(10.0**step for step in steps), self.high]
+        powers = (10.0**step for step in range(math.ceil(math.log10(self.low)), math.ceil(math.log10(self.high))))
+        apart = (power for power in powers if power > self.low * _TICK_RATIO and power * _TICK_RATIO < self.high)
+        return [self.low, *apart, self.high]
 
 
 def _draw_axes(sheet: Sheet, axes: Axes) -> None:

@@ -128,6 +128,8 @@ def test_sides_far_apart_get_a_logarithmic_scale() -> None:
     (_, other_1), (_, other_8) = points(picture, "litellm")
     assert ours_8 - ours_1 == pytest.approx(other_8 - other_1, abs=0.02)
     assert any("logarithmic" in text for text in texts(picture))
+    grid = sorted(float(line.attrib["y1"]) for line in picture.iter(f"{NAME}line") if line.attrib["class"] == "grid")
+    assert min(lower - upper for upper, lower in pairwise(grid)) > 14
 
 
 def test_void_rung_is_left_out_of_the_line_and_named() -> None:
