@@ -31,6 +31,7 @@ from busbar_fast.config.load import load
 from busbar_fast.config.vocabulary import Vocabulary
 from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS
 from busbar_fast.gateway.engine import Engine
+from busbar_fast.ir.report import FIELDS
 from busbar_fast.mock.router import answer
 from busbar_fast.reliability.policies.script import complaint_of_script
 from busbar_fast.wire.listener import bind
@@ -86,18 +87,37 @@ def _translated(name: str, title: str, requests: int, *, in_stream: bool) -> Sha
     return Shape(name, title, pairs.Pairs, body, _spoken(in_stream=in_stream), payload, requests)
 
 
+def _with_usage() -> list[bytes]:
+    """Return the stream as vendors write it who were asked for usage: in every frame, null until the last one."""
+    *frames, end = shapes.stream_frames()
+    usage = b',"usage":{"prompt_tokens":9,"completion_tokens":64,"total_tokens":73}}\n\n'
+    told = frames[0].partition(b'"choices":')[0] + b'"choices":[]' + usage
+    frames = [frame.removesuffix(b"}\n\n") + b',"usage":null}\n\n' for frame in frames]
+    written = [b"%x\r\n%b\r\n" % (len(frame), frame) for frame in (*frames, told, end)]
+    return [upstream.STREAM_HEAD, *written, b"0\r\n\r\n"]
+
+
 @functools.cache
 def all_shapes() -> tuple[Shape, ...]:
     """Return every kind of request that is counted."""
     whole = (shapes.REQUEST, [upstream.JSON_ANSWER], shapes.REPLY, 50)
     frames = [upstream.STREAM_HEAD, *upstream.WRITES]
-    stream = (shapes.stream_request(), frames, b"".join(shapes.stream_frames()), 12)
+    told = b"".join(shapes.stream_frames())
     return (
         Shape("json", "JSON, passed through", Ours, *whole),
-        Shape("stream", "stream of 67 frames, passed through", Ours, *stream),
+        Shape("stream", "stream of 67 frames, passed through", Ours, shapes.stream_request(), frames, told, 12),
         _translated("json-translated", "JSON, openai to anthropic and back", 50, in_stream=False),
         _translated("stream-translated", "stream of 64 deltas, anthropic to openai", 8, in_stream=True),
         Shape("json-keys", "JSON, passed through, with virtual keys", Governed, *whole),
+        Shape(
+            "stream-keys",
+            "stream of 67 frames, with virtual keys",
+            Governed,
+            shapes.stream_request(),
+            _with_usage(),
+            told,
+            8,
+        ),
     )
 
 
@@ -294,7 +314,7 @@ def _served(shape: Shape, loop: asyncio.AbstractEventLoop, upstream_port: int, s
     """Serve with the configuration of the shape's side."""
     file = shape.side().argv(free_port(), upstream_port, scratch)[-1]
     environment = {"BUSBAR_PERF_TOKEN": shapes.TOKEN}
-    loaded = load(file, None, environment, Vocabulary(DIALECTS, MODEL_OPTIONS, complaint_of_script))
+    loaded = load(file, None, environment, Vocabulary(DIALECTS, MODEL_OPTIONS, complaint_of_script, FIELDS))
     assert loaded.config is not None, loaded.complaints
     engine = Engine(loaded.config, loaded.inputs, loop, choose_parser())
     try:
