@@ -48,10 +48,10 @@ def verdict(root: Path, dotted: str) -> str:
 
 
 def by_package() -> dict[str, list[str]]:
-    """Return the names of all our modules by the package right below the top one that holds them."""
+    """Return the names of all our modules by the package that holds them."""
     packages: dict[str, list[str]] = {}
     for module in modules("busbar_fast"):
-        packages.setdefault(".".join(module.dotted.split(".")[:2]), []).append(module.dotted)
+        packages.setdefault(module.dotted.rpartition(".")[0], []).append(module.dotted)
     return packages
 
 
