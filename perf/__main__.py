@@ -20,7 +20,7 @@ from perf.bench import Bench
 from perf.figures import BenchError, Figure, Section
 from perf.plan import DEFAULT, FULL, QUICK, Plan
 from perf.rivals import PEERS, choose_peers
-from perf.rows import cpu, latency, memory, start
+from perf.rows import cpu, crowd, latency, memory, payload, start
 from perf.sides import PROGRAMS, ROOT, Command, Haproxy, Ours, Side
 
 _DESCRIPTORS: Final = 16_384
@@ -41,6 +41,8 @@ def _rows(plan: Plan) -> list[tuple[str, Section, Row]]:
         rows.append((cpu.name_streams(connections, pace_ms), Section.CPU, measure))
     return [
         *rows,
+        ("payload", Section.PAYLOAD, payload.measure),
+        ("crowd", Section.CROWD, crowd.measure),
         ("latency", Section.LATENCY, latency.measure_json),
         ("first_token", Section.LATENCY, latency.measure_first_token),
         ("memory", Section.MEMORY, memory.measure),
@@ -70,8 +72,8 @@ def _missing(sides: Sequence[Side]) -> list[str]:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m perf", description=__doc__)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", dest="plan", action="store_const", const=QUICK, help="about 40 s")
-    size.add_argument("--full", dest="plan", action="store_const", const=FULL, help="about 11 minutes")
+    size.add_argument("--quick", dest="plan", action="store_const", const=QUICK, help="about two minutes")
+    size.add_argument("--full", dest="plan", action="store_const", const=FULL, help="about 15 minutes")
     parser.add_argument("--ours", default="", metavar="CMD", help="another command in our place, or `core` or `floor`")
     parser.add_argument("--peers", default="", help=f"more sides, separated by commas: {', '.join(PEERS)}")
     parser.add_argument("--only", default="", help="only rows whose name starts like this")

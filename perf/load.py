@@ -3,7 +3,7 @@
 usage: python -m perf.load streams --port P --connections 8 --count 500 [--pace-ms 5]
        python -m perf.load latency --targets direct=P1,ours=P2 --rounds 7 --count 500 [--stream]
        python -m perf.load hold --port P --connections 1000      (holds until its standard input ends)
-       python -m perf.load slow --port P --bytes 209715200 --stall-s 1 --rate-mib 100
+       python -m perf.load slow --port P --bytes 209715200 --stall-s 1 --rate-mib 100 [--connections 100]
 Every mode checks every answer; failures are listed in the JSON and the exit code stays 0, so that the caller decides.
 """
 
@@ -13,9 +13,10 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from perf import arithmetic, http_reply, shapes, streams
 from perf.caller import Caller
@@ -138,6 +139,17 @@ def read_slowly(port: int, total_bytes: int, stall_s: float, rate_mib: float) ->
     return {"failures": failures, "bytes": counter.payload_bytes, "wall_s": time.monotonic() - started_s}
 
 
+def read_slowly_together(
+    connections: int, port: int, total_bytes: int, stall_s: float, rate_mib: float
+) -> Mapping[str, object]:
+    """Let so many clients read slowly, each its own stream on a thread of its own; the failures of all."""
+    with ThreadPoolExecutor(connections) as crew:
+        runs = [crew.submit(read_slowly, port, total_bytes, stall_s, rate_mib) for _ in range(connections)]
+    outcomes = [run.result() for run in runs]
+    failures = [failure for outcome in outcomes for failure in cast("Sequence[str]", outcome["failures"])]
+    return {"failures": failures}
+
+
 def _say(outcome: Mapping[str, object]) -> None:
     sys.stdout.write(json.dumps(outcome) + "\n")
     sys.stdout.flush()
@@ -185,7 +197,7 @@ def main(argv: Sequence[str]) -> None:
     elif asked.mode == "hold":
         hold_connections(asked.port, asked.connections)
     else:
-        _say(read_slowly(asked.port, asked.bytes, asked.stall_s, asked.rate_mib))
+        _say(read_slowly_together(asked.connections, asked.port, asked.bytes, asked.stall_s, asked.rate_mib))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ class Plan:
     rung_s: int  # wrk counts in whole seconds
     burst_streams: int
     paced: tuple[tuple[int, int, int], ...]  # (connections, pace in ms, streams)
+    payload_rounds: int
+    crowd_rounds: int
+    crowd: int  # streams at once
     latency_count: int
     first_token_count: int
     idle_connections: int
@@ -31,6 +34,9 @@ QUICK: Final = Plan(
     rung_s=1,
     burst_streams=600,
     paced=((8, 1, 80),),
+    payload_rounds=1,
+    crowd_rounds=1,
+    crowd=1000,
     latency_count=2000,
     first_token_count=200,
     idle_connections=1000,
@@ -45,6 +51,9 @@ DEFAULT: Final = Plan(
     rung_s=1,
     burst_streams=1500,
     paced=((8, 1, 120), (64, 5, 320)),
+    payload_rounds=3,
+    crowd_rounds=1,
+    crowd=1000,
     latency_count=4000,
     first_token_count=600,
     idle_connections=1000,
@@ -59,6 +68,9 @@ FULL: Final = Plan(
     rung_s=3,
     burst_streams=4000,
     paced=((8, 1, 320), (64, 5, 800)),
+    payload_rounds=7,
+    crowd_rounds=3,
+    crowd=1000,
     latency_count=10_000,
     first_token_count=2000,
     idle_connections=1000,

@@ -5,6 +5,7 @@ This module knows no socket and no side; the upstream sends these bytes and the 
 """
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 PATH: Final = "/v1/chat/completions"
@@ -25,12 +26,51 @@ STREAM_MARK: Final = b'"stream":true'
 PACE_MARK: Final = b"perf-pace-ms="
 GAP_MARK: Final = b"perf-gap-ms="
 BYTES_MARK: Final = b"perf-bytes="
+REPLY_MARK: Final = b"perf-reply="
 
 _DELTA: Final = re.compile(rb'"content": ?"token (\d{9}) "')
 _CHUNK: Final = (
     b'data: {"id":"c-1","object":"chat.completion.chunk","created":1,"model":"gpt-4o",'
     b'"choices":[{"index":0,"delta":%s,"finish_reason":%s}]}\n\n'
 )
+
+
+_SAID: Final = b"Hi, all!"
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What a request carries and an answer says, where it is more than the usual few words."""
+
+    name: str
+    title: str
+    prompt_bytes: int = 0
+    image_bytes: int = 0  # before they are written in base64
+    reply_bytes: int = 0
+
+    @property
+    def added_kib(self) -> float:
+        """How much more passes through than usual."""
+        return (self.prompt_bytes + self.image_bytes * 4 / 3 + self.reply_bytes) / 1024
+
+    def reply(self) -> bytes:
+        """Return the answer that is due."""
+        return long_reply(self.reply_bytes) if self.reply_bytes else REPLY
+
+
+USUAL: Final = Payload("usual", "the usual few words")
+PAYLOADS: Final = (
+    Payload("prompt16k", "prompt of 16 KB", prompt_bytes=16 * 1024),
+    Payload("prompt150k", "prompt of 150 KB", prompt_bytes=150 * 1024),
+    Payload("image1m", "picture of 1 MB, in base64", image_bytes=1024 * 1024),
+    Payload("reply10k", "answer of 10 KB", reply_bytes=10 * 1024),
+)
+
+
+def long_reply(size: int) -> bytes:
+    """Return the JSON answer with a text of so many bytes, lines and quotation marks in it."""
+    line = b'Say \\"hello\\" to the new day!!\\n'
+    return REPLY.replace(_SAID, (line * (size // len(line))).ljust(size, b"."))
 
 
 def stream_request(*, pace_ms: int = 0, gap_ms: int = 0, total_bytes: int = 0) -> bytes:
@@ -59,7 +99,7 @@ def stream_frames() -> tuple[bytes, ...]:
 
 def holds_reply(payload: bytes) -> bool:
     """Whether an answer that was written anew says what the upstream said."""
-    return b'"choices"' in payload and b'"Hi, all!"' in payload
+    return b'"choices"' in payload and (_SAID in payload or b"to the new day!!" in payload)
 
 
 def holds_stream(payload: bytes) -> bool:

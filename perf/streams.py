@@ -5,6 +5,7 @@ byte of the payload. The first failure ends the connection it happened on; the c
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Final, cast
 
@@ -19,7 +20,7 @@ _TAIL: Final = len(http_reply.LAST_CHUNK)
 class Tally:
     """What all connections of one run share: the work left, and what came of it."""
 
-    __slots__ = ("completed", "failures", "is_loose", "left", "reads", "running")
+    __slots__ = ("completed", "failures", "is_loose", "left", "longest_gap_s", "reads", "running")
 
     def __init__(self, count: int, connections: int, *, is_loose: bool = False) -> None:
         self.is_loose = is_loose  # the side writes every frame anew
@@ -27,13 +28,14 @@ class Tally:
         self.running = connections
         self.completed = 0
         self.reads = 0
+        self.longest_gap_s = 0.0  # between two pieces of one stream
         self.failures: list[str] = []
 
 
 class StreamCaller(asyncio.Protocol):
     """One connection asking for one stream after the other until the tally has no work left."""
 
-    __slots__ = ("_active", "_done", "_parts", "_request", "_tail", "_tally", "transport")
+    __slots__ = ("_active", "_done", "_last_s", "_parts", "_request", "_tail", "_tally", "transport")
 
     transport: asyncio.Transport
 
@@ -44,6 +46,7 @@ class StreamCaller(asyncio.Protocol):
         self._active = True
         self._parts: list[bytes] = []
         self._tail = b""
+        self._last_s = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the first stream."""
@@ -59,8 +62,12 @@ class StreamCaller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Collect; look closer only when the terminator is in sight."""
+        now_s, tally = time.monotonic(), self._tally
+        if self._parts and now_s - self._last_s > tally.longest_gap_s:
+            tally.longest_gap_s = now_s - self._last_s
+        self._last_s = now_s
         self._parts.append(data)
-        self._tally.reads += 1
+        tally.reads += 1
         self._tail = data[-_TAIL:] if len(data) >= _TAIL else (self._tail + data)[-_TAIL:]
         if self._tail == http_reply.LAST_CHUNK:
             self._judge(b"".join(self._parts))
@@ -119,6 +126,7 @@ async def _run(port: int, request: bytes, tally: Tally, limit_s: float) -> Mappi
         "completed": tally.completed,
         "failures": tally.failures[:5],
         "reads": tally.reads,
+        "longest_gap_ms": tally.longest_gap_s * 1000,
         "wall_s": loop.time() - started_s,
     }
 

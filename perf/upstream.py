@@ -2,11 +2,11 @@
 
 It is not measured and not correct in general: it reads requests with Content-Length only, one at a time per
 connection, and believes its peers. It answers
-- a POST with the 235-byte JSON reply;
+- a POST with the 235-byte JSON reply, or with `perf-reply=N` in the body (the `user` member) with N bytes of text;
 - a POST whose body holds `"stream":true` with a chunked stream: the head in one write, then 67 frames, one write per
   turn of the loop (the last one together with the terminator). uvloop sends at the end of each turn and sets
   TCP_NODELAY, so each frame is a segment of its own; a reader that is slower than the loop may still find two at once;
-- the same with `perf-pace-ms=N` in the body (the `user` member): N milliseconds between frames;
+- the same with `perf-pace-ms=N` likewise: N milliseconds between frames;
 - `perf-gap-ms=N` likewise: one pause of N milliseconds, after the first frame;
 - `perf-bytes=N` in the body, or `GET /big?bytes=N`: N bytes of stream, written only while the peer keeps reading;
 - any other GET with 200 and `ok`.
@@ -23,10 +23,8 @@ import uvloop
 
 from perf import shapes
 
-JSON_ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
-    len(shapes.REPLY),
-    shapes.REPLY,
-)
+_JSON_HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+JSON_ANSWER: Final = _JSON_HEAD % len(shapes.REPLY) + shapes.REPLY
 _OK_ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 _LENGTH_NEEDED: Final = b"HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 STREAM_HEAD: Final = (
@@ -38,9 +36,11 @@ _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _PACE: Final = re.compile(shapes.PACE_MARK + rb"(\d+)")
 _GAP: Final = re.compile(shapes.GAP_MARK + rb"(\d+)")
 _BYTES: Final = re.compile(shapes.BYTES_MARK + rb"(\d+)")
+_REPLY: Final = re.compile(shapes.REPLY_MARK + rb"(\d+)")
 _BIG: Final = re.compile(rb"GET /big\?bytes=(\d+) ")
 _PIECE_BYTES: Final = 16_384
 _DONE: Final = b"data: [DONE]\n\n"
+_WISHES_BYTES: Final = 200  # wishes stand at the end of a body, of whatever length
 _NOTHING: Final = -1  # bytes left when no long answer is under way
 
 
@@ -125,10 +125,18 @@ class Upstream(asyncio.Protocol):
             self.transport.close()
         elif received.startswith(b"GET "):
             self._answer_get(received)
-        elif received.find(shapes.STREAM_MARK, body_at) < 0:
+        elif received.find(shapes.STREAM_MARK, -_WISHES_BYTES) >= 0:
+            self._start_stream(received, body_at)
+        else:
+            self._answer_whole(received)
+
+    def _answer_whole(self, received: bytes) -> None:
+        wanted = _REPLY.search(received, max(0, len(received) - _WISHES_BYTES))
+        if wanted is None:
             self.transport.write(JSON_ANSWER)
         else:
-            self._start_stream(received, body_at)
+            reply = shapes.long_reply(int(wanted[1]))
+            self.transport.write(_JSON_HEAD % len(reply) + reply)
 
     def _answer_get(self, received: bytes) -> None:
         big = _BIG.match(received)

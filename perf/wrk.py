@@ -38,14 +38,25 @@ def parse_summary(output: str) -> Summary:
     return Summary(completed, int(fields["duration_us"]) / 1e6, tuple(failures))
 
 
-def run(port: int, *, connections: int, seconds: int, fields: str = "", is_faithful: bool = True) -> Summary:
+def run(
+    port: int,
+    *,
+    connections: int,
+    seconds: int,
+    fields: str = "",
+    is_faithful: bool = True,
+    payload: shapes.Payload = shapes.USUAL,
+) -> Summary:
     """Load one side with checked JSON requests; `fields` are more lines for their heads."""
     script = ROOT / "perf" / "wrk" / "json.lua"
     command = [PROGRAM, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
     environment = os.environ | {
         "BUSBAR_TOKEN": shapes.TOKEN,
         "BUSBAR_MODEL": shapes.MODEL,
-        "BUSBAR_EXPECT": shapes.REPLY.decode() if is_faithful else "",
+        "BUSBAR_EXPECT": payload.reply().decode() if is_faithful else "",
+        "BUSBAR_PROMPT_BYTES": str(payload.prompt_bytes),
+        "BUSBAR_IMAGE_BYTES": str(payload.image_bytes),
+        "BUSBAR_REPLY_BYTES": str(payload.reply_bytes),
         "BUSBAR_FIELDS": fields,
     }
     done = subprocess.run(

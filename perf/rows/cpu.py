@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from perf import arithmetic, wrk
+from perf import arithmetic, shapes, wrk
 from perf.bench import Bench, failures_of, run_load
 from perf.figures import Figure, Section
 from perf.sides import Running
@@ -44,9 +44,15 @@ class Samples:
 Load = Callable[[Running], Loaded]
 
 
-def _load_json(connections: int, seconds: int, side: Running) -> Loaded:
+def load_json(connections: int, seconds: int, side: Running, payload: shapes.Payload = shapes.USUAL) -> Loaded:
+    """Ask for answers over so many connections."""
     summary = wrk.run(
-        side.port, connections=connections, seconds=seconds, fields=side.fields, is_faithful=side.is_faithful
+        side.port,
+        connections=connections,
+        seconds=seconds,
+        fields=side.fields,
+        is_faithful=side.is_faithful,
+        payload=payload,
     )
     return Loaded(summary.completed, summary.wall_s, tuple(f"{side.name}: {line}" for line in summary.failures))
 
@@ -69,7 +75,8 @@ def _load_streams(connections: int, pace_ms: int, count: int, side: Running) -> 
     return Loaded(completed, wall_s, tuple(failures_of(outcome, side.name)), reads)
 
 
-def _take_turn(side: Running, load: Load, samples: Samples) -> None:
+def take_turn(side: Running, load: Load, samples: Samples) -> None:
+    """Load one side once, and keep what it cost."""
     before = side.read_cpu()
     loaded = load(side)
     time.sleep(_SETTLE_S)
@@ -90,7 +97,7 @@ def sample(bench: Bench, load: Load, warm_up: Load) -> Samples:
     for _, side in arithmetic.turns(bench.running, bench.plan.rounds):
         if samples.failures:
             break
-        _take_turn(side, load, samples)
+        take_turn(side, load, samples)
     return samples
 
 
@@ -100,8 +107,8 @@ def _spread(values: dict[str, list[float]], unit: str, scale: float = 1.0) -> st
 
 def measure_json(bench: Bench, connections: int) -> Iterator[Figure]:
     """Yield CPU and throughput of one rung."""
-    load = partial(_load_json, connections, bench.plan.rung_s)
-    samples = sample(bench, load, partial(_load_json, connections, 1))
+    load = partial(load_json, connections, bench.plan.rung_s)
+    samples = sample(bench, load, partial(load_json, connections, 1))
     name = f"json.c{connections}"
     title = f"JSON, {connections} connection{'s' if connections > 1 else ''}"
     note = "waited for a CPU: " + _spread(samples.waited, "%", 100)

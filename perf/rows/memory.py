@@ -67,7 +67,9 @@ def _measure_side(bench: Bench, side: Side, collected: Collected) -> None:
         instance.wait_ready()
         before_mib = _settled(instance)
         procfs.reset_peak(instance.pid)
-        outcome = run_load("slow", port=instance.port, bytes=plan.slow_bytes, rate_mib=plan.slow_rate_mib)
+        outcome = run_load(
+            "slow", port=instance.port, connections=1, bytes=plan.slow_bytes, rate_mib=plan.slow_rate_mib
+        )
         grown_mib = procfs.read_peak_mib(instance.pid) - before_mib
         collected.slow.setdefault(side.name, []).append(max(0.0, grown_mib))
         failures += failures_of(outcome, side.name)

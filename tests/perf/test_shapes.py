@@ -49,6 +49,21 @@ def test_wrk_script_sends_the_same_body(script: str, body: bytes) -> None:
     assert f"'{template}'" in (SCRIPTS / script).read_text()
 
 
+@pytest.mark.parametrize("payload", shapes.PAYLOADS, ids=lambda payload: payload.name)
+def test_payload_knows_its_answer_and_its_size(payload: shapes.Payload) -> None:
+    """A longer answer has so many bytes of text more; what is added counts what travels, base64 for pictures."""
+    usual, due = json.loads(shapes.REPLY), json.loads(payload.reply())
+    text = due["choices"][0]["message"].pop("content")
+    assert usual["choices"][0]["message"].pop("content") == "Hi, all!"
+    assert due == usual
+    raw_bytes = len(payload.reply()) - len(shapes.REPLY) + len("Hi, all!")
+    assert raw_bytes == (payload.reply_bytes or len("Hi, all!"))
+    assert ("to the new day" in text) is bool(payload.reply_bytes)
+    assert payload.added_kib == pytest.approx(
+        {"prompt16k": 16, "prompt150k": 150, "image1m": 1365.33, "reply10k": 10}[payload.name], abs=0.01
+    )
+
+
 def test_call_declares_the_length_of_its_body() -> None:
     """The head ends where the body begins, and knows its length."""
     head, body = shapes.encode_call(8080, shapes.REQUEST).split(b"\r\n\r\n")

@@ -63,6 +63,15 @@ def test_streams_are_counted_at_any_split(loop: asyncio.AbstractEventLoop, size:
     assert call.done.done()
 
 
+def test_longest_silence_is_kept(loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts is the time between two pieces of one stream, not the one between two streams."""
+    call = Call(loop, count=2)
+    for at_s, piece in ((5.0, STREAM[:500]), (5.25, STREAM[500:700]), (5.3, STREAM[700:]), (9.0, STREAM)):
+        monkeypatch.setattr("time.monotonic", lambda at_s=at_s: at_s)
+        call.caller.data_received(piece)
+    assert (call.tally.completed, call.tally.longest_gap_s) == (2, 0.25)
+
+
 @pytest.mark.parametrize(
     "raw",
     [

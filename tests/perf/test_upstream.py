@@ -80,6 +80,19 @@ def test_json_request_is_answered_at_any_split(loop: asyncio.AbstractEventLoop) 
         assert wire.answer() == (200, shapes.REPLY)
 
 
+def test_longer_answer_on_request(loop: asyncio.AbstractEventLoop) -> None:
+    """A wish at the end of a body is heard, however long the body is; the same words in its middle are none."""
+    wish = b'"perf-reply=5000"'
+    for body, due in (
+        (b'{"model":"m","x":"%b","user":%b}' % (b"y" * 900, wish), shapes.long_reply(5000)),
+        (b'{"model":"m","user":%b,"x":"%b"}' % (wish, b"y" * 900), shapes.REPLY),
+    ):
+        upstream = Upstream(loop)
+        wire = Wire(upstream)
+        upstream.data_received(shapes.encode_call(1, body))
+        assert wire.answer() == (200, due)
+
+
 def test_stream_is_one_write_for_each_turn(loop: asyncio.AbstractEventLoop) -> None:
     """The head leaves at once, each frame in a turn of its own, the end with the last frame."""
     upstream = Upstream(loop)
