@@ -87,9 +87,9 @@ class Dispatch:
         tally.attempts += 1
         first, apart = shape(request, lane, translation)
         sent_s = now()
-        wait_s = min(attempts.remaining_s(sent_s), topology.wait_s, attempt.member.attempt_timeout_s or inf)
+        wait_s = min(topology.wait_s, attempt.member.attempt_timeout_s or inf)
         try:
-            with await lane.origin.call(exchange, b"POST", first, wait_s, apart) as upstream:
+            with await lane.origin.call(exchange, b"POST", first, wait_s, apart, attempts.deadline_s) as upstream:
                 head = upstream.head
                 assert head is not None
                 waited_s = request.waited_s = now() - sent_s

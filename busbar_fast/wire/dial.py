@@ -11,6 +11,7 @@ import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING
 
 from busbar_fast.clock import now
@@ -51,9 +52,13 @@ class Dialer:
         self._tls: ssl.SSLContext | None = None
         self._warn_at_s: dict[str, float] = {}  # by host; hosts are those of the configuration
 
-    async def dial(self, strand: Strand, key: OriginKey, make: Callable[[], asyncio.Protocol]) -> asyncio.BaseTransport:
-        """Return the transport of a new connection; its protocol is the last one made."""
-        with strand.within(self._timeout_s, lambda: ConnectTimeout(f"no connection to {key.host} in time")):
+    async def dial(
+        self, strand: Strand, key: OriginKey, make: Callable[[], asyncio.Protocol], limit_s: float = inf
+    ) -> asyncio.BaseTransport:
+        """Return the transport of a new connection; its protocol is the last one made. Nobody waits past `limit_s`."""
+        with strand.within(
+            min(self._timeout_s, limit_s), lambda: ConnectTimeout(f"no connection to {key.host} in time")
+        ):
             addresses = await self._resolve(key)
             for address in addresses[:-1]:
                 # One that swallows what it is sent must not keep us from the next.

@@ -7,8 +7,10 @@ Two requests may share a connection when scheme, host, port and trust are equal:
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from math import inf
 from typing import NamedTuple, Protocol
 
+from busbar_fast.clock import now
 from busbar_fast.errors import ConnectFailed, UpstreamGone
 from busbar_fast.wire.heads import ResponseHead
 from busbar_fast.wire.limits import UpstreamLimits
@@ -34,7 +36,8 @@ class OriginKey(NamedTuple):
     policy: AddressPolicy | None = None
 
 
-Dial = Callable[[Strand, OriginKey, Callable[[], asyncio.Protocol]], Awaitable[asyncio.BaseTransport]]
+# Connects a strand to an origin, by a protocol that is made for it, within so many seconds.
+Dial = Callable[[Strand, OriginKey, Callable[[], asyncio.Protocol], float], Awaitable[asyncio.BaseTransport]]
 
 
 class Origin:
@@ -85,20 +88,24 @@ class Origin:
 
     async def lease(self, strand: Strand, method: bytes, wait_s: float) -> Upstream:
         """Return a connection begun for one request; use it in a `with` at once. Raise ConnectFailed."""
-        return self._reuse(strand, method, wait_s) or await self._connect(strand, method, wait_s)
+        return self._reuse(strand, method, wait_s) or await self._connect(strand, method, wait_s, inf)
 
-    async def call(self, strand: Strand, method: bytes, request: bytes, wait_s: float, body: bytes = b"") -> Upstream:
+    async def call(
+        self, strand: Strand, method: bytes, request: bytes, wait_s: float, body: bytes = b"", ends_s: float = inf
+    ) -> Upstream:
         """Send a whole request and return the connection with the answer's head read; use it in a `with` at once.
 
-        `body` is what of the request is too large to be copied behind its head.
+        `body` is what of the request is too large to be copied behind its head. From sending on the head may take
+        `wait_s`. Connecting, which comes before it, ends with `ends_s` at the latest, and so does the wait for it.
 
         A reused connection may have been closed by the upstream while our request was on its way. If it dies before a
-        byte of an answer, the request is sent once more on a fresh one and nobody is told.
+        byte of an answer, the request is sent once more on a fresh one, in the time that is left, and nobody is told.
         """
-        upstream = self._reuse(strand, method, wait_s)
+        sent_s = now()
+        upstream = self._reuse(strand, method, min(wait_s, ends_s - sent_s))
         while True:
             if upstream is None:
-                upstream = await self._connect(strand, method, wait_s)
+                upstream = await self._connect(strand, method, wait_s, ends_s)
             is_answered = False
             try:
                 upstream.write(request, is_last=not body)
@@ -115,6 +122,7 @@ class Origin:
                 if not is_answered:
                     upstream.release()
             upstream = None
+            wait_s -= now() - sent_s
 
     def _reuse(self, strand: Strand, method: bytes, wait_s: float) -> Upstream | None:
         """Return the newest idle connection, begun for a request, if there is one."""
@@ -146,7 +154,7 @@ class Origin:
         for upstream in list(self._idle):
             upstream.abort()
 
-    async def _connect(self, strand: Strand, method: bytes, wait_s: float) -> Upstream:
+    async def _connect(self, strand: Strand, method: bytes, wait_s: float, ends_s: float) -> Upstream:
         made: list[Upstream] = []
 
         def make() -> Upstream:
@@ -154,13 +162,13 @@ class Origin:
             made.append(upstream)
             return upstream
 
-        await self._dial(strand, self.key, make)
+        await self._dial(strand, self.key, make, ends_s - now())
         self.dialled += 1
         upstream = made[-1]
         if upstream.is_closed:
             raise ConnectFailed(f"{self.key.host}:{self.key.port} closed at once")
         self._open.add(upstream)
-        upstream.begin(strand, method, wait_s)
+        upstream.begin(strand, method, max(0.0, min(wait_s, ends_s - now())))
         return upstream
 
 

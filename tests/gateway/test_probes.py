@@ -63,7 +63,7 @@ class Ward:
         self._prober = Prober(wheel, lambda pool, lane: self.trips.append((pool, lane)))
         self.reload()
 
-    async def _dial(self, _strand: Strand, _key: OriginKey, make: Callable[[], Any]) -> FakeTransport:
+    async def _dial(self, _strand: Strand, _key: OriginKey, make: Callable[[], Any], _limit_s: float) -> FakeTransport:
         if self.is_down:
             raise ConnectFailed("upstream:80")
         upstream = make()

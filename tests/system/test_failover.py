@@ -1,14 +1,18 @@
 """A request moves from lane to lane: what the client sees, what each lane is blamed for, and who is asked next."""
 
+import socket
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import orjson
 import pytest
 
 from busbar_fast.mock.script import Script
+from tests.system.engines import running
 from tests.system.fleets import Fleet, failing, fleet
 from tests.system.gateways import DOWN, Fate
-from tests.system.serving import Gate, Serve, all_of, until
+from tests.system.serving import Gate, Serve, all_of, post, until
 
 BREAKERS = "breaker: {trip: {mode: consecutive, consecutive_n: 1}}"
 RETRY = b"retry-after"
@@ -365,6 +369,29 @@ async def test_deadline_ends_a_request(tmp_path: Path, serve: Serve) -> None:
     async with fleet(tmp_path, serve, Script(delay_head_ms=60000), pool="failover: {timeout_secs: 1}") as made:
         got = await made.ask()
         assert (got.status, got.fields[RETRY]) == (503, b"1")
+
+
+async def test_deadline_ends_connecting(tmp_path: Path) -> None:
+    """Reliability case 52: a host that takes no connection costs the deadline and not the ten seconds of connecting."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, ExitStack() as crowd:
+        for _ in range(3):  # the line is full, so that no one else is answered
+            guest = crowd.enter_context(socket.socket())
+            guest.setblocking(False)
+            guest.connect_ex(deaf.getsockname())
+        text = f"""
+listen: 127.0.0.1:0
+providers: {{up: {{protocol: openai, base_url: "http://127.0.0.1:{deaf.getsockname()[1]}", api_key_env: UP_KEY}}}}
+models: {{m: {{provider: up}}}}
+pools: {{pool: {{members: [{{target: m}}], failover: {{timeout_secs: 1}}}}}}
+"""
+        async with running(tmp_path, text) as site:
+            client = site.connect()
+            began_s = time.monotonic()
+            client.send(post(b'{"model":"pool","messages":[]}', target=b"/v1/chat/completions"))
+            got = await client.read_answer()
+            client.close()
+            assert (got.status, got.fields[RETRY]) == (503, b"1")
+            assert 0.9 < time.monotonic() - began_s < 6
 
 
 async def test_attempt_has_a_time_of_its_own(tmp_path: Path, serve: Serve) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import pytest
@@ -30,12 +31,14 @@ class FakeDialer:
     def __init__(self) -> None:
         self.made: list[Upstream] = []
         self.waiting: list[tuple[Strand, Make]] = []
+        self.limits_s: list[float] = []
         self.is_slow = False
         self.error: BusbarError | None = None
         self.dies_at_once = False
 
-    async def dial(self, strand: Strand, key: OriginKey, make: Make) -> asyncio.BaseTransport:
+    async def dial(self, strand: Strand, key: OriginKey, make: Make, limit_s: float) -> asyncio.BaseTransport:
         assert key == KEY
+        self.limits_s.append(limit_s)
         if self.is_slow:
             entry = (strand, make)
             self.waiting.append(entry)
@@ -65,13 +68,13 @@ class Bench:
         self.pool = Pool(self.dialer.dial, self.wheel, parser or choose_parser(), LIMITS)
         self.origin = self.pool.origin(KEY)
 
-    def call(self) -> ProbeStrand:
+    def call(self, ends_s: float = inf) -> ProbeStrand:
         """Send a request and read the answer, on a strand of its own."""
         strand = ProbeStrand(self.wheel)
-        return strand.start(self._call(strand))
+        return strand.start(self._call(strand, ends_s))
 
-    async def _call(self, strand: Strand) -> bytes:
-        upstream = await self.origin.call(strand, b"POST", REQUEST, 10.0)
+    async def _call(self, strand: Strand, ends_s: float) -> bytes:
+        upstream = await self.origin.call(strand, b"POST", REQUEST, 10.0, ends_s=ends_s)
         with upstream:
             body, _ = await upstream.read_body(1000)
             return body
@@ -187,6 +190,32 @@ def test_connection_that_dies_idle_is_forgotten(bench: Bench, end: str) -> None:
     second.connection_lost(None if end != "lost" else ConnectionResetError())
     assert bench.counts == (1, 1, 2)
     assert bench.lease() is first
+
+
+@pytest.mark.parametrize(("ends_s", "limit_s", "wait_s"), [(inf, inf, 10.0), (104.0, 4.0, 1.0), (102.0, 2.0, 0.0)])
+def test_connecting_ends_with_the_request(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ends_s: float, limit_s: float, wait_s: float
+) -> None:
+    """Reliability §6: a connection may take what is left of the request's time, and the head what is left then."""
+    times = iter((100.0, 100.0, 103.0))
+    monkeypatch.setattr("busbar_fast.wire.pool.now", lambda: next(times))
+    bench.call(ends_s)
+    assert bench.dialer.limits_s == [limit_s]
+    assert bench.dialer.made[0].wait_s == wait_s
+
+
+@pytest.mark.parametrize(("ends_s", "wait_s"), [(inf, 6.0), (105.0, 1.0)])
+def test_request_sent_once_more_has_no_more_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ends_s: float, wait_s: float
+) -> None:
+    """Reliability §6: it is the same attempt, so four seconds on a connection that then dies are gone."""
+    (reused,) = bench.idle(1)
+    monkeypatch.setattr("busbar_fast.wire.pool.now", lambda: 100.0)
+    bench.call(ends_s)
+    assert reused.wait_s == min(10.0, ends_s - 100.0)
+    monkeypatch.setattr("busbar_fast.wire.pool.now", lambda: 104.0)
+    reused.connection_lost(ConnectionResetError())
+    assert bench.dialer.made[1].wait_s == wait_s
 
 
 def test_dead_reused_connection_is_replaced_silently(bench: Bench) -> None:

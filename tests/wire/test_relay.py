@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import Callable
+from math import inf
 from typing import cast
 
 import pytest
@@ -85,7 +86,10 @@ class Bench:
         self.exchange = Exchange(self.client, wheel, HeadWriter(DateLine()), head, 1000, b"")
         self.exchange.run(self._respond())
 
-    async def _dial(self, strand: Strand, key: OriginKey, make: Callable[[], asyncio.Protocol]) -> FakeTransport:
+    async def _dial(
+        self, strand: Strand, key: OriginKey, make: Callable[[], asyncio.Protocol], limit_s: float
+    ) -> FakeTransport:
+        assert limit_s == inf
         assert (strand, key) == (self.exchange, self.origin.key)
         upstream = make()
         assert isinstance(upstream, Upstream)
