@@ -36,6 +36,9 @@ _FRAMED = (b"",)  # the ends of events whose heads say how long they are
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 # An error, or a word of one; that there is none says nothing.
 _find_fault_sign = re.compile(rb'rror(?!" ?: ?null)').search
+_EVENT_LINES = (b"data", b"event")  # how the first line of an event begins
+_find_event_line = re.compile(rb"^(?:data|event)", re.MULTILINE).search
+_find_block = re.compile(rb"\r?\n\r?\n|^\r?\n").search  # the end of the next one, or an empty line in front of it
 _LAST_WORDS = (b"}", b"[DONE]")  # with which the last line of a whole event ends
 # When it makes sense in most dialects to say when to come back, and the header fields that say so.
 _PASSING = frozenset((429, 503, 529))
@@ -198,17 +201,21 @@ class Answer:
     # What the relay asks
 
     def has_enough(self, payload: bytes) -> bool:
-        """Wait for the end of the first event of a stream."""
+        """Wait for the end of the first event of a stream; comments are none."""
         if not self._is_stream():
             return True
-        first = self._first = self._first + payload
+        first = self._first + payload
         if self._ends() == _FRAMED:
+            self._first = first
             return len(first) >= 4 and len(first) >= int.from_bytes(first[:4], "big")
+        first = self._first = first if first.startswith(_EVENT_LINES) else _without_comments(first)
         return any(end in first for end in _EVENT_ENDS)
 
     def begin(self) -> None:
         """Begin, unless the first event is an error that another lane may spare the client."""
         first = self._first
+        if not first and (self._is_stream() or self._reframer is not None):
+            raise UpstreamGarbled("a stream without an event")
         if _find_fault_sign(first) or self._ends() == _FRAMED:
             watch = self._request.dialect.new_watch(self._content_type)
             watch.feed(first)
@@ -218,11 +225,14 @@ class Answer:
         self._begin_well()
 
     def last_words(self) -> bytes | None:
-        """Return the end of a stream that stopped without one."""
+        """Return the end of a stream that stopped without one. Raise if none can be made that is worth the name."""
         if not self._is_stream() or self._is_complete(is_broken=False):
             return None
         self.has_stopped = True
-        return self._encode_break()
+        words = self._encode_break()
+        if words is None:
+            raise UpstreamGarbled("a stream stopped inside an event whose beginning is gone")
+        return words
 
     # Within
 
@@ -341,8 +351,8 @@ class Answer:
         watch = self._watch = request.dialect.new_watch(self._content_type)
         if not self._is_events:
             document, is_whole = await source.read_body(MOST_BYTES)
-            if not is_whole:
-                raise UpstreamGarbled("a document larger than any request may be")
+            if not is_whole or not document:
+                raise UpstreamGarbled("a document larger than any request may be" if document else "an empty document")
             watch.feed(document)
             self._begin_well()
             exchange.reply(self._head.status, fields, reframer.whole(document))
@@ -367,12 +377,20 @@ class Answer:
             exchange.finish()
             return
         if exchange.phase is AnswerPhase.PENDING:
-            self._begin_well()
+            self.begin()
             exchange.start(self._head.status, fields)
         self.fault = watch.fault
         self.has_stopped = self.fault is None and not watch.has_ended
         exchange.write(reframer.fail(_BROKEN) if self.has_stopped else reframer.finish())
         exchange.finish()
+
+
+def _without_comments(first: bytes) -> bytes:
+    """Return the beginning of a stream without the blocks in front of its first event, which tell nothing."""
+    at = 0
+    while (end := _find_block(first, at)) is not None and not _find_event_line(first, at, end.end()):
+        at = end.end()
+    return first[at:]
 
 
 def _event_end(tail: bytes, before: int) -> int:

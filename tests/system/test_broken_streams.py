@@ -8,9 +8,13 @@ import orjson
 import pytest
 
 from busbar_fast.mock.script import Script
+from tests.system.doors import Keeper
+from tests.system.engines import running
 from tests.system.fleets import Fleet, fleet
+from tests.system.gateways import Utterance
+from tests.system.origins import serving_upstream
 from tests.system.rawclient import Answer, Truncated
-from tests.system.serving import Serve
+from tests.system.serving import Serve, post
 
 DIALECTS = ("openai", "responses", "anthropic", "cohere", "gemini", "array", "bedrock")
 EVENTS = tuple(name for name in DIALECTS if name not in ("array", "bedrock"))
@@ -117,6 +121,87 @@ async def test_stream_that_begins_with_an_error_is_another_lanes(
         assert got.status == 200
         assert b"Kaputt" not in got.body
         assert (made.counts("m0"), made.counts("m1")) == ((0, 1, 0), (1, 0, 0))
+
+
+@pytest.mark.parametrize("body", [b"", b": still here\n\n", b"retry: 5\n\n\n\n: x\n\n"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_stream_without_an_event_is_another_lanes(
+    tmp_path: Path, serve: Serve, dialect: str, body: bytes
+) -> None:
+    """Reliability case 54: good headers and nothing that means anything is one failure, and another member serves."""
+    kind = b"application/vnd.amazon.eventstream" if dialect == "bedrock" else b"text/event-stream"
+    silence = Utterance(kind, b"" if dialect == "bedrock" else body)
+    async with fleet(tmp_path, serve, silence, None, dialect=dialect) as made:
+        assert (await stream(made)).status == 200
+        assert (made.counts("m0"), made.counts("m1")) == ((0, 1, 0), (1, 0, 0))
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+DELTA = b'data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+FAULT = b'data: {"error":{"message":"Kaputt","type":"server_error","code":null}}\n\n'
+
+
+def chunk(payload: bytes) -> bytes:
+    """Return a chunk."""
+    return b"%x\r\n%b\r\n" % (len(payload), payload)
+
+
+async def tell(folder: Path, *pieces: bytes, closes: bool = False) -> tuple[Answer | None, tuple[int, int]]:
+    """Return what a client has of a stream that an upstream tells in pieces, None if it sees a truncation.
+
+    The second part is what the lane counts. There is another lane, which answers with its own name.
+    """
+    async with serving_upstream() as bad, serving_upstream() as good:
+        bad.script = Keeper(*pieces, closes=closes)
+        good.script = Keeper(
+            CHUNKED + chunk(DELTA.replace(b'"a"', b'"other"')) + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+        )
+        text = f"""
+listen: 127.0.0.1:0
+providers:
+  bad: {{protocol: openai, base_url: "http://127.0.0.1:{bad.port}", api_key_env: UP_KEY}}
+  good: {{protocol: openai, base_url: "http://127.0.0.1:{good.port}", api_key_env: UP_KEY}}
+models: {{m0: {{provider: bad}}, m1: {{provider: good}}}}
+pools: {{pool: {{members: [{{target: m0, weight: 100}}, {{target: m1}}]}}}}
+"""
+        async with running(folder, text) as site:
+            client = site.connect()
+            client.send(post(b'{"model":"pool","stream":true,"messages":[]}', target=b"/v1/chat/completions"))
+            try:
+                got = await client.read_answer()
+            except (Truncated, ConnectionResetError):  # the second where the end of the connection ends an answer
+                got = None
+            client.close()
+            state = site.engine.lanes["m0"].state
+            return got, (state.ok, state.err)
+
+
+@pytest.mark.parametrize("front", [b": PROCESSING\n\n", b"retry: 1000\n\n", b"\n", b"\r\n: x\r\n\r\n", b": x\n"])
+async def test_comment_is_no_first_event(tmp_path: Path, front: bytes) -> None:
+    """Reliability case 55: an error behind comments is the first event still, however it is cut into pieces."""
+    for pieces in ((CHUNKED, chunk(front), chunk(FAULT)), (CHUNKED + chunk(front + FAULT),)):
+        got, counts = await tell(tmp_path, *pieces, b"0\r\n\r\n")
+        assert got is not None
+        assert b'"other"' in got.body
+        assert counts == (0, 1)
+
+
+async def test_comments_in_front_of_a_good_stream_are_passed_on(tmp_path: Path) -> None:
+    """Reliability §6: what is held back until the first event comes out with it."""
+    said = b": PROCESSING\n\n" + DELTA + b"data: [DONE]\n\n"
+    got, counts = await tell(tmp_path, CHUNKED, chunk(said[:9]), chunk(said[9:30]), chunk(said[30:]), b"0\r\n\r\n")
+    assert got is not None
+    assert (got.body, counts) == (said, (1, 0))
+
+
+@pytest.mark.parametrize("is_chunked", [True, False])
+async def test_stream_that_stops_inside_a_long_event_is_cut(tmp_path: Path, *, is_chunked: bool) -> None:
+    """Reliability case 61: where no native end can be made of what has come, the client sees a truncation."""
+    pieces = [DELTA, b'data: {"', *[b"x" * 2100] * 12]
+    written = [chunk(piece) for piece in pieces] if is_chunked else pieces
+    head, end = (CHUNKED, b"0\r\n\r\n") if is_chunked else (HEAD + b"Connection: close\r\n\r\n", b"")
+    assert await tell(tmp_path, head, *written, end, closes=not is_chunked) == (None, (1, 1))
 
 
 @pytest.mark.parametrize("dialect", EVENTS)
