@@ -108,6 +108,8 @@ class Keeper:
 
     async def _say(self, peer: Peer, pieces: Sequence[bytes]) -> None:
         for piece in pieces:
+            if peer.transport.is_closing():  # whoever asked has heard enough
+                return
             peer.say(piece)
             await turns()
         if self.closes:

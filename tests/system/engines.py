@@ -119,4 +119,4 @@ async def running(folder: Path, text: str, **variables: str) -> AsyncIterator[Ru
         for client in made.clients:
             client.close()
         await turns()
-    assert faults == []
+    assert faults == [], repr(faults)
