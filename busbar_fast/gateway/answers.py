@@ -445,12 +445,13 @@ class _Noted:
     What passes without being shown are whole events, behind which a stream stands where it stood before.
     """
 
-    __slots__ = ("_editor", "_ending", "signs")
+    __slots__ = ("_editor", "_ending", "maybe_edit", "signs")
 
     def __init__(self, editor: Editor, ending: Ending) -> None:
         self._editor = editor
         self._ending = ending
         self.signs = editor.signs
+        self.maybe_edit = editor.maybe_edit
 
     @property
     def is_between(self) -> bool:

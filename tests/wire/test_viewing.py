@@ -49,6 +49,9 @@ class Shouter:
         self._held = piece[-1:]
         return shown
 
+    def maybe_edit(self, chunk: bytes, start: int) -> bytes | None:
+        return chunk[start + 1 : -2].upper() if chunk.startswith(b"#", start) else None
+
     def finish(self) -> bytes:
         held, self._held = self._held, b""
         return held
@@ -83,6 +86,26 @@ def test_editor_changes_what_goes_on_and_what_is_seen_stays() -> None:
     assert view.finish() == b"o"
     assert view.finish() == b""
     assert reader.seen == [b"one", b"two"]
+
+
+def test_usual_edit_is_not_seen_at_once() -> None:
+    """A chunk that the editor knows by its look goes on changed; its onlooker sees it late, like one without a sign."""
+    reader = Reader()
+    view = View(reader, Shouter())
+    chunk = encode_chunk(b"#one!;")
+    assert view.show_chunk(chunk) == encode_chunk(b"ONE!;")
+    assert reader.seen == []
+    view.settle()
+    assert reader.seen == [b"#one!;"]
+
+
+def test_usual_edit_is_seen_at_once_by_who_counts_everything() -> None:
+    """An onlooker that is shown whatever passes sees it before anything else does."""
+    reader = Reader()
+    view = View(reader, Shouter())
+    view.sign = b""
+    assert view.show_chunk(encode_chunk(b"#one!;")) == encode_chunk(b"#ONE!")
+    assert reader.seen == [b"#one!;"]
 
 
 def test_chunks_may_be_kept_while_nobody_is_in_the_middle() -> None:

@@ -23,11 +23,14 @@ _NOTHING: Final = (b"null", b"[]")
 _SPACE: Final = b" \t\r\n"
 _PREFIX: Final = b"data:"
 _NULL_MEMBER: Final = b',"usage":null'
+_BACKSLASH: Final = b"\\"[0]
 
 _KEY_END: Final = b'usage"'
 _ESCAPE: Final = b"\\u00"  # the key may be written with escapes
 # What follows the member in a chunk of the vendor: the end, with or without its padding.
-_match_usual_rest = re.compile(rb'(?:,"obfuscation":"[^"\\\r\n]*+")?+\}(?:\n\n|\r\n\r\n)').fullmatch
+_USUAL_REST = rb'(?:,"obfuscation":"[^"\\\r\n]*+")?+\}(?:\n\n|\r\n\r\n)'
+_match_usual_rest = re.compile(_USUAL_REST).fullmatch
+_match_usual_end = re.compile(rb"%b(%b)\r\n" % (_NULL_MEMBER, _USUAL_REST)).fullmatch  # of a chunk
 
 
 def is_usage_wanted(body: bytes, options_at: Sequence[Span]) -> bool:
@@ -86,6 +89,16 @@ class UsageStripper:
     def feed(self, piece: bytes) -> bytes:
         """Return what the client gets for the next piece; often nothing, since an event leaves when it is whole."""
         return b"".join([self._next(event) for event in self._splitter.feed(piece)])
+
+    def maybe_edit(self, chunk: bytes, start: int) -> bytes | None:
+        """Return the event that a whole chunk is, without the one usage in it, which is null and its last member."""
+        at = chunk.find(_KEY_END, start) - 2
+        match = _match_usual_end(chunk, at) if at > start else None
+        if match is None or (_BACKSLASH in chunk and _ESCAPE in chunk) or not chunk.startswith(_PREFIX, start):
+            return None
+        if chunk.find(b"\n", start, at) >= 0 or chunk.find(b"\r", start, at) >= 0:
+            return None
+        return chunk[start:at] + match[1]
 
     def finish(self) -> bytes:
         """Return what the client gets of an event that the end of the stream cut off."""

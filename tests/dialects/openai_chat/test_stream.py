@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from busbar_fast.dialects.dialect import Refusal
 from busbar_fast.dialects.openai_chat.stream import OPTIONS, UsageStripper, is_usage_wanted, usage_edits
 from busbar_fast.errors import NotJson, UpstreamGarbled
+from busbar_fast.wire.framing import encode_chunk
 from busbar_fast.wire.json_scan import find_members, splice
 from tests.dialects.openai_chat.official import Wire
 from tests.wire.twins import cut_at, every_cut, fields_by_the_book, lines_by_the_book
@@ -320,6 +321,51 @@ def events(draw: st.DrawFn) -> tuple[bytes, bytes]:
         shown = b""
     end = draw(st.sampled_from([b"\n", b"\r\n", b"\r"]))
     return raw.replace(b"\n", end), shown.replace(b"\n", end)
+
+
+def edited(event: bytes) -> bytes | None:
+    """Return what becomes of a chunk that is an event, as far as its look tells."""
+    chunk = encode_chunk(event)
+    return UsageStripper().maybe_edit(chunk, chunk.index(b"\n") + 1)
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("padding", [b"", b',"obfuscation":"x7"'])
+@pytest.mark.parametrize("said", [b'"choices":[{"delta":{"content":"a"}}]', b'"choices":[]', b'"x":"\\n"'])
+def test_usual_chunk_is_known_by_its_look(said: bytes, padding: bytes, end: bytes) -> None:
+    """OpenAI case 47: a back end that was asked writes a usage of null into every chunk, last but for its padding."""
+    assert edited(b'data: {%b,"usage":null%b}%b' % (said, padding, end)) == b"data: {%b%b}%b" % (said, padding, end)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'data: {"a":1}\n\n',
+        b'data: {"usage":null}\n\n',
+        b'data: {"a":1,"usage":{"x":1}}\n\n',
+        b'data: {"a":1,"usage":null,"b":2}\n\n',
+        b'data: {"a":1,"usage":null}',
+        b'data: {"a":1,"usage":null}\r\r',
+        b'data: {"usage":1,"usage":null}\n\n',
+        b'data: {"us\\u0061ge":1,"usage":null}\n\n',
+        b'data: {"a":1,\ndata: "b":2,"usage":null}\n\n',
+        b'data: {"a":1,\rdata: "b":2,"usage":null}\n\n',
+        b'data: {"a":1}\n\ndata: {"a":1,"usage":null}\n\n',
+        b': {"a":1,"usage":null}\n\n',
+        b'usage"',
+    ],
+)
+def test_other_chunks_take_a_closer_look(event: bytes) -> None:
+    """What is not one whole event with that one member is left to who reads it."""
+    assert edited(event) is None
+
+
+@PROPERTY
+@given(chunk=events())
+def test_look_and_reading_agree(chunk: tuple[bytes, bytes]) -> None:
+    """Where the look tells what becomes of a chunk, reading it tells the same."""
+    raw, shown = chunk
+    assert edited(raw) in (None, shown)
 
 
 @PROPERTY
