@@ -6,6 +6,7 @@ times included. Nothing here knows how an answer looks on the wire.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from json import JSONDecoder
 
 import orjson
 
@@ -19,13 +20,15 @@ REDACTED = "bW9jay1yZWRhY3RlZC10aG91Z2h0"  # the same
 _THOUGHT = "The user wants an answer, so I give one."
 _FILLER = "All work and no play. "
 _CHARS_PER_TOKEN = 4
+_DECODER = JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One tool call: its arguments are JSON text, streamed in pieces."""
+    """One tool call: its arguments are JSON text, streamed in pieces; `serial` counts on over a whole conversation."""
 
     number: int
+    serial: int
     name: str
     pieces: tuple[str, ...]
 
@@ -38,6 +41,11 @@ class Call:
     def raw_args(self) -> orjson.Fragment:
         """The arguments as a JSON value, byte for byte."""
         return orjson.Fragment(self.args)
+
+    @property
+    def free_text(self) -> str:
+        """What a tool is given that takes any text: the member `input` of the arguments."""
+        return str(orjson.loads(self.args).get("input", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,7 @@ class Answer:
     ask: Ask
     pieces: tuple[str, ...]
     thoughts: tuple[str, ...]
+    signature: str  # seals the thoughts
     secrets: tuple[str, ...]  # thoughts that nobody but the vendor can read
     calls: tuple[Call, ...]
     usage: Usage
@@ -89,15 +98,20 @@ class Answer:
 def compose(script: Script, ask: Ask) -> Answer:
     """Return the answer that the script gives to the request."""
     pieces = cut(_choose_text(script, ask), script.delta_chars)
-    thoughts = cut(_THOUGHT, script.delta_chars) if script.thinking else ()
-    calls = tuple(Call(number, name, cut(script.args, script.delta_chars)) for number, name in enumerate(script.tools))
+    thought = _THOUGHT if script.thought is None else script.thought
+    thoughts = cut(thought, script.delta_chars) if script.thinking else ()
+    calls = tuple(
+        Call(number, script.first_call + number, name, cut(args, script.delta_chars))
+        for number, (name, args) in enumerate(zip(script.tools, _args_of_each(script), strict=True))
+    )
     return Answer(
         ask=ask,
         pieces=pieces,
         thoughts=thoughts,
+        signature=SIGNATURE if script.signature is None else script.signature,
         secrets=(REDACTED,) if script.redacted else (),
         calls=calls,
-        usage=_count(script, ask, said="".join(pieces) + script.args * len(calls), thought="".join(thoughts)),
+        usage=_count(script, ask, said="".join((*pieces, *(call.args for call in calls))), thought="".join(thoughts)),
         stop=script.stop or (Stop.TOOL if calls else Stop.END),
         stop_raw=script.stop_raw,
         lean=script.body_bytes is not None,
@@ -134,6 +148,18 @@ def mint(prefix: str, length: int, number: int = 0, *, filler: str = "Mock") -> 
     """Return an id of the vendor's length; `number` tells several apart, without the digit 0 that base58 lacks."""
     tail = str(number + 1).replace("0", "a")
     return prefix + (filler * length)[: length - len(prefix) - len(tail)] + tail
+
+
+def _args_of_each(script: Script) -> list[str]:
+    """Return the arguments of each call, as the script writes them."""
+    if not script.args.lstrip().startswith("["):
+        return [script.args] * len(script.tools)
+    each, end = [], 0
+    for _ in script.tools:
+        start = script.args.index("{", end)
+        _, end = _DECODER.raw_decode(script.args, start)
+        each.append(script.args[start:end])
+    return each
 
 
 def _choose_text(script: Script, ask: Ask) -> str:

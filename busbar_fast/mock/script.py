@@ -9,8 +9,10 @@ raises `BadKnob`, which names the knob. This module knows no dialect and no HTTP
 |---|---|
 | `text` | the answer, instead of an echo of the last user text |
 | `deltas`, `delta_chars` | that many text pieces of that many characters; the text is repeated or cut to fill them |
-| `tools`, `args` | names of called tools, comma between them; the JSON object of their arguments |
+| `tools`, `args` | names of called tools, comma between them; the JSON object of their arguments, or a list of those |
+| `first_call` | how many calls there were before, so that ids differ from one turn of a conversation to the next |
 | `thinking` | 1: think first, where the dialect can say so |
+| `thought`, `signature` | what is thought, and what seals it, which two dialects want to be base64 |
 | `redacted` | 1: think in secret first, where the dialect has a block for it |
 | `usage_in`, `usage_out` | all tokens of the prompt, cache included; all tokens of the answer, thinking included |
 | `cached`, `cache_write` | tokens of the prompt that were read from, and written to, the vendor's prompt cache |
@@ -71,7 +73,10 @@ class Script:
     delta_chars: int = 16
     tools: tuple[str, ...] = ()
     args: str = '{"place":"Brest","hours":24}'
+    first_call: int = 0
     thinking: bool = False
+    thought: str | None = None
+    signature: str | None = None
     redacted: bool = False
     usage_in: int | None = None
     usage_out: int | None = None
@@ -116,6 +121,7 @@ _MAX_PAYLOAD_BYTES = 256 * 1024 * 1024  # a stream of 200 MB is one of our memor
 _MAX_DELAY_MS = 600_000
 _MAX_DIGITS = 10
 _MAX_TOOLS = 16
+_MAX_CALLS = 1_000_000
 _TOOL_NAME = pattern(r"[a-zA-Z0-9_-]{1,64}")
 _ERROR_CODE = pattern(r"[a-zA-Z0-9_.-]{1,128}")
 
@@ -123,6 +129,7 @@ _BOUNDS: Final = MappingProxyType(
     {
         "deltas": (1, 1_000_000),
         "delta_chars": (1, 1024 * 1024),
+        "first_call": (0, _MAX_CALLS),
         "usage_in": (0, _MAX_TOKENS),
         "usage_out": (0, _MAX_TOKENS),
         "cached": (0, _MAX_TOKENS),
@@ -149,11 +156,12 @@ def _check_words(script: Script) -> None:
     if script.error_code is not None and not _ERROR_CODE.fullmatch(script.error_code):
         raise BadKnob("error_code", "must be letters, digits, '_', '.' and '-'")  # Bedrock sends it as a header
     try:
-        is_object = isinstance(orjson.loads(script.args), dict)
+        given = orjson.loads(script.args)
     except orjson.JSONDecodeError:
-        is_object = False
-    if not is_object:
-        raise BadKnob("args", "must be a JSON object")
+        given = None
+    each = given if isinstance(given, list) and len(given) == len(script.tools) else [given]
+    if not all(isinstance(one, dict) for one in each):
+        raise BadKnob("args", "must be a JSON object, or a list with one for each tool")
 
 
 def _check_combination(script: Script) -> None:
@@ -227,7 +235,7 @@ _READERS: Final[MappingProxyType[str, Callable[[str, str], object]]] = MappingPr
     {
         **dict.fromkeys(_BOUNDS, _read_number),
         **dict.fromkeys(_SWITCHES, _read_switch),
-        **dict.fromkeys(("text", "args", "stop_raw", "error", "error_code"), _read_words),
+        **dict.fromkeys(("text", "args", "thought", "signature", "stop_raw", "error", "error_code"), _read_words),
         "tools": _read_names,
         "stop": _read_stop,
     }

@@ -53,6 +53,21 @@ def test_tools_replace_the_echo_by_calls() -> None:
     assert answer.stop is Stop.TOOL
 
 
+def test_each_call_may_have_arguments_of_its_own() -> None:
+    """A list gives each call its own, digit by digit as it is written, and calls count on from those before."""
+    answer = compose(Script(tools=("tides", "moon"), args='[{"at": 1.10}, {"input":"full\\n"}]', first_call=4), HELLO)
+    assert [call.args for call in answer.calls] == ['{"at": 1.10}', '{"input":"full\\n"}']
+    assert [(call.number, call.serial) for call in answer.calls] == [(0, 4), (1, 5)]
+    assert [call.free_text for call in answer.calls] == ["", "full\n"]
+
+
+def test_thought_and_its_seal_may_be_given() -> None:
+    """They are said when it thinks at all, and else there is nothing to say or to seal."""
+    answer = compose(Script(thinking=True, thought="Ebb first.", signature="c2VhbA=="), HELLO)
+    assert (answer.thought, answer.signature) == ("Ebb first.", "c2VhbA==")
+    assert compose(Script(thought="Ebb first."), HELLO).thought == ""
+
+
 def test_tools_with_text_say_the_text_first() -> None:
     """A given text is kept beside the calls, and a given stop reason wins."""
     answer = compose(Script(tools=("tides",), text="Checking.", stop=Stop.LENGTH), HELLO)

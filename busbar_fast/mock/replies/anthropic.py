@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 
 from busbar_fast.mock.ask import Ask, BadAsk, Place, last_user_text, require_model, require_turns
-from busbar_fast.mock.content import SIGNATURE, Answer, mint
+from busbar_fast.mock.content import Answer, mint
 from busbar_fast.mock.replies.voice import Voice, encode_event
 from busbar_fast.mock.reply import Fault
 from busbar_fast.mock.script import Stop
@@ -98,8 +98,8 @@ def _blocks(answer: Answer) -> list[tuple[Block, list[Block], Block]]:
     blocks: list[tuple[Block, list[Block], Block]] = []
     if answer.thoughts:
         deltas: list[Block] = [{"type": "thinking_delta", "thinking": piece} for piece in answer.thoughts]
-        deltas.append({"type": "signature_delta", "signature": SIGNATURE})
-        whole = {"type": "thinking", "thinking": answer.thought, "signature": SIGNATURE}
+        deltas.append({"type": "signature_delta", "signature": answer.signature})
+        whole = {"type": "thinking", "thinking": answer.thought, "signature": answer.signature}
         blocks.append(({"type": "thinking", "thinking": "", "signature": ""}, deltas, whole))
     for secret in answer.secrets:  # which come whole, with no delta
         block: Block = {"type": "redacted_thinking", "data": secret}
@@ -108,7 +108,7 @@ def _blocks(answer: Answer) -> list[tuple[Block, list[Block], Block]]:
         deltas = [{"type": "text_delta", "text": piece} for piece in answer.pieces]
         blocks.append(({"type": "text", "text": ""}, deltas, {"type": "text", "text": answer.text}))
     for call in answer.calls:
-        seed: Block = {"type": "tool_use", "id": mint("toolu_01", 30, call.number), "name": call.name}
+        seed: Block = {"type": "tool_use", "id": mint("toolu_01", 30, call.serial), "name": call.name}
         deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ("", *call.pieces)]
         blocks.append(({**seed, "input": {}}, deltas, {**seed, "input": call.raw_args}))
     return blocks

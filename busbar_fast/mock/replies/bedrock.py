@@ -8,7 +8,7 @@ import orjson
 
 from busbar_fast.aws.eventstream import encode_message
 from busbar_fast.mock.ask import Ask, Place, last_user_text, require_turns
-from busbar_fast.mock.content import SIGNATURE, Answer, mint
+from busbar_fast.mock.content import Answer, mint
 from busbar_fast.mock.replies.voice import Voice
 from busbar_fast.mock.reply import Fault
 from busbar_fast.mock.script import Stop
@@ -69,12 +69,12 @@ def encode_body(answer: Answer) -> bytes:
     """Return the whole answer as one JSON document."""
     content: list[dict[str, Any]] = []
     if answer.thoughts:
-        thinking = {"reasoningText": {"text": answer.thought, "signature": SIGNATURE}}
+        thinking = {"reasoningText": {"text": answer.thought, "signature": answer.signature}}
         content.append({"reasoningContent": thinking})
     content += ({"reasoningContent": {"redactedContent": secret}} for secret in answer.secrets)
     if answer.pieces:
         content.append({"text": answer.text})
-    content += ({"toolUse": {**_tool(call.number, call.name), "input": call.raw_args}} for call in answer.calls)
+    content += ({"toolUse": {**_tool(call.serial, call.name), "input": call.raw_args}} for call in answer.calls)
     return orjson.dumps(
         {
             "output": {"message": {"role": "assistant", "content": content or [{"text": ""}]}},
@@ -90,7 +90,7 @@ def encode_stream(answer: Answer) -> list[bytes]:
     index = 0
     if answer.thoughts:
         deltas: list[dict[str, Any]] = [{"reasoningContent": {"text": piece}} for piece in answer.thoughts]
-        events += _block(index, [*deltas, {"reasoningContent": {"signature": SIGNATURE}}])
+        events += _block(index, [*deltas, {"reasoningContent": {"signature": answer.signature}}])
         index += 1
     for secret in answer.secrets:
         events += _block(index, [{"reasoningContent": {"redactedContent": secret}}])
@@ -99,7 +99,7 @@ def encode_stream(answer: Answer) -> list[bytes]:
         events += _block(index, [{"text": piece} for piece in answer.pieces])
         index += 1
     for call in answer.calls:
-        start = {"contentBlockIndex": index, "start": {"toolUse": _tool(call.number, call.name)}}
+        start = {"contentBlockIndex": index, "start": {"toolUse": _tool(call.serial, call.name)}}
         events.append(("contentBlockStart", start))
         events += _block(index, [{"toolUse": {"input": piece}} for piece in call.pieces])
         index += 1

@@ -157,7 +157,7 @@ def _call_events(call: Call) -> list[bytes]:
 
 def _call(call: Call, arguments: str) -> dict[str, Any]:
     return {
-        "id": mint(f"{call.name}_", len(call.name) + 13, call.number),
+        "id": mint(f"{call.name}_", len(call.name) + 13, call.serial),
         "type": "function",
         "function": {"name": call.name, "arguments": arguments},
     }

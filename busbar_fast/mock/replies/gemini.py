@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 
 from busbar_fast.mock.ask import Ask, BadAsk, Place, last_user_text
-from busbar_fast.mock.content import SIGNATURE, Answer, Call, mint
+from busbar_fast.mock.content import Answer, Call, mint
 from busbar_fast.mock.replies.voice import Voice
 from busbar_fast.mock.reply import Fault
 from busbar_fast.mock.script import Stop
@@ -118,15 +118,15 @@ def _encode_event(document: bytes) -> bytes:
 
 def _call(answer: Answer, call: Call) -> Part:
     """Return the part of a whole call; arguments are never streamed in pieces on this wire."""
-    part: Part = {"functionCall": {"id": mint("", 8, call.number), "name": call.name, "args": call.raw_args}}
+    part: Part = {"functionCall": {"id": mint("", 8, call.serial), "name": call.name, "args": call.raw_args}}
     if answer.thoughts:
-        part["thoughtSignature"] = SIGNATURE
+        part["thoughtSignature"] = answer.signature
     return part
 
 
 def _signature(answer: Answer) -> Part:
     """Return what seals the thinking behind an answer without calls: it stands on its last part."""
-    return {"thoughtSignature": SIGNATURE} if answer.thoughts and not answer.calls else {}
+    return {"thoughtSignature": answer.signature} if answer.thoughts and not answer.calls else {}
 
 
 def _is_withheld(answer: Answer) -> bool:

@@ -81,7 +81,7 @@ def _stream_choice(answer: Answer, index: int) -> list[bytes]:
     frames += (_chunk(answer, index, {"reasoning_content": piece}) for piece in answer.thoughts)
     frames += (_chunk(answer, index, {word: piece}, _logprobs(answer, (piece,))) for piece in answer.pieces)
     for call in answer.calls:
-        parts = [_call(call, ""), *({"function": {"arguments": piece}} for piece in call.pieces)]
+        parts = _call_parts(answer, call)
         frames += (_chunk(answer, index, {"tool_calls": [{"index": call.number, **part}]}) for part in parts)
     frames.append(_chunk(answer, index, {}, finish=_finish(answer)))
     return frames
@@ -99,7 +99,7 @@ def _message(answer: Answer) -> dict[str, Any]:
     if answer.thoughts:
         message["reasoning_content"] = answer.thought
     if answer.calls:
-        message["tool_calls"] = [_call(call, call.args) for call in answer.calls]
+        message["tool_calls"] = [_call(answer, call) for call in answer.calls]
     if is_refusal or not answer.lean:
         message["refusal"] = text if is_refusal else None
     if not answer.lean:
@@ -107,12 +107,27 @@ def _message(answer: Answer) -> dict[str, Any]:
     return message
 
 
-def _call(call: Call, arguments: str) -> dict[str, Any]:
-    return {
-        "id": mint("call_", 29, call.number),
-        "type": "function",
-        "function": {"name": call.name, "arguments": arguments},
-    }
+def _call(answer: Answer, call: Call) -> dict[str, Any]:
+    kind, member, given = ("function", "arguments", call.args)
+    if _is_custom(answer, call):
+        kind, member, given = ("custom", "input", call.free_text)
+    return {"id": mint("call_", 29, call.serial), "type": kind, kind: {"name": call.name, member: given}}
+
+
+def _call_parts(answer: Answer, call: Call) -> list[dict[str, Any]]:
+    """Return the pieces in which a call is streamed: who is called, then with what."""
+    whole = _call(answer, call)
+    kind = whole["type"]
+    member, pieces = ("arguments", call.pieces) if kind == "function" else ("input", (call.free_text,))
+    return [whole | {kind: {"name": call.name, member: ""}}, *({kind: {member: piece}} for piece in pieces)]
+
+
+def _is_custom(answer: Answer, call: Call) -> bool:
+    """Return whether a tool takes free text."""
+    tools = answer.ask.document.get("tools")
+    found = (tool for tool in tools if isinstance(tool, dict)) if isinstance(tools, list) else ()
+    custom = (tool.get("custom") for tool in found if tool.get("type") == "custom")
+    return any(isinstance(one, dict) and one.get("name") == call.name for one in custom)
 
 
 def _envelope(answer: Answer) -> dict[str, Any]:

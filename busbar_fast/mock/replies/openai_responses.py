@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 
 from busbar_fast.mock.ask import Ask, BadAsk, Place, last_user_text, require_model
-from busbar_fast.mock.content import CREATED_S, SIGNATURE, Answer, Call, mint
+from busbar_fast.mock.content import CREATED_S, Answer, Call, mint
 from busbar_fast.mock.replies.openai_fault import ANSWER_HEADERS, encode_fault, fault_document, fault_headers
 from busbar_fast.mock.replies.openai_logprobs import encode_logprobs
 from busbar_fast.mock.replies.voice import Voice, encode_event
@@ -72,7 +72,7 @@ def encode_stream(answer: Answer) -> list[bytes]:
         word = "refusal" if answer.stop is Stop.REFUSAL else "output_text"
         _stream_part(events, answer, _message(answer), word, answer.pieces)
     for call in answer.calls:
-        _stream_call(events, call)
+        _stream_call(events, answer, call)
     final = _finished(answer)
     events.add(f"response.{final['status']}", response=final)
     return events.frames
@@ -136,13 +136,18 @@ def _stream_part(events: _Events, answer: Answer, item: Item, word: str, pieces:
     events.close(item)
 
 
-def _stream_call(events: _Events, call: Call) -> None:
-    item = _call(call)
-    events.open(item, {"arguments": "", "status": "in_progress"})
+def _stream_call(events: _Events, answer: Answer, call: Call) -> None:
+    item = _call(answer, call)
+    is_custom = item["type"] == "custom_tool_call"
+    events.open(item, {"input" if is_custom else "arguments": "", "status": "in_progress"})
     where = {"item_id": item["id"], "output_index": events.index}
-    for piece in call.pieces:
-        events.add("response.function_call_arguments.delta", **where, delta=piece)
-    events.add("response.function_call_arguments.done", **where, arguments=call.args, name=call.name)
+    if is_custom:
+        events.add("response.custom_tool_call_input.delta", **where, delta=call.free_text)
+        events.add("response.custom_tool_call_input.done", **where, input=call.free_text)
+    else:
+        for piece in call.pieces:
+            events.add("response.function_call_arguments.delta", **where, delta=piece)
+        events.add("response.function_call_arguments.done", **where, arguments=call.args, name=call.name)
     events.close(item)
 
 
@@ -152,7 +157,7 @@ def _reasoning(answer: Answer) -> Item:
         "id": _REASONING_ID,
         "summary": [],
         "content": [{"type": "reasoning_text", "text": answer.thought}],
-        "encrypted_content": SIGNATURE,
+        "encrypted_content": answer.signature,
     }
 
 
@@ -178,15 +183,19 @@ def _logprobs(answer: Answer, pieces: tuple[str, ...]) -> list[Item]:
     return encode_logprobs(pieces, asked.get("top_logprobs")) if is_wanted else []
 
 
-def _call(call: Call) -> Item:
-    return {
-        "type": "function_call",
-        "id": mint("fc_", 51, call.number, filler=_HEX),
-        "call_id": mint("call_", 29, call.number),
-        "name": call.name,
-        "arguments": call.args,
-        "status": "completed",
-    }
+def _call(answer: Answer, call: Call) -> Item:
+    head = {"call_id": mint("call_", 29, call.serial), "name": call.name, "status": "completed"}
+    if _is_custom(answer, call):
+        item_id = mint("ctc_", 52, call.serial, filler=_HEX)
+        return {"type": "custom_tool_call", "id": item_id, **head, "input": call.free_text}
+    return {"type": "function_call", "id": mint("fc_", 51, call.serial, filler=_HEX), **head, "arguments": call.args}
+
+
+def _is_custom(answer: Answer, call: Call) -> bool:
+    """Return whether a tool takes free text."""
+    tools = answer.ask.document.get("tools")
+    found = (tool for tool in tools if isinstance(tool, dict)) if isinstance(tools, list) else ()
+    return any(tool.get("type") == "custom" and tool.get("name") == call.name for tool in found)
 
 
 def _finished(answer: Answer) -> dict[str, Any]:
@@ -194,7 +203,7 @@ def _finished(answer: Answer) -> dict[str, Any]:
     output = [_reasoning(answer)] if answer.thoughts else []
     if answer.pieces:
         output.append(_message(answer))
-    output += (_call(call) for call in answer.calls)
+    output += (_call(answer, call) for call in answer.calls)
     reason = answer.stop_raw or _INCOMPLETE.get(answer.stop)
     document = _response(answer, "incomplete" if reason else "completed", output)
     if reason:

@@ -250,3 +250,19 @@ def test_log_probabilities_come_when_asked_for() -> None:
     script = Script(stop=Stop.REFUSAL, text="no")
     refusal = orjson.loads(ask(TARGET, body, script).frames[0])["choices"][0]["logprobs"]
     assert (refusal["content"], [part["token"] for part in refusal["refusal"]]) == (None, ["no"])
+
+
+@pytest.mark.parametrize("tools", [[{"type": "custom", "custom": {"name": "patch"}}], [], "odd", [5]])
+def test_tool_of_free_text_is_called_with_free_text(tools: object) -> None:
+    """A tool that the request declares as custom gets the member `input` of its arguments, any other all of them."""
+    script = Script(tools=("patch",), args='{"input":"*** a\\n+b"}')
+    asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": tools}
+    whole = orjson.loads(ask(TARGET, orjson.dumps(asked), script).frames[0])["choices"][0]["message"]["tool_calls"]
+    frames = ask(TARGET, orjson.dumps(asked | {"stream": True}), script).frames[:-1]
+    deltas = [orjson.loads(frame.removeprefix(b"data: "))["choices"][0]["delta"] for frame in frames]
+    pieces = [piece for delta in deltas for piece in delta.get("tool_calls", [])]
+    kind = "custom" if tools and tools not in ("odd", [5]) else "function"
+    member, given = ("input", "*** a\n+b") if kind == "custom" else ("arguments", script.args)
+    assert whole == [{"id": pieces[0]["id"], "type": kind, kind: {"name": "patch", member: given}}]
+    assert pieces[0] == {"index": 0, "id": pieces[0]["id"], "type": kind, kind: {"name": "patch", member: ""}}
+    assert "".join(piece[kind][member] for piece in pieces) == given

@@ -275,3 +275,21 @@ def test_too_many_alternatives_are_refused() -> None:
     body = b'{"model":"m","input":"hi","top_logprobs":21,"include":["message.output_text.logprobs"]}'
     reply = ask(TARGET, body)
     assert (reply.status, orjson.loads(reply.frames[0])["error"]["param"]) == (400, "top_logprobs")
+
+
+@pytest.mark.parametrize("tools", [[{"type": "custom", "name": "patch"}], [], "odd", [5]])
+def test_tool_of_free_text_is_called_with_free_text(tools: Any) -> None:
+    """A tool that the request declares as custom gets the member `input` of its arguments, any other all of them."""
+    script = Script(tools=("patch",), args='{"input":"*** a\\n+b"}')
+    body = orjson.dumps({"model": "m", "input": "hi", "tools": tools})
+    (whole,) = orjson.loads(ask(TARGET, body, script).frames[0])["output"]
+    asked = orjson.dumps({"model": "m", "input": "hi", "tools": tools, "stream": True})
+    frames = [frame.split(b"data: ")[1] for frame in ask(TARGET, asked, script).frames]
+    events = {document["type"]: document for document in map(orjson.loads, frames)}
+    assert events["response.output_item.done"]["item"] == whole
+    if tools and tools not in ("odd", [5]):
+        assert (whole["type"], whole["input"]) == ("custom_tool_call", "*** a\n+b")
+        assert events["response.custom_tool_call_input.delta"]["delta"] == whole["input"]
+        assert events["response.output_item.added"]["item"]["input"] == ""
+    else:
+        assert (whole["type"], whole["arguments"]) == ("function_call", script.args)
