@@ -400,3 +400,16 @@ def test_stream_without_a_count_says_zero() -> None:
     """Anthropic §10: the library insists on what came out."""
     told = events(BENCH.tell(lambda sink: sink.text(0, "x")))
     assert told[-2][1]["usage"] == {"output_tokens": 0}
+
+
+def test_thought_that_nobody_sealed_is_told_from_those_of_the_vendor() -> None:
+    """IR case 22: the vendor would refuse it without a seal, so the client gives back what tells whose it is."""
+
+    def tell(sink: Sink) -> None:
+        sink.open(0, Kind.THINKING)
+        sink.thinking(0, "hm")
+        sink.close(0)
+        sink.finish(Stop(Reason.END_TURN), Usage())
+
+    stream = BENCH.tell(tell)
+    assert b'"signature_delta","signature":"bbf1none' in stream

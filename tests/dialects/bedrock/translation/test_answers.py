@@ -367,3 +367,16 @@ def test_broken_stream_ends_with_an_exception(kind: Wrong, name: str) -> None:
 def test_stream_is_of_the_vendors_type() -> None:
     """IR case 66: binary frames say that they are."""
     assert TRANSLATOR.stream_type(ask_of(TRANSLATOR)) == b"application/vnd.amazon.eventstream"
+
+
+def test_thought_that_nobody_sealed_is_told_from_those_of_the_vendor() -> None:
+    """IR case 22: the vendor would refuse it without a seal, so the client gives back what tells whose it is."""
+
+    def tell(sink: Sink) -> None:
+        sink.open(0, Kind.THINKING)
+        sink.thinking(0, "hm")
+        sink.close(0)
+        sink.finish(Stop(Reason.END_TURN), Usage())
+
+    stream = BENCH.tell(tell)
+    assert b'{"reasoningContent":{"signature":"bbf1none' in stream

@@ -456,3 +456,16 @@ def test_arguments_as_a_whole(told: list[dict[str, object]], args: list[str]) ->
     item = {"type": "function_call", "call_id": "c", "name": "f", "arguments": ""}
     begun = event("output_item.added", output_index=0, item=item)
     assert [call[2] for call in heard(begun, *told) if call[0] == "args"] == args
+
+
+def test_thought_that_nobody_sealed_is_told_from_those_of_the_vendor() -> None:
+    """IR case 22: the vendor would refuse it without a seal, so the client gives back what tells whose it is."""
+
+    def tell(sink: Sink) -> None:
+        sink.open(0, Kind.THINKING)
+        sink.thinking(0, "hm")
+        sink.close(0)
+        sink.finish(Stop(Reason.END_TURN), Usage())
+
+    stream = BENCH.tell(tell)
+    assert stream.count(b'"encrypted_content":"bbf1none') == 2  # where the item ends, and in the whole answer
