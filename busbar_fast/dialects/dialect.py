@@ -148,6 +148,12 @@ class Dialect(ABC):
     keepalive_s = 0.0
     # What stands in every request that leans on something which only this vendor keeps, or that it must guard.
     kept_words: tuple[bytes, ...] = ()
+    # What stands, each of it, in every request that holds calls of another vendor and asks to think in a way that is
+    # refused in a loop of calls which began without a thought. Empty where a vendor does not mind.
+    loop_words: tuple[bytes, ...] = ()
+    # Where a request to count tokens may hold a conversation as it would be asked with: names of members, one inside
+    # the other. The first that there is counts; no names are the whole body.
+    counted_at: tuple[tuple[bytes, ...], ...] = ((),)
     # The least that can be asked of a model, without its name.
     ping: bytes
     # Whose signatures a request carries when the key is a pair; empty where keys are shown as they are.

@@ -80,7 +80,10 @@ class Dispatch:
         request.lane = lane
         tally = lane.tallies[attempts.pool.name]
         translation = None
-        if lane.dialect is not request.dialect or (_SEALED_ELSEWHERE in request.body and _is_conversation(request)):
+        if lane.dialect is not request.dialect or (
+            (_SEALED_ELSEWHERE in request.body or (topology.is_mixed and _may_be_in_loop(request)))
+            and _has_conversation(request)
+        ):
             translation = self._maybe_translation(attempt, lane)
             if translation is None:
                 return "untranslatable"
@@ -349,11 +352,15 @@ def shape(request: Request, lane: Lane, translation: "Crossing[Any] | None" = No
 
 
 def _crossing(request: Request, lane: Lane, tolerance: Tolerance) -> "Crossing[Any]":
-    """Return a request as it is written for a lane of another dialect. Raise Refused if it cannot be."""
+    """Return a request as it is written anew for a lane. Raise Refused if it cannot be."""
     if request.ask.operation is Operation.EMBED:
         from busbar_fast.gateway.embedding import Embedding  # noqa: PLC0415  brings the neutral model
 
         return Embedding(request, lane, tolerance)
+    if request.ask.operation is Operation.COUNT_TOKENS:
+        from busbar_fast.gateway.counting import Counting  # noqa: PLC0415  as above
+
+        return Counting(request, lane, tolerance)
     from busbar_fast.gateway.translation import Translation  # noqa: PLC0415  as above
 
     return Translation(request, lane, tolerance)
@@ -390,8 +397,19 @@ async def read_refusal(source: Source, strand: Strand, most_bytes: int, left_s: 
     return b"".join(parts)[:most_bytes], is_whole
 
 
-def _is_conversation(request: Request) -> bool:
+def _has_conversation(request: Request) -> bool:
+    """Return whether a conversation is held, or its tokens are counted, and not something else asked for."""
+    if request.ask.operation is Operation.COUNT_TOKENS:
+        from busbar_fast.dialects.counted import find_counted  # noqa: PLC0415  few requests get here
+
+        return find_counted(request.body, request.dialect.counted_at) is not None
     return request.ask.operation is Operation.CONVERSE
+
+
+def _may_be_in_loop(request: Request) -> bool:
+    """Return whether the client's vendor, told to think, may find itself in a loop of calls that another one began."""
+    words = request.dialect.loop_words
+    return bool(words) and all(word in request.body for word in words)
 
 
 def _too_slow() -> UpstreamTimeout:

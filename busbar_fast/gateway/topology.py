@@ -50,6 +50,7 @@ class Topology:
         "_serving",
         "_singles",
         "counts_tokens",
+        "is_mixed",
         "keepalive_s",
         "key_gauges",
         "lanes",
@@ -69,6 +70,8 @@ class Topology:
         self.wait_s, self.counts_tokens, self.shows_timing, self.shows_page, self.key_gauges, self.keepalive_s = habits
         self.lanes = {lane.name: lane for lane in lanes}
         self.offers = {offer.name: offer for offer in offers}
+        # Whether one vendor may get what another one has said before.
+        self.is_mixed = len({lane.dialect for lane in self.lanes.values()}) > 1
         self._singles = {name: single(lane) for name, lane in self.lanes.items()}
         self.pools = {name: offer.pool for name, offer in self.offers.items()}
         self._alike: dict[tuple[Dialect, str], Mapping[str, Pool]] = {}

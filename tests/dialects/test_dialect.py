@@ -28,6 +28,7 @@ def test_what_most_dialects_need_is_the_default() -> None:
     assert plain.new_reframer(cast("Ask", None)) is None
     assert plain.find_inner_models(b'{"x":{"model":"m"}}', cast("Ask", None)) == []
     assert plain.time_limit_field == b""
+    assert (plain.loop_words, plain.counted_at) == ((), ((),))
     assert (plain.usage_member, plain.ask_for_usage(b"{}", []), plain.new_stripper()) == (b"", None, None)
     assert plain.can_ask_for_usage({})
 

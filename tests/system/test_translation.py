@@ -185,6 +185,66 @@ async def test_seal_of_another_vendor_never_reaches_a_lane(serve: Serve, parser_
     assert [len(turn["content"]) for turn in front.received[0].document["messages"]] == [1, 1, 1]
 
 
+def counted(lane: str, seal: str, name: str = "demo") -> tuple[bytes, dict[str, Any]]:
+    """Return where tokens are counted, and of what: a turn of the model, whose thought has this seal if any."""
+    said: list[Any] = [{"type": "text", "text": "ho"}]
+    turns: list[Any] = [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
+    if lane == "anthropic":
+        thought: Any = {"type": "thinking", "thinking": "hm", "signature": seal}
+        turns.append({"role": "assistant", "content": [thought, *said] if seal else said})
+        return b"/v1/messages/count_tokens", {"model": name, "messages": turns}
+    said = [{"text": "ho"}]
+    if lane == "bedrock":
+        thought = {"reasoningContent": {"reasoningText": {"text": "hm", "signature": seal}}}
+        turns = [{"role": "user", "content": [{"text": "hi"}]}]
+        turns.append({"role": "assistant", "content": [thought, *said] if seal else said})
+        return b"/model/demo/count-tokens", {"input": {"converse": {"messages": turns}}}
+    part = {"text": "hm", "thought": True} | ({"thoughtSignature": seal} if seal else {})
+    told = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": [part, *said]}]}
+    if lane == "gemini":
+        return b"/v1beta/models/demo:countTokens", told
+    return b"/v1beta/models/demo:countTokens", {"generateContentRequest": {"model": f"models/{name}"} | told}
+
+
+@pytest.mark.parametrize("lane", ["anthropic", "bedrock", "gemini", "gemini, wrapped"])
+async def test_seal_of_another_vendor_is_not_sent_to_be_counted(serve: Serve, parser_kind: str, lane: str) -> None:
+    """IR case 22: what is counted is what would be asked, in the frame that the vendor wants; all else stays."""
+    async with gateway_over(serve, parser_kind, None, shape=mixed(lane.partition(",")[0])) as front:
+        for seal in ("bbf1openc2ln", "c2ln"):
+            path, document = counted(lane, seal)
+            await ask(front, json.dumps(document).encode(), path)
+        received = [one.document for one in front.received]
+    assert received == [counted(lane, seal, "kiln")[1] for seal in ("", "c2ln")]
+
+
+async def test_what_is_no_conversation_is_counted_as_it_is(serve: Serve, parser_kind: str) -> None:
+    """IR case 22: a body in the words of a model's maker is passed on, whatever stands in it."""
+    body = b'{"input": {"invokeModel": {"body": "bbf1openc2ln"}}}'
+    async with gateway_over(serve, parser_kind, None, shape=mixed("bedrock")) as front:
+        await ask(front, body, b"/model/demo/count-tokens")
+    assert [one.body for one in front.received] == [body]
+
+
+@pytest.mark.parametrize("other", ["anthropic", "openai"])
+async def test_loop_of_another_vendor_is_looked_for_where_there_are_others(
+    serve: Serve, parser_kind: str, other: str
+) -> None:
+    """Anthropic §8: where no other vendor can have begun it, the request is passed on as it is."""
+    call, result = {"type": "tool_use", "id": "toolu_bbo1"}, {"type": "tool_result", "tool_use_id": "toolu_bbo1"}
+    turns = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [call | {"name": TOOL_NAME, "input": {}}]},
+        {"role": "user", "content": [result | {"content": "3"}]},
+    ]
+    more: Any = {"messages": turns, "thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 9000}
+    async with gateway_over(serve, parser_kind, None, None, shape=mixed("anthropic", other)) as front:
+        assert (await get(front, "anthropic", **more)).status == 200
+        sent = front.received[0].document
+    assert ("thinking" in sent, sent["messages"][2]["content"][0]["tool_use_id"]) == (
+        (True, "toolu_bbo1") if other == "anthropic" else (False, "call_1")
+    )
+
+
 @pytest.mark.parametrize(
     ("tolerance", "status", "header"),
     [

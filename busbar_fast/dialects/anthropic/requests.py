@@ -55,6 +55,7 @@ class Anthropic(Dialect):
     ping = b'{"max_tokens":1,"messages":[{"role":"user","content":"ping"}]}'
     relayed = (b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry", *_RATE_LIMITS)
     says_when_at_any_status = True
+    loop_words = (b'"toolu_bb', b'"budget_tokens"')
 
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:
         """Return what is asked for; every path that ends in `/v1/messages` or goes on behind it is ours.

@@ -40,7 +40,9 @@ class _Bedrock(Dialect):
     id_field = b"x-amzn-requestid"
     ping = b'{"messages":[{"role":"user","content":[{"text":"ping"}]}],"inferenceConfig":{"maxTokens":1}}'
     kept_words = (b'"guardrailConfig"', b'"guardContent"')
+    loop_words = (b'"tooluse_bb', b'"budget_tokens"')
     relayed = (b"content-type", b"retry-after", b"x-amz-retry-after", b"x-amzn-errortype")
+    counted_at = ((b"input", b"converse"),)  # beside it bodies in the words of a model's maker are counted
     has_model_in_body = False
     needs_model_in_body = False
     aws_service = b"bedrock"

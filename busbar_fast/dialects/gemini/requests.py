@@ -56,6 +56,7 @@ class _Gemini(Dialect):
     has_key_in_query = True
     ping = b'{"contents":[{"role":"user","parts":[{"text":"ping"}]}],"generationConfig":{"maxOutputTokens":1}}'
     kept_words = (b'"cachedContent"', b'"cached_content"')
+    counted_at = ((b"generateContentRequest",), (b"generate_content_request",), ())
     needs_model_in_body = False
     before_model = "models/"
     embed_action = "batchEmbedContents"

@@ -6,10 +6,11 @@ from msgspec import Raw, structs
 
 from busbar_fast.dialects.anthropic.translation.abilities import NAME
 from busbar_fast.dialects.anthropic.translation.block_writer import BlockWriter, mark_of
+from busbar_fast.dialects.loops import has_unsealed_loop, without_thinking
 from busbar_fast.dialects.members import integer_of, read_object, without_nothing, write
 from busbar_fast.dialects.translator import Recipient
 from busbar_fast.errors import Misshapen
-from busbar_fast.ir.blocks import NOTHING, AnyBlock, Text, Thinking, ToolResult, ToolUse
+from busbar_fast.ir.blocks import NOTHING, AnyBlock, Ext, Text, ToolResult
 from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import ChoiceMode, Message, Reasoning, ReasoningMode, Request, Role, Sampling, Tool
 
@@ -28,16 +29,20 @@ _RANDOMNESS: Final = ("temperature", "top_p", "top_k")
 
 def write_request(request: Request, recipient: Recipient, report: Report) -> bytes:
     """Write a request. Raise Misshapen if no turn is left."""
+    is_own = request.source == NAME
+    ext = dict(request.ext or {})
+    reasoning = request.reasoning
+    if reasoning is not None and _sets_budget(reasoning, ext, is_own=is_own) and has_unsealed_loop(request.messages):
+        ext.pop("thinking", None)
+        request = without_thinking(request, report, reasoning.effort if is_own else "")
     blocks = BlockWriter(report)
     messages = _messages(request.messages, blocks, report)
     if not messages:
         raise Misshapen("messages", "must hold at least one message that this model can read")
-    is_own = request.source == NAME
     thinking, config = _thinking(request, recipient, report, is_own=is_own)
     if request.format is not None and request.format.schema:
         config["format"] = {"type": "json_schema", "schema": request.format.schema}
     is_thinking = bool(thinking) and thinking.get("type") != "disabled"
-    ext = dict(request.ext or {})
     members: dict[str, object] = {
         "model": recipient.model,
         "max_tokens": request.sampling.max_tokens or None,
@@ -161,9 +166,6 @@ def _thinking(
         return _own_thinking(reasoning)
     if reasoning.mode is ReasoningMode.OFF:
         return {"type": "disabled"}, {}
-    if _has_unsealed_loop(request.messages):
-        report.dropped("reasoning")
-        return {}, {}
     budget = reasoning.budget
     if budget is None:
         report.mapped("reasoning")
@@ -190,12 +192,8 @@ def _own_thinking(reasoning: Reasoning) -> tuple[dict[str, object], dict[str, ob
     return {"type": "enabled", "budget_tokens": reasoning.budget, **display}, config
 
 
-def _has_unsealed_loop(messages: list[Message]) -> bool:
-    """Say whether a loop of calls is open that was not begun with a thought: the vendor refuses to think then."""
-    for message in reversed(messages):
-        if message.role is Role.ASSISTANT:
-            has_call = any(isinstance(block, ToolUse) for block in message.blocks)
-            return has_call and not any(isinstance(block, Thinking) for block in message.blocks)
-        if not any(isinstance(block, ToolResult) for block in message.blocks):
-            return False
-    return False
+def _sets_budget(reasoning: Reasoning, ext: Ext, *, is_own: bool) -> bool:
+    """Say whether a number of tokens to think for is set; who chooses for itself does not mind how a loop began."""
+    if is_own:
+        return reasoning.mode is ReasoningMode.ON and (reasoning.budget is not None or "thinking" in ext)
+    return reasoning.mode is not ReasoningMode.OFF

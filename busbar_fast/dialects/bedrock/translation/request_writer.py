@@ -6,6 +6,7 @@ from msgspec import Raw
 
 from busbar_fast.dialects.bedrock.translation.abilities import NAME
 from busbar_fast.dialects.bedrock.translation.block_writer import BlockWriter, mark_of
+from busbar_fast.dialects.loops import has_unsealed_loop, without_thinking
 from busbar_fast.dialects.members import integer_of, read_object, without_nothing, write
 from busbar_fast.dialects.translator import Recipient
 from busbar_fast.errors import Misshapen
@@ -24,6 +25,8 @@ _MATCHED: Final = "/stop_sequence"
 
 def write_request(request: Request, recipient: Recipient, report: Report) -> bytes:
     """Write a request. Raise Misshapen if no turn is left that could begin a conversation."""
+    if _sets_budget(request, recipient) and has_unsealed_loop(request.messages):
+        request = without_thinking(request, report)
     writer = BlockWriter(report)
     messages = _messages(request.messages, writer)
     if not messages or messages[0]["role"] == "assistant":
@@ -180,6 +183,16 @@ def _thinking(
         report.dropped("reasoning")
         return {}, {}, 0
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}, {}, budget
+
+
+def _sets_budget(request: Request, recipient: Recipient) -> bool:
+    """Say whether a number of tokens to think for is set; who chooses for itself does not mind how a loop began."""
+    reasoning = request.reasoning
+    if reasoning is None:
+        return False
+    if request.source == NAME:
+        return reasoning.mode is ReasoningMode.ON and reasoning.budget is not None
+    return reasoning.mode is not ReasoningMode.OFF and _THINKERS in recipient.model
 
 
 def _format(asked: OutputFormat, report: Report) -> dict[str, object]:

@@ -7,7 +7,7 @@ id that is made of its place, the same in every process, and each result the id 
 from collections import deque
 from typing import Final, cast
 
-from busbar_fast.dialects.asks import Ask
+from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.gemini.translation.abilities import NAME, SEAL
 from busbar_fast.dialects.gemini.translation.carrying import joined, packed
 from busbar_fast.dialects.gemini.translation.config_reader import Config
@@ -34,7 +34,8 @@ _HELD: Final = "cachedContent"
 def read_request(body: bytes, ask: Ask, report: Report) -> Request:
     """Read a request. Raise Misshapen, NotJson or TooDeep."""
     document = read_fields(body)
-    document.raw("model")  # the path says it
+    if ask.operation is Operation.CONVERSE:
+        document.raw("model")  # the path says it; where tokens are counted, a request inside must say it
     system = _read_system(document)
     messages = _read_contents(document.several("contents"), report)
     if not messages:

@@ -293,6 +293,22 @@ def test_loop_that_began_without_thoughts_goes_on_without() -> None:
     assert "thinking" in thinking(asked, 9000, result)
 
 
+def test_loop_that_another_vendor_began_goes_on_without_thoughts() -> None:
+    """Anthropic §8: a client of this dialect asks for them all the time, whoever has spoken before."""
+    call = {"type": "tool_use", "id": "toolu_bbo1", "name": "f", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_bbo1", "content": "x"}
+    thought = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
+    for blocks, shown in (([call], None), ([thought, call], {"type": "enabled", "budget_tokens": 2000})):
+        turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": blocks}]
+        asked = {"type": "enabled", "budget_tokens": 2000}
+        document = {"model": "m", "max_tokens": 9000, "messages": [*turns, {"role": "user", "content": [result]}]}
+        found = BENCH.rewrite(document | {"thinking": asked, "output_config": {"effort": "low"}})
+        assert (found.get("thinking"), found["output_config"]) == (shown, {"effort": "low"})
+        assert (("dropped", "reasoning") in BENCH.lost) is (shown is None)
+        adaptive = BENCH.rewrite(document | {"thinking": {"type": "adaptive"}})
+        assert adaptive["thinking"] == {"type": "adaptive"}
+
+
 def test_newer_version_takes_no_randomness() -> None:
     """Anthropic case 6: with 2026-10-21 no sampling member is sent, and that is noted."""
     request = BENCH.asked(Text("hi"), sampling=Sampling(raw(5), raw(0.7), raw(0.9), raw(3)))

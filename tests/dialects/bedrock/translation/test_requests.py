@@ -371,6 +371,21 @@ def test_other_families_do_not_think() -> None:
     assert off == {"thinking": {"type": "disabled"}, "top_k": 4}
 
 
+def test_loop_that_another_vendor_began_goes_on_without_thoughts() -> None:
+    """Anthropic §8, whose models these are: an open loop without a thought is refused with thoughts on."""
+    call: dict[str, Any] = {"toolUse": {"toolUseId": "tooluse_bbo1", "name": "f", "input": {}}}
+    result = {"toolResult": {"toolUseId": "tooluse_bbo1", "content": [{"text": "x"}]}}
+    sealed = {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "c2ln"}}}
+    asked = {"thinking": {"type": "enabled", "budget_tokens": 2000}}
+    for blocks, shown in (([call], None), ([sealed, call], asked)):
+        turns = [*SMALL["messages"], {"role": "assistant", "content": blocks}, {"role": "user", "content": [result]}]
+        request = BENCH.read(SMALL | {"messages": turns, "additionalModelRequestFields": asked})
+        assert BENCH.write(request, CLAUDE).get("additionalModelRequestFields") == shown
+        assert (("dropped", "reasoning") in BENCH.lost) is (shown is None)
+        foreign = structs.replace(request, source="other", sampling=Sampling(raw(9000)), ext=None)
+        assert BENCH.write(foreign, CLAUDE).get("additionalModelRequestFields") == shown
+
+
 @pytest.mark.parametrize(
     ("document", "reasoning"),
     [

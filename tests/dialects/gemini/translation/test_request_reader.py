@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from busbar_fast.dialects.asks import Ask, Operation
+from busbar_fast.dialects.gemini import DIALECT
 from busbar_fast.dialects.gemini.translation import TRANSLATOR
 from busbar_fast.dialects.gemini.translation.request_reader import invented_id
 from busbar_fast.errors import Misshapen, NotJson
 from busbar_fast.ir.blocks import Json, Seal, Text, Thinking, ToolResult, ToolUse
 from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import Role
-from tests.dialects.gemini.translation.turns import EVENTS, asked, lost, raw, read
+from tests.dialects.gemini.translation.turns import EVENTS, asked, encoded, lost, raw, read, written
 
 
 def call(name: str, **members: object) -> dict[str, object]:
@@ -49,6 +51,14 @@ def test_a_system_prompt_is_read_in_either_spelling_and_as_one_object() -> None:
         {"systemInstruction": "Be brief."},
     ]
     assert [read(asked(**form)).system for form in forms] == [[Text("Be brief.")]] * 3
+
+
+@pytest.mark.parametrize(("operation", "is_kept"), [(Operation.CONVERSE, False), (Operation.COUNT_TOKENS, True)])
+def test_model_is_kept_where_nothing_else_says_it(operation: Operation, is_kept: bool) -> None:
+    """In a request whose tokens are counted as part of another one; else the path names it."""
+    report, body = Report(), encoded(asked(model="models/flash-x"))
+    request = TRANSLATOR.read_request(body, Ask(DIALECT, operation, in_stream=False), report)
+    assert ("model" in written(request)) is is_kept
 
 
 @pytest.mark.parametrize(
