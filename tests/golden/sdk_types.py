@@ -106,14 +106,14 @@ def _cohere_request(document: Any) -> None:
 def _responses_request(document: Any) -> None:
     # What a model said before is typed as the vendor answers it. Its API takes it without these, as its own agent sends
     # it, and there is no id that we could give.
-    rest = {"id": "msg_1", "type": "message", "status": "completed"}
-    items = [
-        item | rest | {"content": [part | {"annotations": []} for part in item["content"]]}
-        if item.get("role") == "assistant"
-        else item
-        for item in document["input"]
-    ]
-    _by(ResponseCreateParamsNonStreaming)(document | {"input": items})
+    _by(ResponseCreateParamsNonStreaming)(document | {"input": [_as_answered(item) for item in document["input"]]})
+
+
+def _as_answered(item: dict[str, Any]) -> dict[str, Any]:
+    if item.get("role") == "assistant":
+        rest = {"id": "msg_1", "type": "message", "status": "completed"}
+        return item | rest | {"content": [part | {"annotations": []} for part in item["content"]]}
+    return {"id": "rs_1"} | item if item.get("type") == "reasoning" else item
 
 
 REQUESTS: dict[str, Validate] = {
