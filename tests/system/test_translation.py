@@ -225,23 +225,29 @@ async def test_what_is_no_conversation_is_counted_as_it_is(serve: Serve, parser_
     assert [one.body for one in front.received] == [body]
 
 
-@pytest.mark.parametrize("other", ["anthropic", "openai"])
+@pytest.mark.parametrize("has_others", [False, True])
+@pytest.mark.parametrize("lane", ["anthropic", "bedrock"])
 async def test_loop_of_another_vendor_is_looked_for_where_there_are_others(
-    serve: Serve, parser_kind: str, other: str
+    serve: Serve, parser_kind: str, lane: str, has_others: bool
 ) -> None:
     """Anthropic §8: where no other vendor can have begun it, the request is passed on as it is."""
-    call, result = {"type": "tool_use", "id": "toolu_bbo1"}, {"type": "tool_result", "tool_use_id": "toolu_bbo1"}
-    turns = [
-        {"role": "user", "content": "hi"},
-        {"role": "assistant", "content": [call | {"name": TOOL_NAME, "input": {}}]},
-        {"role": "user", "content": [result | {"content": "3"}]},
-    ]
-    more: Any = {"messages": turns, "thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 9000}
-    async with gateway_over(serve, parser_kind, None, None, shape=mixed("anthropic", other)) as front:
-        assert (await get(front, "anthropic", **more)).status == 200
-        sent = front.received[0].document
-    assert ("thinking" in sent, sent["messages"][2]["content"][0]["tool_use_id"]) == (
-        (True, "toolu_bbo1") if other == "anthropic" else (False, "call_1")
+    thinking = {"type": "enabled", "budget_tokens": 2000}
+    call: Any = {"type": "tool_use", "id": "toolu_bbo1", "name": TOOL_NAME, "input": {}}
+    result: Any = {"type": "tool_result", "tool_use_id": "toolu_bbo1", "content": "3"}
+    more: dict[str, Any] = {"thinking": thinking}
+    if lane == "bedrock":
+        call = {"toolUse": {"toolUseId": "tooluse_bbo1", "name": TOOL_NAME, "input": {}}}
+        result = {"toolResult": {"toolUseId": "tooluse_bbo1", "content": [{"text": "3"}]}}
+        more = {"additionalModelRequestFields": {"thinking": thinking}}
+    first = [{"text": "hi"} if lane == "bedrock" else {"type": "text", "text": "hi"}]
+    told = (("user", first), ("assistant", [call]), ("user", [result]))
+    more["messages"] = [{"role": role, "content": content} for role, content in told]
+    lanes = (lane, "openai") if has_others else (lane, lane)
+    async with gateway_over(serve, parser_kind, None, None, shape=mixed(*lanes)) as front:
+        assert (await get(front, lane, **more)).status == 200
+        sent = front.received[0].body
+    assert (b'"budget_tokens"' in sent, b"_bbo1" in sent, b'"call_1"' in sent) == (
+        (False, False, True) if has_others else (True, True, False)
     )
 
 
