@@ -107,6 +107,12 @@ class OutOfTime(BusbarError):
     status = 504
 
 
+class ProcessEnds(BusbarError):
+    """The process ends before an exchange does: what has begun is ended as if it broke off, and nobody is to blame."""
+
+    status = 503
+
+
 class ConnectFailed(BusbarError):
     """No connection to the upstream came about; not a byte of the request was sent."""
 

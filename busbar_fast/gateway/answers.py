@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from busbar_fast.dialects.dialect import Dialect, Ending, Reframer, StreamFault, Usage, Watch
 from busbar_fast.dialects.faults import Fault, Kind
-from busbar_fast.errors import BusbarError, Side, UpstreamGarbled
+from busbar_fast.errors import BusbarError, ProcessEnds, Side, UpstreamGarbled
 from busbar_fast.gateway.replies import JSON, id_line
 from busbar_fast.gateway.requests import Request
 from busbar_fast.wire.coding import coding_of
@@ -179,7 +179,8 @@ class Answer:
                 await self._relay()
             except BusbarError as error:
                 is_out = request.exchange.phase is AnswerPhase.STREAMING
-                if not (is_out and error.side is Side.UPSTREAM and self._has_ended_broken()):
+                is_ended = is_out and breaks_off(error) and self._has_ended_broken()
+                if not is_ended or (self.has_stopped and error.side is Side.OURS):
                     raise
 
     def __enter__(self) -> None:
@@ -188,8 +189,8 @@ class Answer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
     ) -> None:
-        """Count what was used, also if the client leaves with a part; nobody pays for what broke off."""
-        is_left = kind is GeneratorExit
+        """Count what was used, also if a client or the process leaves; nobody pays for what broke off."""
+        is_left = kind is GeneratorExit or kind is ProcessEnds
         if not (self._request.is_metered and self._request.exchange.has_begun) or (error is not None and not is_left):
             return
         usage, watch = self._maybe_usage(), self._watch
@@ -370,11 +371,13 @@ class Answer:
                 if exchange.is_congested:
                     await exchange.drained()
         except BusbarError as error:
-            if error.side is not Side.UPSTREAM or not exchange.has_begun:
+            if not (breaks_off(error) and exchange.has_begun):
                 raise
             self.has_stopped = True
             exchange.write(reframer.fail(_BROKEN))
             exchange.finish()
+            if error.side is Side.OURS:
+                raise
             return
         if exchange.phase is AnswerPhase.PENDING:
             self.begin()
@@ -391,6 +394,11 @@ def _without_comments(first: bytes) -> bytes:
     while (end := _find_block(first, at)) is not None and not _find_event_line(first, at, end.end()):
         at = end.end()
     return first[at:]
+
+
+def breaks_off(error: BusbarError) -> bool:
+    """Say whether a stream that has begun is to be ended natively for it; one of the two is nobody's fault but ours."""
+    return error.side is Side.UPSTREAM or isinstance(error, ProcessEnds)
 
 
 def _event_end(tail: bytes, before: int) -> int:

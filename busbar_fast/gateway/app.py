@@ -13,7 +13,7 @@ from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.faults import Fault, Kind
-from busbar_fast.errors import BusbarError, OutOfTime, Overloaded
+from busbar_fast.errors import BusbarError, OutOfTime, Overloaded, ProcessEnds
 from busbar_fast.gateway.admission import Admission
 from busbar_fast.gateway.forward import forward
 from busbar_fast.gateway.replies import JSON, TEXT, id_line, refuse
@@ -136,6 +136,8 @@ class Gateway:
             raise
         except Overloaded:
             request.refuse(Kind.OVERLOADED, retry_after_s=1)
+        except ProcessEnds:
+            self._end_early(request)
         except OutOfTime:
             if exchange.phase is not AnswerPhase.PENDING:
                 raise
@@ -169,6 +171,17 @@ class Gateway:
         if request.offer is not None and request.in_stream and request.exchange.phase is AnswerPhase.STREAMING:
             is_cutting = self.service is not None and self.service.is_cutting
             self._status.count_abort(request.offer.name, "drain" if is_cutting else "client")
+
+    def _end_early(self, request: Request) -> None:
+        """Refuse a request that the end of the process overtakes; raise again where only a cut can tell its client."""
+        exchange = request.exchange
+        if exchange.phase is AnswerPhase.PENDING:
+            request.refuse(Kind.OVERLOADED, retry_after_s=1)
+            return
+        if request.in_stream:
+            request.count_abort("drain")
+        if exchange.phase is not AnswerPhase.DONE:
+            raise ProcessEnds("nothing but a cut can tell the client")
 
     async def _answer_unclaimed(self, exchange: Exchange, visit: Visit) -> None:
         """Answer for a path that no dialect offers anything on."""

@@ -209,7 +209,7 @@ class Engine:
         self._gateway.line.close()
         draining = asyncio.ensure_future(self._listener.drain(shutdown.drain_timeout_secs))
         await asyncio.wait((draining, again), return_when=asyncio.FIRST_COMPLETED)
-        self._listener.cut()
+        await self._listener.cut_short()
         self._back.cut()
         if not again.done():
             self._use_sinks(None)

@@ -32,7 +32,7 @@ from busbar_fast.errors import (
     TooDeep,
     UpstreamGone,
 )
-from busbar_fast.gateway.answers import MOST_BYTES, Source, StreamFailed
+from busbar_fast.gateway.answers import MOST_BYTES, Source, StreamFailed, breaks_off
 from busbar_fast.gateway.crossing import Crossing
 from busbar_fast.gateway.lanes import Lane
 from busbar_fast.gateway.offers import Tolerance
@@ -221,6 +221,7 @@ class Translated:
     async def _give_stream(self) -> None:
         """Translate a stream as it passes; its start waits a while for what follows, which may be an error."""
         exchange, is_late = self._translation.request.exchange, None
+        ours: BusbarError | None = None
         guard = self._new_guard()
         reader = self._translation.other.new_reader(guard, self._report)
         try:
@@ -231,17 +232,21 @@ class Translated:
                     is_late = exchange.within(_PATIENCE_S, partial(self._begin_late, guard))
                     exchange.deadlines = (*exchange.deadlines, is_late)
         except BusbarError as error:
-            if error.side is not Side.UPSTREAM or not self._has_begun:
+            if not (breaks_off(error) and self._has_begun):
                 raise
-        except GeneratorExit:  # whoever leaves with a part pays for what was told of it
-            if self._has_begun and not self._settle_usage(guard.counted) and self._translation.request.is_estimated:
-                self._count(Usage(0, tokens_of(guard.characters)))
+            ours = error if error.side is Side.OURS else None
+        except GeneratorExit:
+            self._settle_part(guard)
             raise
         finally:  # what comes next is not to be begun for this stream, which may have been another lane's
             exchange.deadlines = tuple(other for other in exchange.deadlines if other is not is_late)
         self._end(guard, reader)
+        if ours is not None and self.has_stopped:
+            self._settle_part(guard)
         await self._send(guard)
         exchange.finish()
+        if ours is not None and self.has_stopped:
+            raise ours
 
     def _read_part(self, reader: StreamReader, part: bytes) -> None:
         try:
@@ -304,6 +309,11 @@ class Translated:
 
     def _own_lines(self) -> bytes:
         return self._translation.request.own_lines + self._translation.losses_line
+
+    def _settle_part(self, guard: Guard) -> None:
+        """Count what a part of a stream used: whoever leaves with one pays for what was told of it."""
+        if self._has_begun and not self._settle_usage(guard.counted) and self._translation.request.is_estimated:
+            self._count(Usage(0, tokens_of(guard.characters)))
 
     def _settle_usage(self, usage: ir.Usage) -> bool:
         """Count what the answer used, if that is wanted; return whether it was told."""

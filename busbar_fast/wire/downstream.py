@@ -17,7 +17,7 @@ import asyncio
 import logging
 from typing import cast
 
-from busbar_fast.errors import BusbarError, Refused
+from busbar_fast.errors import BusbarError, ProcessEnds, Refused
 from busbar_fast.wire import kernel
 from busbar_fast.wire.backpressure import BUFFERED, PIPELINED, UNTAKEN, Reader
 from busbar_fast.wire.exchange import CONTINUE, Exchange
@@ -509,6 +509,15 @@ class Downstream(asyncio.Protocol):
         if self.phase is _IDLE and not kernel.has_unread(self.transport.get_extra_info("socket")):
             self._close()
 
+    def cut_short(self) -> None:
+        """End what is under way, an exchange with a last word of its own; called when the time for draining is over."""
+        exchange = self._exchange
+        if self.phase is _EXCHANGE and exchange is not None:
+            exchange.closes = True
+            exchange.interrupt(ProcessEnds("the time for draining is over"))
+        elif self.phase is not _LINGERING and self.phase is not _CLOSING:
+            self._close()
+
     def cut(self) -> None:
-        """Cut whatever is under way; called when the time for draining is over."""
+        """Cut whatever is under way now, whatever is lost by it."""
         self._leave()

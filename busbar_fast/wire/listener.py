@@ -29,6 +29,7 @@ _log = logging.getLogger("busbar_fast.wire")
 BACKLOG = 4096
 _ACCEPTS_PER_TURN = 64
 _PAUSE_S = 0.1
+_LAST_WORDS_S = 0.5  # for answers that are cut short to leave, and for their clients to go
 _WARN_EVERY_S = 60.0
 _DESCRIPTOR_SHARE = 0.8
 _MOST_DESCRIPTORS = 1 << 20  # where the system sets no limit
@@ -143,24 +144,39 @@ class Listener:
         self._service.limits = replace(self._service.limits, keepalive_idle_timeout_s=0.0)
         for connection in list(self._service.connections):
             connection.close_if_idle()
-        if self._open:
-            self._drained = self._loop.create_future()
-            try:
-                async with asyncio.timeout(limit_s or None):
-                    await self._drained
-            except TimeoutError:
-                self.cut()
-                return False
+        if not await self._is_empty_within(limit_s or None):
+            await self.cut_short()
+            return False
         return True
+
+    async def cut_short(self) -> None:
+        """End whatever is under way with a last word, and cut what is not over in a moment."""
+        self._stop()
+        for connection in list(self._service.connections):
+            connection.cut_short()
+        await self._is_empty_within(_LAST_WORDS_S)
+        self.cut()
 
     def cut(self) -> None:
         """Cut every connection now."""
+        self._stop()
+        for connection in list(self._service.connections):
+            connection.cut()
+
+    def _stop(self) -> None:
+        self.leave()
         self._service.is_cutting = True
         self._close_sockets()
         for task in list(self._joining):
             task.cancel()
-        for connection in list(self._service.connections):
-            connection.cut()
+
+    async def _is_empty_within(self, limit_s: float | None) -> bool:
+        """Wait for the last connection to close; return whether it did in time."""
+        if self._open:
+            if self._drained is None or self._drained.done():
+                self._drained = self._loop.create_future()
+            await asyncio.wait((self._drained,), timeout=limit_s)
+        return not self._open
 
     def _accept(self, sock: socket.socket) -> None:
         for _ in range(_ACCEPTS_PER_TURN):

@@ -98,6 +98,11 @@ class Strand:
             self.source = None
             self._step(None)
 
+    def interrupt(self, error: BusbarError) -> None:
+        """Raise an error where the coroutine waits; what it does about it has run up to its next wait on return."""
+        self._forget_wait()
+        self._step(error)
+
     def within(self, delay_s: float, error: Callable[[], BusbarError | None]) -> "Deadline":
         """Return a deadline for a `with` block: when it passes, the error is raised where the coroutine waits.
 
@@ -153,8 +158,7 @@ class Strand:
         if error is None:
             self.deadlines = tuple(other for other in self._deadlines if other is not first)
             return
-        self._forget_wait()
-        self._step(error)
+        self.interrupt(error)
 
     def _step(self, error: BaseException | None) -> None:
         coroutine = self._coroutine

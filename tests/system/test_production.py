@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -483,27 +484,35 @@ async def test_interrupt_has_no_delay(place: Deployment, serve: Serve) -> None:
         await leave(upstream)
 
 
-async def test_drain_limit_cuts(place: Deployment, serve: Serve) -> None:
-    """Operations §13 case 38: an endless stream is cut at the limit, and the end is a good one."""
+LAST_WORDS = b"data: [DONE]\n\n\r\n0\r\n\r\n"
+
+
+async def test_drain_limit_ends_streams(place: Deployment, serve: Serve) -> None:
+    """Operations §13 case 38: an endless stream ends with an in-band error at the limit, and the process with 0."""
     async with serve(MockBackend(lambda _: Script(stall_at=400)).serve) as upstream:
         with leaving(place, upstream.port, drain_s=1) as program:
             await program.is_up()
             stream = await begin_stream(program)
             assert await program.end() == 0
-            assert not (await stream.read_all()).endswith(b"0\r\n\r\n")
+            rest = await stream.read_all()
+            assert b'"type":"server_error"' in rest
+            assert rest.endswith(LAST_WORDS)
         await leave(upstream)
 
 
 @pytest.mark.parametrize("phase", ["not ready any more", "draining in_progress=1"])
 async def test_second_signal_ends_at_once(place: Deployment, serve: Serve, phase: str) -> None:
-    """Config §12: a second signal goes straight to the end with 0, from the delay as from the drain."""
+    """Config §12: a second signal ends streams and the process at once, with 0, from the delay as from the drain."""
     async with serve(MockBackend(lambda _: Script(stall_at=400)).serve) as upstream:
         with leaving(place, upstream.port, delay_s=60 if "ready" in phase else 0, drain_s=60) as program:
             await program.is_up()
-            await begin_stream(program)
+            stream = await begin_stream(program)
             program.send(signal.SIGTERM)
             await program.says(phase)
+            began_s = time.monotonic()
             assert await program.end(signal.SIGINT) == 0
+            assert time.monotonic() - began_s < 3.0  # the first part of it is a moment for last words
+            assert (await stream.read_all()).endswith(LAST_WORDS)
         await leave(upstream)
 
 

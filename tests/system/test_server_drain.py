@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from busbar_fast.errors import ProcessEnds
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.limits import Limits
 from tests.system.rawclient import Truncated, split_answers, turns
@@ -143,8 +144,61 @@ async def test_drain_lets_a_running_stream_finish(serve: Serve, limit_s: float) 
         assert site.service.in_flight == 0
 
 
+async def speak_to_the_last(exchange: Exchange) -> None:
+    """Stream without an end, and say so when there has to be one."""
+    exchange.start(200, TEXT)
+    exchange.write(b"part")
+    try:
+        await asyncio.sleep(60)
+    except ProcessEnds:
+        exchange.write(b", and no more")
+        exchange.finish()
+
+
+@pytest.mark.parametrize("is_limit", [True, False], ids=["at the limit", "told"])
+async def test_drain_lets_a_stream_say_its_last_word(serve: Serve, is_limit: bool) -> None:
+    """Operations §13 case 38: at the limit, or told to, a stream is ended by whoever answers, and then closed."""
+    loop = asyncio.get_running_loop()
+    async with serve(speak_to_the_last) as site:
+        clients = [await site.connected() for _ in range(3)]
+        for client in clients:
+            client.send(GET)
+        await until(lambda: site.service.in_flight == 3)
+        begun_at = loop.time()
+        if is_limit:
+            assert not await site.listener.drain(0.3)
+        else:
+            await site.listener.cut_short()
+        assert loop.time() - begun_at < 2.0
+        assert not site.service.connections
+        for client in clients:
+            (answer,) = split_answers(await client.read_all())
+            assert answer.body == b"part, and no more"
+
+
+async def test_drain_that_is_cut_short_refuses_what_has_not_begun(serve: Serve) -> None:
+    """Operations §4 phase 3: a request without a byte of an answer is refused, one that is half read is let go."""
+    gate = Gate()
+
+    async def gated(exchange: Exchange) -> None:
+        await gate.wait()
+        exchange.reply(200, TEXT, b"done")
+
+    async with serve(gated) as site:
+        asker, reader, idler = [await site.connected() for _ in range(3)]
+        asker.send(GET)
+        await reader.send_pieces(GET[:10])
+        await until(lambda: gate.waiting == 1)
+        await site.listener.cut_short()
+        (answer,) = split_answers(await asker.read_all())
+        assert (answer.status, answer.closes) == (503, True)
+        assert await reader.read_all() == b""
+        assert await idler.read_all() == b""
+        assert site.service.in_flight == 0
+
+
 async def test_drain_cuts_at_its_limit(serve: Serve) -> None:
-    """Operations §13 case 38: an endless stream is cut at the limit, its exchange undone, and the drain says so."""
+    """Operations §4 phase 3: who has no last word is cut at the limit, its exchange undone, and the drain says so."""
     loop = asyncio.get_running_loop()
     async with serve(stream_for_ever) as site:
         client = await site.connected()
