@@ -44,10 +44,10 @@ class Reply(NamedTuple):
 
 
 class Peer:
-    """A gateway at a URL. Its connection is kept from call to call."""
+    """A gateway at a URL, which is shown without what may be secret. Its connection is kept from call to call."""
 
     def __init__(self, command: str, url: str, timeout_s: float) -> None:
-        self.url = url
+        self.url = _shown(url)
         try:
             place = urlsplit(url)
             kind, host, port = _KINDS[place.scheme], place.hostname or "", place.port
@@ -56,7 +56,7 @@ class Peer:
             self._path = place.path.rstrip("/")
             self._connection = kind(host, port, timeout=timeout_s)
         except (LookupError, ValueError, http.client.HTTPException) as error:
-            raise Misused(f"{command}: {url!r} is no URL of a gateway") from error
+            raise Misused(f"{command}: {self.url!r} is no URL of a gateway") from error
 
     def ask(self, method: str, path: str, fields: Mapping[str, str], body: str | None = None) -> Reply:
         """Return the answer to a request. Raise Failed if there is none."""
@@ -88,6 +88,13 @@ class Peer:
     def close(self) -> None:
         """Let go of the connection."""
         self._connection.close()
+
+
+def _shown(url: str) -> str:
+    """Return a URL with `***` for the user in it, and without its query; neither is used."""
+    before, _, host = url.partition("?")[0].rpartition("@")
+    scheme, separator, _ = before.partition("://")
+    return f"{scheme}{separator}***@{host}" if separator else f"***@{host}" if before else host
 
 
 def read_token(environ: Mapping[str, str], name: str) -> str:

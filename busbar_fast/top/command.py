@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from busbar_fast.subcommand import DEFAULT_URL, EXIT_CODES, Failed, Parser, Peer, read_token
-from busbar_fast.top.figures import LANE_MEMBERS, Figures, Look, compare
+from busbar_fast.top.figures import Figures, Look, compare, is_stats
 from busbar_fast.top.scrape import NoScrape, Scrape
 from busbar_fast.top.screen import Frame, draw
 from busbar_fast.top.terminal import Terminal
@@ -120,13 +120,9 @@ def _read_stats(raw: bytes) -> Mapping[str, Any] | None:
     """Return the document of `/stats`, None if it is something else."""
     try:
         stats = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(stats, dict) or not isinstance(stats.get("pools"), dict):
-        return None
-    lanes = stats.get("lanes")
-    is_ours = isinstance(lanes, list) and all(isinstance(lane, dict) and lane.keys() >= LANE_MEMBERS for lane in lanes)
-    return stats if is_ours else None
+    return stats if is_stats(stats) else None
 
 
 def _follow(source: Source, terminal: Terminal, interval_s: float, *, is_coloured: bool) -> None:
@@ -156,4 +152,5 @@ def encode(figures: Figures) -> str:
         "totals": figures.totals._asdict(),
         **{name: [row._asdict() for row in getattr(figures, name)] for name in ("pools", "lanes", "keys")},
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    said = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return said.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair is written as JSON has it

@@ -7,30 +7,29 @@ started anew; then everything that it counted came since. What cannot be known i
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import inf
+from types import NoneType
 from typing import Any, Final, NamedTuple
 
-from busbar_fast.top.scrape import Scrape
+from busbar_fast.top.scrape import MOST, Scrape
 
 REQUESTS: Final = "busbar_requests_total"
 DURATION: Final = "busbar_request_duration_seconds_bucket"
 FIRST_BYTE: Final = "busbar_time_to_first_byte_seconds_bucket"
 _FAILED: Final = ("exhausted", "error")
 _AT_FAULT: Final = ("client_error", "client_closed")
-# What has to be said of a lane.
-LANE_MEMBERS: Final = frozenset(
-    (
-        "model",
-        "provider",
-        "availability",
-        "breaker_state",
-        "inflight",
-        "max_concurrent",
-        "ok",
-        "err",
-        "dead_reason",
-        "cells",
-    )
-)
+# What has to be said of a lane, and as what.
+_LANE_MEMBERS: Final[Mapping[str, tuple[type, ...]]] = {
+    "model": (str,),
+    "provider": (str,),
+    "availability": (str,),
+    "breaker_state": (str,),
+    "inflight": (int,),
+    "max_concurrent": (int, NoneType),
+    "ok": (int,),
+    "err": (int,),
+    "dead_reason": (str,),
+    "cells": (dict,),
+}
 # What is counted of the whole gateway, as it is called here.
 EVENTS: Final = {
     "failovers": "busbar_failovers_total",
@@ -41,6 +40,25 @@ EVENTS: Final = {
     "http_errors": "busbar_http_errors_total",
     "translations": "busbar_translations_total",
 }
+
+
+def is_stats(document: object) -> bool:
+    """Say whether a document is one of `/stats`, as far as it is read here."""
+    if not isinstance(document, dict) or not isinstance(document.get("pools"), dict):
+        return False
+    lanes = document.get("lanes")
+    return isinstance(lanes, list) and all(_is_lane(lane) for lane in lanes)
+
+
+def _is_lane(lane: object) -> bool:
+    if not isinstance(lane, dict) or not all(_is_one(lane.get(name, ...), of) for name, of in _LANE_MEMBERS.items()):
+        return False
+    cells = lane["cells"].values()
+    return all(isinstance(cell, dict) and _is_one(cell.get("cooldown_remaining_s"), (int,)) for cell in cells)
+
+
+def _is_one(value: object, kinds: tuple[type, ...]) -> bool:
+    return type(value) in kinds and (not isinstance(value, int) or abs(value) <= MOST)
 
 
 class Look(NamedTuple):

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from math import isnan
 from typing import Final
 
 Labels = Mapping[str, str]
 
 _match_line = re.compile(r"([A-Za-z_:][\w:]*)(?:\{(.*)\})? (\S+)(?: -?\d+)?").fullmatch
 _find_labels = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"').findall
+MOST: Final = 1e18  # nothing that is counted comes near
 _ESCAPES: Final = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 
 
@@ -56,11 +58,14 @@ def _read_line(line: str) -> tuple[str, Labels, float]:
     if match is None:
         raise NoScrape(line)
     name, inside, number = match.groups()
+    labels = {label: _unescape(text) for label, text in _find_labels(inside or "")}
     try:
-        value = float(number)
+        value, bound = float(number), float(labels.get("le", 0.0))
     except ValueError as error:
         raise NoScrape(line) from error
-    return name, {label: _unescape(text) for label, text in _find_labels(inside or "")}, value
+    if not abs(value) <= MOST or isnan(bound):
+        raise NoScrape(line)
+    return name, labels, value
 
 
 def _unescape(text: str) -> str:

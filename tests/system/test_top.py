@@ -139,6 +139,8 @@ async def test_each_page_may_have_its_token(tmp_path: Path, serve: Serve) -> Non
         (200, b'{"pools": {}, "lanes": [{"model": "m"}]}', "answered 200 to /stats"),
         (200, b'{"pools": {}, "lanes": []}', "answered 200 to /metrics"),
         (200, b'\xff{"pools"', "answered 200 to /stats"),
+        (200, b'{"pools":' * 100_000, "answered 200 to /stats"),
+        (200, b"1" * 10_000, "answered 200 to /stats"),
     ],
 )
 async def test_who_is_no_busbar_is_told_apart(serve: Serve, status: int, body: bytes, words: str) -> None:
@@ -150,6 +152,29 @@ async def test_who_is_no_busbar_is_told_apart(serve: Serve, status: int, body: b
     async with serve(answer) as site:
         with pytest.raises(Failed, match=words):
             await say(site.port)
+
+
+async def test_half_a_letter_is_printed_all_the_same(serve: Serve) -> None:
+    """Whatever a name holds, what is printed can be."""
+    said = json.dumps({"pools": {"a\ud800b": []}, "lanes": []}).encode()
+    pages = {b"/stats": said, b"/metrics": b"busbar_connections 1\n"}
+
+    async def answer(exchange: Exchange) -> None:
+        exchange.reply(200, b"", pages[exchange.head.target])
+
+    async with serve(answer) as site:
+        shown = await say(site.port, "--json")
+        assert json.loads(shown.encode())["pools"][0]["name"] == "a\ud800b"
+        assert "a?b" in (await say(site.port)).encode().decode()
+
+
+@pytest.mark.parametrize("url", ["http://u:hush@127.0.0.1:1/x?key=hush", "u:hush@127.0.0.1:1", "ftp://a@b:hush@c"])
+def test_no_secret_of_the_url_is_shown(url: str) -> None:
+    """Operations §6: what a URL says of a user, and its query, are in no message."""
+    with pytest.raises((Failed, Misused)) as failed:
+        run(["--url", url], {})
+    assert "hush" not in str(failed.value)
+    assert "***@" in str(failed.value)
 
 
 async def test_a_kept_connection_that_was_closed_is_opened_again(serve: Serve) -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from busbar_fast.top.figures import Figures, compare, grown, quantile
+from busbar_fast.top.figures import Figures, compare, grown, is_stats, quantile
 from tests.top.looks import cell, histogram, lane, look, requests, stats
 
 DURATION, FIRST_BYTE = "busbar_request_duration_seconds", "busbar_time_to_first_byte_seconds"
@@ -142,3 +142,43 @@ def test_events_are_totals_and_what_is_new() -> None:
 def test_quantile_is_where_its_share_lies(counts: dict[float, float], share: float, value: float | None) -> None:
     """Evenly inside a bucket; beyond the last bound nothing but that bound is known."""
     assert quantile(counts, share) == (None if value is None else pytest.approx(value))
+
+
+def told(**members: object) -> dict[str, object]:
+    """Return a document of `/stats` with one lane."""
+    return {**stats(lane("a", **members), p=["a"])}
+
+
+def test_what_the_gateway_says_of_itself_is_known() -> None:
+    """Lanes with every member in its type, and none at all, are a document of `/stats`."""
+    assert is_stats(told())
+    assert is_stats(told(max_concurrent=3, inflight=10**18))
+    assert is_stats({"pools": {}, "lanes": []})
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"model": None},
+        {"provider": 3},
+        {"inflight": "0"},
+        {"inflight": True},
+        {"max_concurrent": 1.5},
+        {"ok": 10**400},
+        {"err": -(10**19)},
+        {"dead_reason": None},
+        {"cells": []},
+        {"cells": {"": 0}},
+        {"cells": {"": {}}},
+        {"cells": {"": {"cooldown_remaining_s": "soon"}}},
+    ],
+)
+def test_what_no_gateway_says_is_known(members: dict[str, object]) -> None:
+    """A lane with a member of another type, or a number that nobody counts to, is not ours."""
+    assert not is_stats(told(**members))
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"pools": []}, {"pools": {}}, {"pools": {}, "lanes": [3]}])
+def test_other_documents_are_not_taken_for_ours(document: object) -> None:
+    """Any other document is somebody else's."""
+    assert not is_stats(document)

@@ -46,7 +46,10 @@ def test_samples_are_chosen_and_added_up() -> None:
     assert (scrape.has("n"), scrape.has("o"), scrape.total("o")) == (True, False, 0)
 
 
-@pytest.mark.parametrize("text", ["<html>", "busbar_x", "busbar_x{} y", '{"pools": {}}', "n{a} 1 2 3"])
+ODD = ["n NaN", "n -Inf", "n +Inf", "n 1e400", "n 1e300", 'n{le="x"} 1', 'n{le="NaN"} 1', 'n{le=""} 1']
+
+
+@pytest.mark.parametrize("text", ["<html>", "busbar_x", "busbar_x{} y", '{"pools": {}}', "n{a} 1 2 3", *ODD])
 def test_what_is_no_exposition_is_refused(text: str) -> None:
     """A page of something else is not taken for numbers."""
     with pytest.raises(NoScrape):
