@@ -3,15 +3,18 @@
 Modules log with the standard library. A record's fields come as `extra=fields(key=value)`; whatever is in them is
 escaped, so a record is always one line.
 
-Nobody waits for the reader of stderr. A line is written when the kernel takes it at once; else it is held until the
-next record finds room, and beyond a bound lines are dropped and counted.
+Nobody waits for the reader of stderr. A line is written when the kernel takes it at once; else it is held, and a thread
+that lives as long as anything is held writes it when there is room. Beyond a bound lines are dropped and counted. At
+the end of the process a slow reader gets a moment; then it is told how many lines it did not get, if it takes that.
 """
 
 import logging
 import select
 import sys
+import threading
 import time
 from collections import deque
+from contextlib import AbstractContextManager, nullcontext
 from os import write as write_raw
 from typing import TextIO
 
@@ -30,6 +33,9 @@ _COLOURS = {logging.ERROR: "31", logging.CRITICAL: "31", logging.WARNING: "33", 
 _QUOTED = frozenset(' "=')  # a value with one of these stands in quotation marks
 _MOST_HELD = 8192  # lines
 _SAME_S = 1.0
+_LOOK_AGAIN_S = 1.0
+_END_S = 1.0  # for a slow reader when the process ends
+_LAST_LINE_S = 0.2
 _MOST_SAME = 1024  # warnings that are remembered
 # What poll promises: a pipe that is ready takes so much without blocking, POSIX pipe(7).
 _PIECE_BYTES = select.PIPE_BUF
@@ -64,6 +70,8 @@ class Sink(logging.Handler):
         self._poller = select.poll()
         self._poller.register(self._number, select.POLLOUT)
         self._held: deque[bytes] = deque()
+        self._is_torn = False  # a part of the first line is out
+        self._is_waited_for = False  # by a thread
         self._dropped = 0
         self._warned = Warned()
 
@@ -76,37 +84,79 @@ class Sink(logging.Handler):
         if len(self._held) >= _MOST_HELD:
             self._dropped += 1
             return
-        if self._dropped:
-            self._hold(
-                _log.makeRecord(
-                    _log.name,
-                    logging.WARNING,
-                    "",
-                    0,
-                    "log lines were dropped",
-                    (),
-                    None,
-                    extra=fields(count=self._dropped),
-                )
-            )
-            self._dropped = 0
+        self._tell_dropped()
         self._hold(record)
         self.flush()
+        if self._held and not self._is_waited_for:
+            self._is_waited_for = True
+            threading.Thread(target=self._wait_for_reader, name="log", daemon=True).start()
 
     def flush(self) -> None:
         """Write what the kernel takes at once."""
         held = self._held
         try:
             while held and self._poller.poll(0):
-                line = held[0]
-                written = write_raw(self._number, line[:_PIECE_BYTES])
-                if written < len(line):
-                    held[0] = line[written:]
-                else:
-                    held.popleft()
+                self._write_first()
         except OSError:  # nobody reads any more, or the disk is full
-            self._dropped += len(held)
-            held.clear()
+            self._drop(len(held))
+
+    def close(self) -> None:
+        """Write what is taken in a moment, and tell how many lines were not."""
+        with self._locked():
+            self._flush_within(_END_S)
+            self._drop(len(self._held) - self._is_torn)
+            self._tell_dropped()
+            self._flush_within(_LAST_LINE_S)
+            self._held.clear()
+        super().close()
+
+    def _wait_for_reader(self) -> None:
+        """Write what is held as it is taken, until nothing is; runs on a thread of its own."""
+        poller = select.poll()
+        poller.register(self._number, select.POLLOUT)
+        may_tell = True
+        while True:
+            poller.poll(_LOOK_AGAIN_S * 1000)
+            with self._locked():
+                self.flush()
+                if may_tell and not self._held:
+                    may_tell = False  # where nobody reads any more this would go on for ever
+                    self._tell_dropped()
+                    self.flush()
+                if not self._held:
+                    self._is_waited_for = False
+                    return
+
+    def _locked(self) -> AbstractContextManager[object]:
+        return self.lock or nullcontext()
+
+    def _flush_within(self, limit_s: float) -> None:
+        ends_s = time.monotonic() + limit_s
+        self.flush()
+        while self._held and (left_s := ends_s - time.monotonic()) > 0:
+            self._poller.poll(left_s * 1000)
+            self.flush()
+
+    def _write_first(self) -> None:
+        line = self._held[0]
+        written = write_raw(self._number, line[:_PIECE_BYTES])
+        self._is_torn = written < len(line)
+        if self._is_torn:
+            self._held[0] = line[written:]
+        else:
+            self._held.popleft()
+
+    def _drop(self, count: int) -> None:
+        """Drop the newest of what is held."""
+        for _ in range(count):
+            self._held.pop()
+        self._dropped += count
+
+    def _tell_dropped(self) -> None:
+        if self._dropped:
+            carried, self._dropped = fields(count=self._dropped), 0
+            words = "log lines were dropped"
+            self._hold(_log.makeRecord(_log.name, logging.WARNING, "", 0, words, (), None, extra=carried))
 
     def _hold(self, record: logging.LogRecord) -> None:
         self._held.append(f"{self.format(record)}\n".encode(self._encoding, "backslashreplace"))

@@ -4,14 +4,19 @@ import json
 import logging
 import os
 import re
+import select
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext, suppress
 from tempfile import TemporaryFile
 from typing import Any, TextIO, cast
 
 import pytest
 
-from busbar_fast.observe.log import TRACE, fields, set_up
+from busbar_fast.observe import log
+from busbar_fast.observe.log import TRACE, Sink, fields, set_up
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z [A-Z]+ .*")
 _log = logging.getLogger("busbar_fast.test")
@@ -209,6 +214,7 @@ class Pipe:
 
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe()
+        self._begun = b""
 
     def fileno(self) -> int:
         return self.writing
@@ -217,16 +223,13 @@ class Pipe:
         return False
 
     def read_messages(self) -> list[str]:
-        """Return the messages that can be read now."""
+        """Return the messages that can be read now; a part of a line waits for the rest of it."""
         os.set_blocking(self.reading, False)
-        pieces = []
-        while True:
-            try:
-                pieces.append(os.read(self.reading, 1 << 20))
-            except BlockingIOError:
-                break
-        assert b"".join(pieces).endswith(b"\n") or not pieces
-        return [json.loads(line)["msg"] for line in b"".join(pieces).splitlines()]
+        with logging.getLogger().handlers[0].lock or nullcontext(), suppress(BlockingIOError):  # nobody writes more
+            while True:
+                self._begun += os.read(self.reading, 1 << 20)
+        whole, end, self._begun = self._begun.rpartition(b"\n")
+        return [json.loads(line)["msg"] for line in (whole + end).splitlines()]
 
 
 @pytest.fixture
@@ -235,8 +238,10 @@ def pipe() -> Iterator[Pipe]:
     made = Pipe()
     set_up("info", is_json=True, stream=cast("Any", made))
     yield made
-    os.close(made.writing)
     os.close(made.reading)
+    for sink in logging.getLogger().handlers:
+        sink.close()
+    os.close(made.writing)
 
 
 def test_stuck_reader_keeps_nobody_waiting(pipe: Pipe) -> None:
@@ -246,11 +251,8 @@ def test_stuck_reader_keeps_nobody_waiting(pipe: Pipe) -> None:
         _log.info(message)
     read = pipe.read_messages()
     assert 100 < len(read) < len(wanted)
-    while len(read) < len(wanted):
-        _log.info("more")
-        wanted.append("more")
-        read += pipe.read_messages()
-    assert read == wanted
+    _log.info("more")
+    assert read + wait_for(pipe, "more") == [*wanted, "more"]
 
 
 def test_lines_beyond_the_bound_are_counted(pipe: Pipe) -> None:
@@ -258,13 +260,88 @@ def test_lines_beyond_the_bound_are_counted(pipe: Pipe) -> None:
     count = 20000
     for number in range(count):
         _log.info("%d %s", number, "x" * 50)
-    read = pipe.read_messages()
-    while "log lines were dropped" not in read:
-        _log.info("more")
-        read += pipe.read_messages()
+    _log.info("more")
+    read = wait_for(pipe, "log lines were dropped")
     numbered = [int(message.split()[0]) for message in read if message[0].isdigit()]
     assert numbered == list(range(len(numbered)))
     assert 8192 < len(numbered) < count
+
+
+def wait_for(pipe: Pipe, last: str) -> list[str]:
+    """Read until a message has come; return all that came."""
+    read: list[str] = []
+    while last not in read:
+        select.select([pipe.reading], [], [], 5.0)
+        read += pipe.read_messages()
+    return read
+
+
+def test_what_is_held_comes_without_another_record(pipe: Pipe) -> None:
+    """Operations §10: a reader that was slow gets what was held, and how much was not, when it reads again."""
+    count = 12000
+    for number in range(count):
+        _log.info("%d %s", number, "x" * 50)
+    read = wait_for(pipe, "log lines were dropped")
+    numbered = [int(message.split()[0]) for message in read if message[0].isdigit()]
+    assert numbered == list(range(len(numbered)))
+    assert 8192 < len(numbered) < count
+    _log.info("again")
+    assert wait_for(pipe, "again") == ["again"]
+
+
+def read_until(pipe: Pipe, last: str, may_begin: threading.Event) -> list[str]:
+    """Read, when that may begin, until a message has come, whoever writes meanwhile; return all that came."""
+    assert may_begin.wait(5.0)
+    read = b""
+    while f'"msg": "{last}"'.encode() not in read or not read.endswith(b"\n"):
+        assert select.select([pipe.reading], [], [], 5.0)[0]
+        read += os.read(pipe.reading, 1 << 20)
+    return [json.loads(line)["msg"] for line in read.splitlines()]
+
+
+def test_end_waits_a_moment_for_a_slow_reader(pipe: Pipe) -> None:
+    """Operations §10: what is held at the end is written as long as it is taken."""
+    wanted = [f"{number} " + "x" * 200 for number in range(2000)]
+    for message in wanted:
+        _log.info(message)
+    may_begin = threading.Event()
+    may_begin.set()
+    reading = ThreadPoolExecutor(1).submit(read_until, pipe, wanted[-1], may_begin)
+    logging.getLogger().handlers[0].close()
+    assert reading.result(5.0) == wanted
+
+
+def test_end_does_not_wait_for_a_stuck_reader(pipe: Pipe) -> None:
+    """Operations §10: who reads too late finds whole lines, and is told of the others if there was room for that."""
+    for _ in range(2000):
+        _log.info("x" * 200)
+    began_s = time.monotonic()
+    logging.getLogger().handlers[0].close()
+    assert 1.0 <= time.monotonic() - began_s < 3.0
+    first = pipe.read_messages()
+    assert 100 < len(first) < 2000
+    assert set(first) == {"x" * 200}
+
+
+def test_end_tells_how_many_lines_are_lost(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operations §10: a reader that comes back at the last moment learns how many lines it did not get."""
+    sink, is_last = logging.getLogger().handlers[0], threading.Event()
+    assert isinstance(sink, Sink)
+    tell = sink._tell_dropped
+
+    def tell_and_let_read() -> None:
+        tell()
+        is_last.set()
+
+    for _ in range(2000):
+        _log.info("x" * 200)
+    monkeypatch.setattr(log, "_END_S", 0.0)
+    monkeypatch.setattr(log, "_LAST_LINE_S", 5.0)
+    monkeypatch.setattr(sink, "_tell_dropped", tell_and_let_read)
+    reading = ThreadPoolExecutor(1).submit(read_until, pipe, "log lines were dropped", is_last)
+    sink.close()
+    read = reading.result(5.0)
+    assert 1 < len(read) < 2000
 
 
 def test_long_line_arrives_in_one_piece(pipe: Pipe) -> None:
@@ -272,10 +349,7 @@ def test_long_line_arrives_in_one_piece(pipe: Pipe) -> None:
     messages = ["y" * 50000, "z" * 50000, "end"]
     for message in messages:
         _log.info(message)
-    raw = os.read(pipe.reading, 1 << 20)
-    _log.info("more")
-    raw += os.read(pipe.reading, 1 << 20)
-    assert [json.loads(line)["msg"] for line in raw.splitlines()] == [*messages, "more"]
+    assert wait_for(pipe, "end") == messages
 
 
 def test_reader_that_is_gone_disturbs_nobody(capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,6 +359,7 @@ def test_reader_that_is_gone_disturbs_nobody(capsys: pytest.CaptureFixture[str])
     os.close(pipe.reading)
     for _ in range(3):
         _log.info("m")
+    logging.getLogger().handlers[0].close()
     assert capsys.readouterr().err == ""
     os.close(pipe.writing)
 
