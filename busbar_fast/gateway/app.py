@@ -23,6 +23,7 @@ from busbar_fast.gateway.topology import Topology
 from busbar_fast.gateway.visits import Visit, is_admin
 from busbar_fast.gateway.waiting import Line
 from busbar_fast.observe.counters import UNRESOLVED
+from busbar_fast.observe.log import fields
 from busbar_fast.reliability.report import is_any_usable
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.gate import Gate
@@ -117,6 +118,7 @@ class Gateway:
         if visit.path in _PROBES:
             self._answer_probe(exchange, visit.path)
         else:
+            visit.ask = None  # whatever its path is at the clients' door
             await self._manage(exchange, visit, is_here=is_admin(visit.path))
 
     async def _forward(self, exchange: Exchange, visit: Visit) -> None:
@@ -252,12 +254,16 @@ class Gateway:
         self._reject(exchange, visit, fault, b"Allow: %b\r\n" % b", ".join(allowed))
 
     def _reject(self, exchange: Exchange, visit: Visit, fault: Fault, allow: bytes = b"") -> None:
-        """Refuse a request that asks for nobody in particular, and count it as one."""
+        """Refuse a request that asks for nobody in particular; it counts as one of a dialect if its path is one's."""
         refuse(exchange, visit.dialect, visit.ask, fault, allow)
+        _log_unresolved(exchange.status)
+        if visit.ask is None:
+            if self.service is not None:
+                self.service.count_refusal(exchange.status)
+            return
         self._status.settle(visit.dialect, UNRESOLVED, exchange.status, 0.0, 0.0)
         if self.sinks is not None:
             self.sinks.note(self._status.name_of(visit.dialect), UNRESOLVED, exchange.status, 0.0, None)
-        _log_unresolved(exchange.status)
 
 
 def why_refused(visit: Visit) -> str:
@@ -269,4 +275,4 @@ def why_refused(visit: Visit) -> str:
 
 def _log_unresolved(status: int) -> None:
     """Log a request that asked for nobody who is configured; nothing that its client wrote stands in the line."""
-    _log.debug("refused with %d, pool=%s", status, UNRESOLVED)
+    _log.debug("refused", extra=fields(status=status, pool=UNRESOLVED))

@@ -93,6 +93,7 @@ class Engine:
         self._listener = Listener(self._service, loop)
         self._listener.proxies = _maybe_proxies(config.server)
         self._back_service = Service(self._gateway.serve_operator, limits, self._wheel, parser)
+        self._back_service.refusals = self._service.refusals
         self._back = Listener(self._back_service, loop)
         self._certificates = Certificates((self._listener, self._back), loop, os.environ)
         if config.tls is not None:

@@ -12,6 +12,7 @@ from busbar_fast.observe.log import fields
 
 _log = logging.getLogger("busbar_fast")
 _OPEN_TO_ALL = "W1"
+BUILT_IN_ENTRIES = 14  # of the denylist, which most starts need not import
 
 
 def tell_start(config: Config) -> None:
@@ -27,8 +28,11 @@ def tell_start(config: Config) -> None:
         action = _action(pool.on_exhausted)
         _log.info("pool", extra=fields(pool=name, members=members, cap=_cap(pool, config), on_exhausted=action))
     security = config.security
-    entries = len(security.blocked_metadata_hosts) + len(security.allow_metadata_hosts)
-    _log.info("metadata guard", extra=fields(on=not security.allow_all_metadata, own_entries=entries))
+    entries = BUILT_IN_ENTRIES + len(security.blocked_metadata_hosts)
+    allowed = len(security.allow_metadata_hosts)
+    _log.info("metadata guard", extra=fields(on=not security.allow_all_metadata, entries=entries, allowed=allowed))
+    if config.governance.enabled:
+        _log.info("governance", extra=fields(db_path=config.governance.db_path))
 
 
 def tell_listening(config: Config, address: str) -> None:

@@ -1,5 +1,6 @@
 """One request on its way through the gateway: what its head and its body ask for, and who may serve it."""
 
+import logging
 import re
 from collections.abc import Sequence
 from random import getrandbits  # ids must differ, not be secret
@@ -14,6 +15,8 @@ from busbar_fast.gateway.offers import Offer
 from busbar_fast.gateway.replies import refuse
 from busbar_fast.gateway.status import Status
 from busbar_fast.gateway.visits import Visit
+from busbar_fast.observe.counters import UNRESOLVED
+from busbar_fast.observe.log import fields
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.heads import sole_value
 from busbar_fast.wire.json_scan import Edit, Span, decode_string, find_members, is_true
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
     from busbar_fast.governance.keys import Key
     from busbar_fast.governance.ledger import Charge
 
+_log = logging.getLogger("busbar_fast.gateway")
+
+# By which limit of its key a request was refused, as the log says it.
+_WHY = {Kind.FORBIDDEN: "allowed_pools", Kind.OVER_BUDGET: "budget", Kind.RATE_LIMITED: "rate"}
 _MEMBERS = (b"model", b"stream")
 _QUOTE = 0x22
 _CHARACTERS_A_TOKEN = 4
@@ -206,8 +213,12 @@ class Request:
         assert self.visit.governor is not None  # whose key it is
         granted = self.visit.governor.charge(key, name, self.visit.topology, self.at_s, self._weigh)
         if isinstance(granted, Fault):
+            self.offer, _ = self._find(name)  # whose request it counts as
             if granted.kind is Kind.UNAUTHENTICATED:
                 self.status.count_auth_failure(self.dialect)
+            else:
+                why, pool = _WHY[granted.kind], UNRESOLVED if self.offer is None else self.offer.name
+                _log.info("a key was refused", extra=fields(key=key.id, why=why, pool=pool, request=self.id))
             refuse(self.exchange, self.dialect, self.ask, granted)
             return False
         self.charge = granted
@@ -239,18 +250,21 @@ class Request:
     def _resolve(self, name: str) -> Offer | None:
         """Find who serves a name; refuse the request if nobody does."""
         self.name = name
+        self.offer, is_misplaced = self._find(name)
+        if self.offer is None:
+            kind = Kind.MALFORMED if is_misplaced else Kind.UNKNOWN_MODEL
+            self.refuse(kind, name=name[:_SHOWN_CHARACTERS])
+        return self.offer
+
+    def _find(self, name: str) -> tuple[Offer | None, bool]:
+        """Return who serves a name, and if nobody does whether the model is there, but of another provider."""
         topology, provider = self.visit.topology, self.ask.provider
         offer = topology.find(name) if provider is None else topology.find_lane(name)
         if offer is None and provider is None and "/" in name:
             provider, _, model = name.partition("/")
             offer = topology.find_lane(model)
-        if offer is None:
-            self.refuse(Kind.UNKNOWN_MODEL, name=name[:_SHOWN_CHARACTERS])
-        elif provider is not None and offer.provider != provider:
-            self.refuse(Kind.MALFORMED, name=name[:_SHOWN_CHARACTERS])
-        else:
-            self.offer = offer
-        return self.offer
+        is_misplaced = offer is not None and provider is not None and offer.provider != provider
+        return None if is_misplaced else offer, is_misplaced
 
 
 def read_model(body: bytes, spans: Sequence[Span]) -> str | None:

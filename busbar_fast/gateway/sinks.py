@@ -4,6 +4,7 @@ Sinks belong to one configuration and are made only if it names one. A reload th
 ones send what they hold. They never make a request wait: what a sink cannot take is dropped and counted.
 """
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from busbar_fast.config.schema import Config
 from busbar_fast.config.secrets import reveal
 from busbar_fast.gateway.courier import Courier, sink_at
 from busbar_fast.observe.counters import Shed, outcome_of
+from busbar_fast.observe.log import fields
 from busbar_fast.wire.heads import Fields
 from busbar_fast.wire.pool import Pool as Upstreams
 from busbar_fast.wire.wheel import Wheel
@@ -23,6 +25,8 @@ from busbar_fast.wire.wheel import Wheel
 if TYPE_CHECKING:
     from busbar_fast.gateway.requests import Request
     from busbar_fast.gateway.tracing import Trace, Tracer
+
+_log = logging.getLogger("busbar_fast.sinks")
 
 _FINISH_S: Final = 5.0
 _TRACE_POST_S: Final = 10.0
@@ -114,9 +118,9 @@ class Sinks:
         self._log = log
         self._tracer = tracer
 
-    def maybe_trace(self, fields: Fields) -> "Trace | None":
+    def maybe_trace(self, carried: Fields) -> "Trace | None":
         """Return the trace of a request that begins, if it is to be traced."""
-        return None if self._tracer is None else self._tracer.maybe_trace(fields)
+        return None if self._tracer is None else self._tracer.maybe_trace(carried)
 
     def note(self, dialect: str, pool: str, status: int | None, duration_s: float, request: "Request | None") -> None:
         """Tell what became of a request; of one that never named anybody there is none."""
@@ -174,8 +178,10 @@ def new_sinks(config: Config, inputs: Inputs, upstreams: Upstreams, wheel: Wheel
 
 def _new_log(url: str, config: Config, upstreams: Upstreams, wheel: Wheel, shed: Shed) -> RequestLog:
     observability = config.observability
+    sink = sink_at(url, Level.LOG_SINK, upstreams, config.security)
+    _log.info("sink", extra=fields(of="request_log", url=sink.shown))
     courier = Courier(
-        sink_at(url, Level.LOG_SINK, upstreams, config.security),
+        sink,
         wheel,
         most=observability.max_inflight_webhook_deliveries,
         timeout_s=observability.webhook_delivery_timeout_secs,
@@ -187,8 +193,10 @@ def _new_log(url: str, config: Config, upstreams: Upstreams, wheel: Wheel, shed:
 def _new_tracer(url: str, config: Config, upstreams: Upstreams, wheel: Wheel, shed: Shed) -> "Tracer":
     from busbar_fast.gateway.tracing import Tracer  # noqa: PLC0415  most trace nothing
 
+    sink = sink_at(url, Level.SINK, upstreams, config.security, _PROTOBUF)
+    _log.info("sink", extra=fields(of="traces", url=sink.shown))
     courier = Courier(
-        sink_at(url, Level.SINK, upstreams, config.security, _PROTOBUF),
+        sink,
         wheel,
         most=1,
         timeout_s=_TRACE_POST_S,

@@ -189,8 +189,9 @@ class Status:
         yield Family(COUNTER, "busbar_admission_denied", "Requests shed by a limit.", ("gate",), shed)
         yield Family(GAUGE, "busbar_build_info", "The program.", ("version",), [((__version__,), 1)])
         if service is not None:
-            refused = [((str(status),), count) for status, count in sorted(service.refusals.items())]
-            yield Family(COUNTER, "busbar_http_errors", "Refusals of the HTTP layer.", ("status",), refused)
+            refused = [((str(status or "none"),), count) for status, count in sorted(service.refusals.items())]
+            text = "What was no request, or one for no path that there is; none: closed without an answer."
+            yield Family(COUNTER, "busbar_http_errors", text, ("status",), refused)
             yield Family(GAUGE, "busbar_connections", "Clients connected.", (), [((), len(service.connections))])
             yield Family(GAUGE, "busbar_requests_in_flight", "Requests in progress.", (), [((), service.in_flight)])
 

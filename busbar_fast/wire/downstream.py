@@ -454,7 +454,7 @@ class Downstream(asyncio.Protocol):
         """Answer what is not trustworthy enough for anything but a short plain text, and end the connection."""
         service = self._service
         status = refusal.status
-        service.refusals[status] = service.refusals.get(status, 0) + 1
+        service.count_refusal(status)
         _log.debug("refused %s: %s", self.peer, refusal)
         if status == NO_ANSWER:
             self._close()

@@ -54,7 +54,11 @@ class Service:
         self.is_cutting = False  # what is not over by now ends here, and not by its client's doing
         self.in_flight = 0
         self.requests = 0
-        self.refusals: dict[int, int] = {}  # by status: what the HTTP layer refused
+        self.refusals: dict[int, int] = {}  # by status: what was no request that anybody serves
+
+    def count_refusal(self, status: int) -> None:
+        """Count one."""
+        self.refusals[status] = self.refusals.get(status, 0) + 1
 
 
 def new_wheel(call_later: CallLater) -> Wheel:

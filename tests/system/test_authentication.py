@@ -449,6 +449,11 @@ async def test_no_log_shows_a_credential(tmp_path: Path, caplog: pytest.LogCaptu
     assert not any("secret" in line or LANE_KEY in line for line in shown)
 
 
+def said_of(record: logging.LogRecord) -> str:
+    """Return the message of a record with its fields."""
+    return " ".join([record.getMessage(), *(f"{k}={v}" for k, v in getattr(record, "fields", {}).items())])
+
+
 async def test_log_tells_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Governance §1.3, reliability §1: the log says at debug why somebody was refused, never what the client wrote."""
     caplog.set_level(logging.DEBUG, "busbar_fast.gateway")
@@ -457,15 +462,15 @@ async def test_log_tells_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
         (b"/stats", b"X: 1", "caller refused: no usable credential"),
         (openai.target, b"x-api-key: wrong", "caller refused: an unknown credential"),
         (b"/admin/keys", RIGHT, "caller refused: the management API takes nobody this way"),
-        (b"/nowhere-at-all", RIGHT, "refused with 404, pool=unresolved"),
-        (openai.target, RIGHT, "refused with 400, pool=unresolved"),
-        (gemini.target.replace(gemini.model, b"nobody"), RIGHT, "refused with 404, pool=unresolved"),
+        (b"/nowhere-at-all", RIGHT, "refused status=404 pool=unresolved"),
+        (openai.target, RIGHT, "refused status=400 pool=unresolved"),
+        (gemini.target.replace(gemini.model, b"nobody"), RIGHT, "refused status=404 pool=unresolved"),
     ]
     async with six_doors(tmp_path, TOKEN_MODE, SECOND="second") as house:
         for target, line, said in asked:
             caplog.clear()
             await ask(house, target, line, body=b"{}")
-            assert [record.getMessage() for record in caplog.records] == [said]
+            assert [said_of(record) for record in caplog.records] == [said]
 
 
 # A reload

@@ -1,6 +1,7 @@
 """Virtual keys over sockets: who is let in, what for, how often, for how much, and what is kept of it."""
 
 import asyncio
+import logging
 import re
 import sqlite3
 from pathlib import Path
@@ -75,6 +76,31 @@ async def test_names_that_a_key_may_not_ask_for(folder: Path, serve: Serve) -> N
         assert (await board.ask(every, "nobody")).status == 404
         assert await board.usage(every) == (0, 0, 0)
         assert (await board.usage(some))[2] == 2
+
+
+async def test_limits_of_a_key_leave_a_trace(folder: Path, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """Operations §7 and §10: what a key may not do is a line with its id and why, and counts under the pool's name."""
+    caplog.set_level(logging.INFO, "busbar_fast.gateway")
+    async with governed(folder, serve, GOOD, GOOD) as board:
+        kept = await board.mint(allowed_pools=["m0"])
+        slow = await board.mint(rpm_limit=1)
+        poor = await board.mint(max_budget_cents=0)
+        assert (await board.ask(slow)).status == 200
+        caplog.clear()
+        asked = ((kept, "m1", "allowed_pools"), (kept, "nobody", "allowed_pools"), (slow, "pool", "rate"))
+        for key, name, _ in (*asked, (poor, "p1/m1", "budget")):
+            assert (await board.ask(key, name)).status in (403, 429)
+        shown = [record.__dict__["fields"] for record in caplog.records if record.getMessage() == "a key was refused"]
+        assert [(line["key"], line["why"], line["pool"]) for line in shown] == [
+            (kept["id"], "allowed_pools", "m1"),
+            (kept["id"], "allowed_pools", "unresolved"),
+            (slow["id"], "rate", "pool"),
+            (poor["id"], "budget", "m1"),
+        ]
+        assert all(len(line["request"]) == 32 for line in shown)
+        tallies = board.fleet.site.engine._gateway.status._tallies
+        refused = {p: tally.outcomes["client_error"] for d, p, tally in tallies.rows if d == "openai"}
+        assert refused == {"pool": 1, "m0": 0, "m1": 2, "unresolved": 1}
 
 
 async def test_whom_a_pool_falls_back_to_counts(folder: Path, serve: Serve) -> None:
@@ -521,6 +547,19 @@ async def test_rules_change_with_a_reload(folder: Path, serve: Serve) -> None:
         login = b"x-admin-token: another-token-2\r\n"
         said = await board.say("GET", f"/keys/{key['id']}/usage", login=login)
         assert (said.document["spend_cents"], said.document["requests"]) == (6, 2)
+
+
+async def test_nothing_is_a_request_at_the_operators_door(folder: Path, serve: Serve) -> None:
+    """Operations §7: what is asked there by mistake is no request of any dialect, whatever its path."""
+    async with governed(folder, serve, GOOD) as board:
+        engine = board.fleet.site.engine
+        engine.open_back(bind("127.0.0.1", 0))
+        client = RawClient(engine.back_addresses[0][1])
+        client.send(call_of("openai", "pool"))
+        assert (await client.read_answer()).status == 404
+        client.close()
+        assert engine._service.refusals == {404: 1}
+        assert not any(sum(tally.outcomes.values()) for *_, tally in engine._gateway.status._tallies.rows)
 
 
 async def test_operators_may_have_a_door_of_their_own(folder: Path, serve: Serve) -> None:

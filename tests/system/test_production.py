@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from busbar_fast import __version__
+from busbar_fast.config.guards import denylist
 from busbar_fast.mock.script import Script
 from busbar_fast.mock.server import MockBackend
 from busbar_fast.wire.exchange import Exchange
@@ -72,11 +73,39 @@ async def test_start_is_told_in_order(place: Deployment, python: tuple[str, ...]
     assert "INFO lane model=a provider=up base_url=http://127.0.0.1:9 cap=2" in told
     assert "INFO lane model=b provider=up base_url=http://127.0.0.1:9 cap=none" in told
     assert "INFO pool pool=both members=a,b cap=none on_exhausted=reject" in told
-    assert any(line.startswith("INFO metadata guard on=true ") for line in told)
+    assert f"INFO metadata guard on=true entries={len(denylist())} allowed=0" in told
     at = next(number for number, line in enumerate(told) if line.startswith("INFO busbar listening "))
     assert told[at] == f"INFO busbar listening listen=127.0.0.1:{program.port} tls=false mtls=false"
     assert [line.split(" ", 1)[0] for line in told[at:]] == ["INFO"] * len(told[at:])
     assert told[-1] == "INFO busbar-fast ends"
+
+
+async def test_start_names_sinks_guards_and_the_database(place: Deployment) -> None:
+    """Config §12: where what it hears goes to, with nothing of a user in it, how much is denied, where keys lie."""
+    place.write(
+        CONFIG,
+        port=9,
+        more=f"""
+security: {{blocked_metadata_hosts: [10.9.9.9], allow_metadata_hosts: [metadata.internal]}}
+observability:
+  request_log_webhook_url: "https://user:hush@records.example.net/in?key=hush"
+  otlp_endpoint: "http://user:hush@localhost:4318/v1/traces"
+governance: {{enabled: true, admin_token: t, db_path: '{place.folder}/keys.db'}}
+""",
+    )
+    with place.start() as program:
+        await program.is_up()
+        assert await program.end() == 0
+    told = [line.split("Z ", 1)[1] for line in without_raw(program.log)]
+    listening = next(number for number, line in enumerate(told) if line.startswith("INFO busbar listening "))
+    for line in (
+        f"INFO metadata guard on=true entries={len(denylist()) + 1} allowed=1",
+        f"INFO governance db_path={place.folder}/keys.db",
+        "INFO sink of=request_log url=https://***@records.example.net/in?***",
+        "INFO sink of=traces url=http://***@localhost:4318/v1/traces",
+    ):
+        assert line in told[:listening], told
+    assert "hush" not in program.log
 
 
 @pytest.mark.parametrize("by", ["file", "variable"])

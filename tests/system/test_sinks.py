@@ -91,14 +91,17 @@ def attributes(span: Span) -> dict[str, Any]:
 
 
 async def test_every_counted_request_is_one_record(tmp_path: Path, serve: Serve) -> None:
-    """Operations §13, case 58: five members by default; refusals and unknown paths and models are told of as well."""
+    """Operations §13, case 58: five members by default; refusals and unknown models are told, unknown paths not."""
     taker = Taker()
     async with told(tmp_path, serve, taker, None) as made:
         assert (await made.ask()).status == 200
-        assert (await made.ask("nobody")).status == 404
         client = made.site.connect()
         client.send(b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n")
         assert (await client.read_answer()).status == 404
+        assert (await made.ask("nobody")).status == 404
+        client = made.site.connect()
+        client.send(b"PUT /v1/chat/completions HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert (await client.read_answer()).status == 405
         await until(lambda: len(taker.bodies) == 3)
         assert all(set(record) == FIVE for record in taker.records)
         assert [(r["pool"], r["outcome"]) for r in taker.records] == [

@@ -231,7 +231,6 @@ async def test_faults_of_clients_are_counted(tmp_path: Path) -> None:
             (post(b'{"model":"other/zeta"}', close, target=chats), 400),
             (post(b"x" * 65537, close, target=chats), 413),
             (post(b"{}", close, target=chats).replace(b"POST", b"PUT"), 405),
-            (post(b"{}", close, target=b"/nowhere"), 404),
         ]
         for raw, status in refusals:
             await check_moves(watch, lambda: send(house, raw, status), *fault)  # noqa: B023  at once
@@ -251,6 +250,23 @@ async def test_faults_of_clients_are_counted(tmp_path: Path) -> None:
         )
         house.keeper.pieces = (b"HTTP/1.1 302 X\r\nContent-Length: 0\r\n\r\n",)
         await check_moves(watch, lambda: ask(house, "zeta", 302), *requests("zeta", "error"), attempt("zeta", "zeta"))
+
+
+async def test_what_is_for_no_path_is_no_request_of_a_dialect(tmp_path: Path) -> None:
+    """Operations §7: paths that no dialect claims count as refusals of HTTP, and as requests of nobody."""
+    async with six_doors(tmp_path) as house:
+        assert await house.site.reload(duo(house.upstream.port))
+        watch = Watch(house)
+        close = b"Connection: close"
+        for target, method, status in (
+            (b"/nowhere", b"POST", 404),
+            (b"/no/where/at/all", b"GET", 404),
+            (b"/stats", b"DELETE", 405),
+            (b"*", b"OPTIONS", 405),
+        ):
+            raw = post(b"{}", close, target=target).replace(b"POST", method)
+            moved = ("busbar_http_errors_total", {"status": f"{status}"})
+            await check_moves(watch, lambda: send(house, raw, status), moved)  # noqa: B023  at once
 
 
 async def test_request_that_cannot_be_translated_counts_under_its_name(tmp_path: Path) -> None:
@@ -362,6 +378,13 @@ async def test_refusals_below_the_routes_are_counted(tmp_path: Path) -> None:
         errors = "busbar_http_errors_total"
         for raw, status in ((b"GET / HTTP/1.1\r\n\r\n", 400), (b"FOO / HTTP/1.1\r\nHost: h\r\n\r\n", 501)):
             await check_moves(watch, lambda: send(house, raw, status), (errors, {"status": f"{status}"}))  # noqa: B023  at once
+        hello = house.connect()
+
+        async def greet() -> None:
+            hello.send(b"\x16\x03\x01\x00\x05hello")
+            assert await hello.read_all() == b""
+
+        await check_moves(watch, greet, (errors, {"status": "none"}))
         house.keeper.pieces = (b"",)
         client = house.site.send_chat("zeta")
         await until(lambda: house.site.counts("zeta")[2] == 1)
@@ -391,9 +414,9 @@ async def test_invented_names_add_no_series(tmp_path: Path) -> None:
                 client.send(post(b'{"model":"%b"}' % name.encode(), session, target=target))
                 assert (await client.read_answer(b"POST")).status in {400, 404}
         after = await watch.scrape()
-        assert after.keys() == before.keys()
+        assert after.keys() - before.keys() == {("busbar_http_errors_total", (("status", "404"),))}
         counted = sum(value for (name, _), value in after.items() if name == "busbar_requests_total")
-        assert counted == 5 * len(names)
+        assert counted == 4 * len(names)
         assert b"invented" not in await watch.page(b"/metrics") + await watch.page(b"/stats")
 
 
