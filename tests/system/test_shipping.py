@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from busbar_fast import __version__
 from tests.house.source import ROOT
 from tests.system.gateways import closed_port
 from tests.system.programs import LIMIT_S, Program, chat
@@ -232,6 +233,11 @@ def test_pods_are_what_is_demanded() -> None:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+    assert gateway["image"] == f"busbar-fast:{__version__}"
+    # What is mounted as one file does not change with its ConfigMap.
+    (config,) = [mount for mount in gateway["volumeMounts"] if mount["name"] == "config"]
+    assert config == {"name": "config", "mountPath": "/config", "readOnly": True}
+    assert gateway["env"] == [{"name": "BUSBAR_CONFIG", "value": "/config/config.yaml"}]
     # It is noticed as not ready before it stops accepting.
     ready = gateway["readinessProbe"]
     assert ready["periodSeconds"] * ready["failureThreshold"] + ready["timeoutSeconds"] <= 5
@@ -246,4 +252,60 @@ def test_compose_is_what_is_demanded() -> None:
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert "ports" not in service
     assert balancer["ports"] == ["8080:8080"]
+    graces = {service["stop_grace_period"] for service in (balancer, *services.values())}
+    assert graces == {"330s"}
+    assert re.search(
+        r"^ *default-server .* resolvers network init-addr last,libc,none$", text_of("haproxy.cfg"), re.MULTILINE
+    )
     assert all(f"{name}:8080" in text_of("haproxy.cfg") for name in services)
+
+
+# Stand for Docker and for curl: they note what they are told; curl fails for a container whose machine is in `SICK`.
+DOCKER_STUB = """#!/bin/sh
+echo "docker $*" >>"$NOTES"
+case "$1 $2" in
+"run --detach") echo "box-$4" | tr -d / ;;
+"port "*) echo "$2:8080" ;;
+esac
+"""
+CURL_STUB = """#!/bin/sh
+for last; do :; done
+echo "curl $last" >>"$NOTES"
+case "$last" in *"$SICK"*) exit 22 ;; esac
+"""
+
+
+def published(folder: Path, sick: str) -> tuple[int, list[str]]:
+    """Publish with stubs; return the exit code and what they were told."""
+    for name, text in (("docker", DOCKER_STUB), ("curl", CURL_STUB)):
+        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).chmod(0o755)
+    notes = folder / "notes"
+    environ = {"PATH": f"{folder}:{os.environ['PATH']}", "NOTES": str(notes), "SICK": sick, "BUSBAR_PUBLISH_TRIES": "1"}
+    done = subprocess.run([DOCKER / "publish", "r.example/b:1"], env=environ, check=False, timeout=LIMIT_S)
+    return done.returncode, notes.read_text(encoding="utf-8").splitlines()
+
+
+def test_image_is_published_when_both_have_answered(tmp_path: Path) -> None:
+    """Operations §12 "image", "contents": amd64 and arm64 are built, started as they are to run, asked, then pushed."""
+    code, told = published(tmp_path, "nobody")
+    assert code == 0
+    asked = [at for at, line in enumerate(told) if line.startswith("curl ") and line.endswith("/healthz")]
+    pushed = [at for at, line in enumerate(told) if line.startswith(("docker push", "docker buildx imagetools"))]
+    assert (len(asked), len(pushed)) == (2, 3)
+    assert max(asked) < min(pushed)
+    assert told[-1] == "docker buildx imagetools create --tag r.example/b:1 r.example/b:1-amd64 r.example/b:1-arm64"
+    for machine in ("amd64", "arm64"):
+        assert any(f"buildx build --platform linux/{machine} --load" in line for line in told)
+        assert any(line.startswith("docker run") and "--read-only --cap-drop ALL" in line for line in told)
+        assert f"docker rm --force box-linux{machine}" in told
+
+
+@pytest.mark.parametrize("sick", ["amd64", "arm64"])
+def test_image_that_does_not_answer_is_not_published(tmp_path: Path, sick: str) -> None:
+    """Operations §12 "contents": one that does not answer `/healthz` keeps both back, and leaves no container."""
+    code, told = published(tmp_path, sick)
+    assert code == 1
+    assert not any("push" in line or "imagetools" in line for line in told)
+    assert f"docker logs box-linux{sick}" in told
+    assert told[-1] == f"docker rm --force box-linux{sick}"
