@@ -162,6 +162,8 @@ def _introduce(config: Config, warnings: Iterable[Complaint]) -> None:
 def _run(start: Start) -> None:
     # Keys and prompts are in our memory: a crash must not leave them in a file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # they ask for nothing here, and would end the process
+        signal.signal(number, signal.SIG_IGN)
     _run_loop(lambda: _serve(start), start.signals)
 
 

@@ -18,6 +18,7 @@ flags
   --validate                   check the configuration as a start does and end: 0 without errors, 1 with; opens no port
   --strict                     let warnings fail as well
   --healthcheck                ask the gateway of this configuration for /livez: 0 if it answers 200 within 5 s
+  --host ADDRESS, --port PORT  for demo: where it listens (127.0.0.1, 8080; port 0 is any that is free)
   --print-metadata-blocklist   list the hosts that no provider may be at
   -V, --version                print the version
   -h, --help                   print this

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from busbar_fast.config.cross import Draft
+from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.schema import Secret, Tls
 from busbar_fast.config.secrets import reveal_raw
 
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+_CHAIN = "a PEM chain was expected, the leaf first"
+_AUTHORITIES = "a PEM bundle of one or more authorities was expected"
 _ENCRYPTED = (b"-----BEGIN ENCRYPTED PRIVATE KEY-----", b"Proc-Type: 4,ENCRYPTED")
 
 
@@ -40,12 +43,7 @@ def _check(draft: Draft, name: str, secret: Secret, read: Callable[[bytes], byte
         return None  # missing, and noted
     path = _path(draft, name)
     try:
-        raw = draft.inputs.read(secret.source) if secret.kind == "file" else reveal_raw(secret, draft.inputs)
-        if not raw:
-            raise _Unfit("is empty" if secret.kind == "file" else "is not set or empty")
-        found = read(raw)
-    except OSError as error:
-        draft.error(path, f"cannot be read: {error.strerror or error}", secret.source)
+        found = _read_piece(secret, draft.inputs, read)
     except _Unfit as unfit:
         draft.error(path, str(unfit), secret.source)
     else:
@@ -55,25 +53,47 @@ def _check(draft: Draft, name: str, secret: Secret, read: Callable[[bytes], byte
     return None
 
 
+def why_unfit(tls: Tls, inputs: Inputs) -> str:
+    """Return what is wrong with the first piece that is not what it should be, and which; nothing if all are."""
+    for secret, read in ((tls.cert, _read_chain), (tls.key, _read_key), (tls.client_ca, _read_authorities)):
+        try:
+            if secret.kind != "none":
+                _read_piece(secret, inputs, read)
+        except _Unfit as unfit:
+            return f"{secret.source} {unfit}"
+    return ""
+
+
+def _read_piece(secret: Secret, inputs: Inputs, read: Callable[[bytes], bytes]) -> bytes:
+    """Return what `read` makes of a piece. Raise _Unfit."""
+    try:
+        raw = inputs.read(secret.source) if secret.kind == "file" else reveal_raw(secret, inputs)
+    except OSError as error:
+        raise _Unfit(f"cannot be read: {error.strerror or error}") from error
+    if not raw:
+        raise _Unfit("is empty" if secret.kind == "file" else "is not set or empty")
+    return read(raw)
+
+
 def _read_chain(raw: bytes) -> bytes:
-    return _public(_read_certificates(raw)[0].public_key)
+    return _public(_read_certificates(raw, _CHAIN)[0].public_key)
 
 
-def _read_certificates(raw: bytes) -> list[Any]:
+def _read_certificates(raw: bytes, wanted: str) -> list[Any]:
     from cryptography import x509  # noqa: PLC0415  30 ms of import that a gateway without TLS does not pay
 
     if _CERTIFICATE not in raw:
-        raise _Unfit("holds no certificate; a PEM chain was expected, the leaf first")
+        raise _Unfit(f"holds no certificate; {wanted}")
     try:
         return list(x509.load_pem_x509_certificates(raw))
     except ValueError as error:
-        raise _Unfit("holds a certificate that cannot be read; a PEM chain was expected, the leaf first") from error
+        raise _Unfit(f"holds a certificate that cannot be read; {wanted}") from error
 
 
 def _read_authorities(raw: bytes) -> bytes:
     from cryptography import x509  # noqa: PLC0415  as above
 
-    for certificate in _read_certificates(raw):
+    for certificate in _read_certificates(raw, _AUTHORITIES):
         try:
             may_sign = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
         except x509.ExtensionNotFound:
@@ -82,7 +102,7 @@ def _read_authorities(raw: bytes) -> bytes:
             may_sign = False
         if may_sign:
             return raw
-    raise _Unfit("holds no certificate authority; a PEM bundle of one or more was expected")
+    raise _Unfit(f"holds no certificate authority; {_AUTHORITIES}")
 
 
 def _read_key(raw: bytes) -> bytes:

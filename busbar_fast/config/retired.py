@@ -1,4 +1,4 @@
-"""Keys of other schemas that are refused by name, with the place where their subject is configured here."""
+"""Keys of other schemas and names that are refused with the place where their subject is configured here."""
 
 from busbar_fast.config.complaints import Path, dotted
 
@@ -30,6 +30,8 @@ _REASONS = {
     "public_url": _NOWHERE,
     "admin_tls": _NOWHERE,
     "admin_require_mtls": _NOWHERE,
+    "limits.request_header_max_bytes": "unknown key; it is `limits.max_header_bytes` here",
+    "limits.shutdown_drain_timeout_secs": "unknown key; it is `shutdown.drain_timeout_secs` here",
     "limits.max_keys_per_principal": _NOWHERE,
     "limits.max_auto_provisioned_groups": _NOWHERE,
     "providers.*.token_url": _NOWHERE,

@@ -186,7 +186,8 @@ async def _read_body(exchange: Exchange) -> bytes:
 
 def _audit(exchange: Exchange, action: str, key_id: str, members: Mapping[str, Any]) -> None:
     _log.info(
-        "a key was changed", extra=fields(action=action, key=key_id, members=sorted(members), peer=exchange.client.peer)
+        "a key was changed",
+        extra=fields(action=action, key=key_id, members=",".join(sorted(members)), peer=exchange.client.peer),
     )
 
 

@@ -83,8 +83,10 @@ class Certificates:
                 return
             context = new_context(tls, inputs)
         except (OSError, NoSecret) as error:
-            files = ",".join(_files(tls))
-            _log.error("TLS material was not renewed, the old one stays: %s", error, extra=fields(files=files))
+            from busbar_fast.config.pem import why_unfit  # noqa: PLC0415  a warm start needs none of it
+
+            why, files = why_unfit(tls, inputs) or error, ",".join(_files(tls))
+            _log.error("TLS material was not renewed, the old one stays: %s", why, extra=fields(files=files))
             return
         self.use(tls, context, inputs)
         self._stamps = stamps  # from before the reading

@@ -173,6 +173,7 @@ POLICY = [
     Row("script_file empty", pool("route: script, policy: {script_file: ''}"), {"pools.a.policy.script_file": ""}),
     Row("on_lossy", pool("on_lossy: drop"), {"pools.a.on_lossy": "drop"}),
     Row("reject_on", pool("reject_on: [seed, sede]"), {"pools.a.reject_on[1]": "sede"}),
+    Row("reject_on, far off", pool("reject_on: [zzzz]"), {"pools.a.reject_on[0]": "zzzz"}),
     Row("reject_on, all", pool("on_lossy: reject, reject_on: [seed]"), {"pools.a.reject_on": None}),
     Row("drop_guardrails", pool("drop_guardrails: y"), {"pools.a.drop_guardrails": "y"}),
 ]

@@ -229,11 +229,11 @@ KEYS = [
     ),
     Row("None", provider("").replace("none", "None"), {"providers.p.api_key": "***"}),
     Row("key as a list", provider("").replace("none", "[hush]"), {"providers.p.api_key": "***"}, secrets=("hush",)),
-    Row("none and a name", provider("api_key_env: A"), {"providers.p.api_key": "***"}, {"A": "hush"}, "", ("hush",)),
+    Row("none and a name", provider("api_key_env: A"), {"providers.p.api_key": "none"}, {"A": "hush"}, "", ("hush",)),
     Row(
         "both",
         provider("api_key_env: A").replace("none", "{env: B}"),
-        {"providers.p.api_key": "***"},
+        {"providers.p.api_key": None},
         {"A": "hush"},
         "",
         ("hush",),

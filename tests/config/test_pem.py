@@ -141,12 +141,12 @@ RSA = rsa.generate_private_key(65537, 2048)
             None,
             ["key key is not the key of the certificate in cert"],
         ),
-        (CHAIN, KEY, KEY, ["client_ca holds no certificate; a PEM chain was expected, the leaf first"]),
+        (CHAIN, KEY, KEY, ["client_ca holds no certificate; a PEM bundle of one or more authorities was expected"]),
         (
             CHAIN,
             KEY,
             certificate(is_ca=False) + certificate(is_ca=None, issuer="b"),
-            ["client_ca holds no certificate authority; a PEM bundle of one or more was expected"],
+            ["client_ca holds no certificate authority; a PEM bundle of one or more authorities was expected"],
         ),
     ],
 )
@@ -220,4 +220,4 @@ def test_an_authority_with_broken_extensions_is_none(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(x509, "load_pem_x509_certificates", lambda _: [Odd()])
     said = judged(tmp_path, CHAIN, KEY, ROOT)[0]
-    assert said == ["client_ca holds no certificate authority; a PEM bundle of one or more was expected"]
+    assert said == ["client_ca holds no certificate authority; a PEM bundle of one or more authorities was expected"]

@@ -15,6 +15,8 @@ from busbar_fast.config.retired import reason
         (("pools", "a.b", "hooks"), "`policy`"),
         (("providers", "z.ai", "scope"), "nothing like it"),
         (("limits", "max_keys_per_principal"), "nothing like it"),
+        (("limits", "request_header_max_bytes"), "`limits.max_header_bytes`"),
+        (("limits", "shutdown_drain_timeout_secs"), "`shutdown.drain_timeout_secs`"),
     ],
 )
 def test_a_retired_key_has_a_reason(path: Path, words: str) -> None:

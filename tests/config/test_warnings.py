@@ -290,6 +290,13 @@ PAIRS = [
         pool(""),
     ),
     Pair("W25", member("weight: 0"), ("pools.a.members[0].weight", "pools.a"), member("weight: 1")),
+    Pair("W21", pool("reject_on: [seed, seed]"), ("pools.a.reject_on",), pool("reject_on: [seed, stop]")),
+    Pair(
+        "W29",
+        BASE + "limits: {memory_soft_limit_mib: 95}\n",
+        ("limits.memory_soft_limit_mib",),
+        BASE + "limits: {memory_soft_limit_mib: 96}\n",
+    ),
     Pair("W27", governed("db_path: ':memory:'"), ("governance.db_path",), BASE + "governance: {db_path: ':memory:'}\n"),
 ]
 

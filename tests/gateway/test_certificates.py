@@ -91,8 +91,8 @@ def test_same_content_is_nothing_new(bench: Bench) -> None:
 
 
 def test_broken_material_is_told_once_and_leaves_the_old(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    """Operations §1: on any error the old material stays and an error line names the files, until the next change."""
-    for content in (None, b"nothing"):
+    """Operations §1: on any error the old material stays and an error line names the file, until the next change."""
+    for content, why in ((None, "cannot be read: No such file"), (b"nothing", "holds no key that can be read")):
         (bench.folder / "key").unlink()
         if content is not None:
             (bench.folder / "key").write_bytes(content)
@@ -102,6 +102,7 @@ def test_broken_material_is_told_once_and_leaves_the_old(bench: Bench, caplog: p
         if content is None:
             (bench.folder / "key").touch()
             assert not bench.is_renewed()
+        assert f"{bench.folder / 'key'} {why}" in record.getMessage()
         assert str(bench.folder / "key") in record.fields["files"]  # type: ignore[attr-defined]
     bench.issue()
     assert bench.is_renewed()

@@ -484,6 +484,16 @@ async def test_command_can_be_interrupted(place: Deployment, number: int) -> Non
 COMBINATIONS = [closed for size in (1, 2, 3) for closed in itertools.combinations(range(3), size)]
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+async def test_signal_that_asks_for_nothing_is_ignored(place: Deployment, number: int) -> None:
+    """Operations §4: signals that other programs reopen their logs for do not end this one."""
+    with place.start() as program:
+        await program.is_up()
+        program.send(number)
+        assert await program.get("/livez") == (200, b"ok")
+        assert await program.end() == 0
+
+
 @pytest.mark.parametrize("closed", COMBINATIONS)
 async def test_closed_descriptors_are_no_reason_to_fail(place: Deployment, closed: tuple[int, ...]) -> None:
     """Operations §10: whichever of the standard three are missing, the gateway serves and ends with 0."""

@@ -420,6 +420,22 @@ async def test_wrong_drafts_store_nothing(folder: Path, serve: Serve, caplog: py
     assert "hush" not in caplog.text
 
 
+async def test_changes_of_keys_are_audited(folder: Path, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """Governance §10: each change is a line with what was done, to which key, which members, from where; no values."""
+    caplog.set_level(logging.INFO, "busbar_fast")
+    async with governed(folder, serve, GOOD) as board:
+        key = await board.mint(rpm_limit=3, name="hush")
+        await board.say("PATCH", f"/keys/{key['id']}", {"rpm_limit": 4, "enabled": False})
+        await board.say("DELETE", f"/keys/{key['id']}")
+    told = [record.__dict__["fields"] for record in caplog.records if record.getMessage() == "a key was changed"]
+    assert [(line["action"], line["key"], line["peer"]) for line in told] == [
+        (action, key["id"], "127.0.0.1") for action in ("create", "update", "delete")
+    ]
+    assert [line["members"] for line in told][1:] == ["enabled,rpm_limit", ""]
+    assert {"name", "rpm_limit"} <= set(told[0]["members"].split(","))
+    assert "hush" not in caplog.text
+
+
 async def test_a_change_never_brings_a_key_back(folder: Path, serve: Serve) -> None:
     """Governance case 53: changes and deletions in any order leave no key."""
     async with governed(folder, serve, GOOD) as board:

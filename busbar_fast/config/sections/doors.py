@@ -13,6 +13,7 @@ from busbar_fast.config.variables import has_control
 _MODES = ("token", "passthrough", "none")
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/@]+)):([0-9]{1,5})")
 _HIGHEST_PORT = 65535
+_PEM = "-----BEGIN"
 
 
 def read_listen(section: Section, name: str) -> Listen | None:
@@ -53,7 +54,7 @@ def _material(section: Section, name: str, *, is_required: bool) -> Secret:
             section.error(name, "required, and missing")
         return NONE
     if name.endswith("_file"):
-        path = section.maybe_text(name, _complaint_of_path, is_secret=True)
+        path = section.maybe_text(name, _complaint_of_path, is_secret=_PEM in section.written(name))
         return NONE if path is None else source_of("file", path)
     node = section.maybe_node(name)
     if not isinstance(node, Entries):
@@ -64,7 +65,7 @@ def _material(section: Section, name: str, *, is_required: bool) -> Secret:
 
 def _complaint_of_path(path: str) -> str:
     """Refuse what is no path; a key that was pasted in its place must not be shown."""
-    return "must be the path of a file, not what it holds" if "-----BEGIN" in path else not_blank(path)
+    return "must be the path of a file, not what it holds" if _PEM in path else not_blank(path)
 
 
 def read_auth(root: Section) -> Auth:

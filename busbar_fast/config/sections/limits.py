@@ -19,6 +19,7 @@ _AT_LEAST_ONE = (
     "write_stall_timeout_secs",
     "max_pipelined_requests",
 )
+_LEAST_MIB = 96  # twice of what one holds that has nothing to do
 _ANY = (
     "pool_max_idle_per_host",
     "max_inbound_concurrent",
@@ -40,6 +41,9 @@ def read_limits(root: Section) -> Limits:
         given["default_max_tokens"] = section.maybe_integer("default_max_tokens", 1, U32)
         given["request_body_max_bytes"] = section.maybe_integer("request_body_max_bytes", 65536, 1073741824)
         given["max_header_bytes"] = section.maybe_integer("max_header_bytes", 8192, 1048576)
+        if 0 < (given["memory_soft_limit_mib"] or 0) < _LEAST_MIB:
+            reason = f"below {_LEAST_MIB} the gateway alone may need more, and then one request at a time is let in"
+            section.warn("W29", "memory_soft_limit_mib", reason)
         found = {name: value for name, value in given.items() if value is not None}
         return Limits(reasoning_effort_budgets=_read_budgets(section)).with_(**found)
 

@@ -60,13 +60,17 @@ class PoolReader:
 
     def _read_loud(self, pool: Section, on_lossy: str) -> tuple[str, ...]:
         """Return the losses that a pool does not put up with, where it puts up with others."""
-        losses = self._vocabulary.losses
+        losses = sorted(self._vocabulary.losses)
 
         def complain(text: str) -> str:
-            hint = pool.complaints.hint(text, sorted(losses))
-            return "" if text in losses else f"is nothing that a translation can lose{hint}"
+            if text in losses:
+                return ""
+            hint = pool.complaints.hint(text, losses)
+            return f"is nothing that a translation can lose{hint or '; it must be one of ' + ', '.join(losses)}"
 
         loud = pool.texts("reject_on", complain)
+        for twice in dict.fromkeys(field for field in loud if loud.count(field) > 1):
+            pool.warn("W21", "reject_on", f"lists `{twice}` more than once")
         if on_lossy == "reject" and pool.has("reject_on"):
             pool.error("reject_on", "has no meaning with `on_lossy: reject`, which rejects every loss")
         return loud

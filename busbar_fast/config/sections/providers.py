@@ -264,12 +264,12 @@ def _read_credential(section: Section, inputs: Inputs, complaint_of_key: Check) 
     secret = NONE
     if isinstance(node, Scalar) and node.text == "none" and not node.is_broken:
         if variable is not None:
-            section.error("api_key", "not beside `api_key_env`; give one of them", SECRET)
+            section.error("api_key", "not beside `api_key_env`; give one of them", node.text)
         return NONE
     if isinstance(node, Entries):
         secret = read_reference(section, (*section.path, "api_key"), node, ("env", "file"))
         if variable is not None:
-            section.error("api_key", "not beside `api_key_env`; give one of them", SECRET)
+            section.error("api_key", "not beside `api_key_env`; give one of them")
     elif node is not None and variable is not None:
         section.warn("W9", "api_key", "a key written here is ignored; the one of `api_key_env` is used")
     elif node is not None:
