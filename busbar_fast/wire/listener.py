@@ -249,7 +249,7 @@ class Listener:
                 self._forget(connection.peer)
             if isinstance(error, asyncio.CancelledError):
                 raise
-            _log.debug("connection from %s failed: %s", connection.peer, error)
+            _log.debug("connection from %s failed: %s", connection.peer, str(error) or type(error).__name__)
 
     async def _learn_peer(self, proxies: "Proxies", sock: socket.socket, connection: Downstream) -> None:
         """Read for whom a proxy has connected. Raise Refused, or OSError if it says nothing in time."""

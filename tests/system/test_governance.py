@@ -613,6 +613,23 @@ async def test_what_was_told_before_a_client_left_is_paid(folder: Path, serve: S
         assert 31 <= tokens < 49
 
 
+@pytest.mark.parametrize("client", ["anthropic", "openai"])
+async def test_what_was_told_before_the_drain_cut_in_is_paid(folder: Path, serve: Serve, client: str) -> None:
+    """Governance §9: a stream that the end of the process ends is paid as far as its usage was told, once."""
+    async with governed(folder, serve, LONG, dialect="anthropic") as board:
+        key, engine = await board.mint(), board.fleet.site.engine
+        caller = board.send(key, dialect=client, stream=True)
+        for _ in range(4):
+            await caller.read_until(b"\n\n")
+        await engine._listener.cut_short()
+        assert engine._governor is not None
+        held = engine._governor.ring.get(key["id"])
+        assert held is not None
+        standing = engine._governor.standing(held.key)
+        assert (standing.spend_cents, standing.requests) == (1, 1)
+        assert 31 <= standing.tokens < 49
+
+
 async def test_what_a_request_may_cost_must_fit(folder: Path, serve: Serve) -> None:
     """Governance §8: with `reserve_tokens` a cap is hard; what was set aside is free when the request ends."""
     hold = Gate()

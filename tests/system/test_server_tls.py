@@ -1,6 +1,7 @@
 """TLS with clients, as the program speaks it: versions, client certificates, material from anywhere, its renewal."""
 
 import asyncio
+import re
 import signal
 import ssl
 import warnings
@@ -179,6 +180,20 @@ async def test_weak_clients_are_refused(site: Site, weaken: Callable[[ssl.SSLCon
         await program.says("DEBUG connection from 127.0.0.1 failed: ")
         assert await is_served(program, site.context())
         assert await program.end() == 0
+
+
+async def test_reason_of_a_failed_handshake_is_told(site: Site) -> None:
+    """Operations §1, §12 "TCP health check": one that connects and leaves is a line at DEBUG with a reason, no more."""
+    site.place.environ["BUSBAR_LOG"] = "debug"
+    with site.start(FILES) as program:
+        await program.is_up()
+        _, writer = await asyncio.open_connection("127.0.0.1", program.port)
+        writer.close()
+        await program.says("DEBUG connection from 127.0.0.1 failed: ")
+        assert re.search(r"failed: \S", program.log)
+        assert await is_served(program, site.context())
+        assert await program.end() == 0
+        assert " ERROR " not in program.log.replace(" ERROR `none`", "")
 
 
 async def test_plain_http_is_not_answered(site: Site) -> None:
@@ -537,3 +552,21 @@ async def test_idle_connections_end_with_the_gateway(site: Site) -> None:
         writer.close()
         assert await program.ends() == 0
         await until(lambda: "busbar-fast ends" in program.log)
+
+
+async def test_stream_gets_its_last_word_over_tls(site: Site, serve: Serve) -> None:
+    """Operations §13 case 38: at a second signal a stream ends natively, over TLS as well, and the process with 0."""
+    async with serve(MockBackend(lambda _: Script(stall_at=400)).serve) as upstream:
+        with site.start(FILES, port=upstream.port) as program:
+            await program.is_up()
+            reader, writer = await connect(program, site.context())
+            writer.write(chat(b'{"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}'))
+            await reader.readuntil(b"data: ")
+            program.send(signal.SIGTERM)
+            await program.says("draining in_progress=1")
+            program.send(signal.SIGTERM)
+            rest = await reader.readuntil(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+            assert b'"type":"server_error"' in rest
+            writer.close()
+            assert await program.ends() == 0
+        await leave(upstream)
