@@ -56,7 +56,7 @@ def swallowed(module: Module) -> list[str]:
     return found
 
 
-SHARES = 4  # of all modules, each within its own time limit
+SHARES = 8  # of all modules, each within its own time limit
 
 
 def complaints(module: Module) -> list[str]:
