@@ -1,20 +1,28 @@
 """Requests that wait for a permit of one of several lanes, and the door that closes on them when the process ends."""
 
 from functools import partial
+from typing import Final
 
 from busbar_fast.clock import now
 from busbar_fast.errors import Overloaded
-from busbar_fast.reliability.attempts import Attempt, Attempts, Place
+from busbar_fast.reliability.attempts import Attempt, Attempts
+from busbar_fast.reliability.lookout import Lookout
+from busbar_fast.reliability.places import Place
 from busbar_fast.wire.strand import Strand
+from busbar_fast.wire.wheel import TICK_S, Timer
+
+_LOOK_EVERY_S: Final = TICK_S
 
 
 class Line:
     """Everybody who waits; see the module."""
 
-    __slots__ = ("_is_closed", "_waiting", "shed")
+    __slots__ = ("_is_closed", "_lookout", "_timer", "_waiting", "shed")
 
     def __init__(self) -> None:
         self._waiting: dict[Place, Strand] = {}
+        self._lookout = Lookout()
+        self._timer: Timer | None = None
         self._is_closed = False
         self.shed = 0  # waited in vain
 
@@ -23,8 +31,9 @@ class Line:
 
     async def wait(self, strand: Strand, attempts: Attempts) -> Attempt | None:
         """Wait for a permit; return the attempt it allows, to be held with a `with` at once, or None if none came."""
-        with attempts.line_up(partial(self._wake, strand), now) as place:
+        with Place(attempts, partial(self._wake, strand), now, self._lookout) as place:
             self._waiting[place] = strand
+            self._look_out(strand)
             try:
                 with strand.within(attempts.patience_s(now()), _too_late):
                     while not (place.is_settled or self._is_closed):
@@ -40,6 +49,22 @@ class Line:
         self._is_closed = True
         for strand in list(self._waiting.values()):
             self._wake(strand)
+
+    def _look_out(self, strand: Strand) -> None:
+        """See to it that somebody looks whether a lane serves again, as long as anybody waits for that."""
+        if not self._lookout.is_needed:
+            return
+        if self._timer is None:
+            self._timer = strand.timer(self._look)
+        if not self._timer.is_armed:
+            self._timer.arm(_LOOK_EVERY_S)
+
+    def _look(self) -> None:
+        assert self._timer is not None  # it has just run out
+        self._timer.arm(_LOOK_EVERY_S)
+        self._lookout.look(now())
+        if not self._lookout.is_needed:
+            self._timer.disarm()
 
     def _wake(self, strand: Strand) -> None:
         strand.wake(self)

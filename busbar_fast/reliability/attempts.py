@@ -2,8 +2,8 @@
 
 `Attempts` belongs to one request. `maybe_attempt` returns the next attempt, already admitted: it holds a permit, a unit
 of the lane's budget and, if the cell was waiting for one, the trial. It walks through the pool, then through what the
-pool does when nobody can serve. When it returns None the request either has to line up for a permit (`must_wait`), or
-it is over and `ending` says how.
+pool does when nobody can serve. When it returns None the request either has to line up for a
+permit (`must_wait`, see `places`), or it is over and `ending` says how.
 
 An `Attempt` is held with a `with`; whatever happens, everything it holds is given back once. What became of it is
 reported by one call before the end of the block; without a report the lane is neither praised nor blamed.
@@ -11,17 +11,16 @@ reported by one call before the end of the block; without a report the lane is n
 Hot: a healthy request is `Attempts`, `maybe_attempt`, `commit` and `close`; perf/micro/bench_reliability.py.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Self
 
-from busbar_fast.clock import Now
 from busbar_fast.errors import OutOfOrder
 from busbar_fast.reliability.breaker import NO_TRIAL, Receipt, State
 from busbar_fast.reliability.exhaustion import fallback_of, least_bad, retry_after_s
-from busbar_fast.reliability.lanes import LaneState, Waiter
+from busbar_fast.reliability.lanes import LaneState
 from busbar_fast.reliability.pools import Action, Pool, PoolMember
-from busbar_fast.reliability.selection import awaited, may_serve, select
+from busbar_fast.reliability.selection import awaited, call_lines, select
 
 _NO_POOLS: Mapping[str, Pool] = {}
 _AFTER_DEADLINE_S = 1
@@ -256,6 +255,8 @@ class Attempts:
                 member = select(self.pool, now_s, is_barred, self._ranked, self._sticky)
                 if member is not None:
                     return self.begin(member)
+                if call_lines(self.pool, now_s):  # those who came before have what they waited for
+                    continue
                 if self.patience_s(now_s) > 0 and awaited(self.pool, now_s, self.is_barred):
                     self.must_wait = True
                     return None
@@ -311,13 +312,6 @@ class Attempts:
         left_s = self.remaining_s(now_s)
         return left_s if on.max_wait_s is None else min(left_s, on.max_wait_s)
 
-    def line_up(self, wake: Callable[[], None], now: Now) -> "Place":
-        """Return a place in the lines of the members that lack nothing but a permit, to be held with a `with`.
-
-        The clock is for the moment a permit comes: whoever gives it back does not know what time it is.
-        """
-        return Place(self, wake, now)
-
     def give_up_waiting(self) -> None:
         """Wait no more in this pool: the next call of `maybe_attempt` goes beyond it."""
         self._has_waited = True
@@ -354,44 +348,3 @@ class Attempts:
         return lane.provider in self._refused_providers or (
             lane.context_max is not None and lane.context_max <= self._context_floor
         )
-
-
-class Place:
-    """One request's place in line. Leave the `with` at any time; an attempt that nobody took is given back."""
-
-    __slots__ = ("_attempt", "_attempts", "_members", "_now", "_waiter", "_wake", "is_settled")
-
-    def __init__(self, attempts: Attempts, wake: Callable[[], None], now: Now) -> None:
-        self._attempts = attempts
-        self._wake = wake
-        self._now = now
-        self._attempt: Attempt | None = None
-        self.is_settled = False  # there is an attempt to take, or nothing left to wait for
-        able = awaited(attempts.pool, now(), attempts.is_barred)
-        self._members = {member.lane: member for member in able}
-        assert self._members  # it had to wait
-        self._waiter = Waiter(self._members, self._on_turn)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._waiter.leave()
-        attempt = self.take()
-        if attempt is not None:
-            attempt.close()
-
-    def take(self) -> Attempt | None:
-        """Return the attempt that waiting has brought, to be held with a `with` at once; None if it brought none."""
-        attempt, self._attempt = self._attempt, None
-        return attempt
-
-    def _on_turn(self, lane: LaneState) -> None:
-        now_s, member = self._now(), self._members[lane]
-        if now_s < self._attempts.deadline_s and may_serve(member, now_s):
-            self._waiter.leave()
-            self._attempt = self._attempts.begin(member)
-        elif self._waiter.lanes:
-            return  # the lane has tripped or run out of budget; others may still come free
-        self.is_settled = True
-        self._wake()

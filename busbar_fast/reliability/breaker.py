@@ -6,14 +6,18 @@ does the cell is half-open. That trial has an owner, known by a token: the owner
 opens it for longer, and an owner that ends without a verdict leaves the cell as it was before. What others report
 meanwhile counts for the statistics and moves nothing.
 
+A request that waits for a permit elsewhere may stand in line here, too, until this cell serves again. While anybody
+does, newcomers find the cell not ready: those in line go first, as soon as `call` is told that it is time.
+
 Times are monotonic seconds and come from the caller, chance too. Hot: `ready_at_s` is the one number a healthy request
 looks at, and `succeed` is what it calls; perf/micro/bench_reliability.py.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from enum import IntEnum
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from busbar_fast.errors import OutOfOrder
 from busbar_fast.reliability.backoff import cooldown_s, honoured_s
@@ -86,11 +90,20 @@ class BreakerSettings(NamedTuple):
     max_retry_after_s: float = 86400.0
 
 
+class Waiting(Protocol):
+    """One that stands in the line of a cell."""
+
+    def on_ready(self, cell: "Cell") -> None:
+        """Hear that the cell would serve one more, and that its line is left."""
+
+
 class Cell:
     """See the module. `current_weight` belongs to the rotation of the pool."""
 
     __slots__ = (
         "_chance",
+        "_is_calling",
+        "_line",
         "_successes",
         "_trials",
         "armings",
@@ -113,12 +126,14 @@ class Cell:
         self.streak = 0
         self.cooldown_until_s = 0.0
         self.hold_until_s = 0.0  # the part of the rest that an upstream asked for; never after its end
-        self.ready_at_s = 0.0  # when a request may be sent here; never while a trial runs
+        self.ready_at_s = 0.0  # when a newcomer may be sent here; never while a trial runs or others are in line
         self.trial = NO_TRIAL  # the token of its owner
         self._trials = 0
         self.armings = 0  # how often a rest began
         self._successes = 0
         self.current_weight = 0
+        self._line: OrderedDict[Waiting, None] = OrderedDict()
+        self._is_calling = False
 
     def __repr__(self) -> str:
         return f"<Cell {self.state.name} streak={self.streak} cooldown_until_s={self.cooldown_until_s:.3f}>"
@@ -142,7 +157,7 @@ class Cell:
 
     def is_ready(self, now_s: float) -> bool:
         """Whether a request may be sent here like to any other."""
-        return now_s >= self.ready_at_s
+        return self.state is not State.HALF_OPEN and now_s >= self.cooldown_until_s
 
     def is_soft(self, now_s: float) -> bool:
         """Whether a request may be sent here when nobody else can take it."""
@@ -156,6 +171,42 @@ class Cell:
         """Return how long the rest goes on."""
         return max(0.0, self.cooldown_until_s - now_s)
 
+    # Those in line.
+
+    @property
+    def has_line(self) -> bool:
+        """Whether anybody waits for this cell to serve again."""
+        return bool(self._line)
+
+    def line_up(self, waiting: Waiting) -> None:
+        """Put somebody last in line."""
+        self._line[waiting] = None
+        self._settle()
+
+    def leave(self, waiting: Waiting) -> None:
+        """Take somebody out of the line."""
+        del self._line[waiting]
+        self._settle()
+
+    def call(self, now_s: float) -> bool:
+        """Let those in line go on who may be served now, in order; return whether there was anybody.
+
+        One that is called may run its request to the end at once and come back here; it finds this loop running.
+        """
+        has_called = False
+        if self._is_calling:
+            return has_called
+        self._is_calling = True
+        try:
+            while self._line and (self.is_ready(now_s) or self.is_soft(now_s)):
+                waiting, _ = self._line.popitem(last=False)
+                has_called = True
+                waiting.on_ready(self)
+        finally:
+            self._is_calling = False
+            self._settle()
+        return has_called
+
     # What requests do and report. `token` is what `admit` returned to the one that reports.
 
     def admit(self) -> int:
@@ -163,7 +214,7 @@ class Cell:
         if self.state is _CLOSED:
             return NO_TRIAL
         self._advance(Event.TRIED)
-        self.ready_at_s = inf
+        self._settle()
         self._trials += 1
         self.trial = self._trials
         return self.trial
@@ -210,7 +261,7 @@ class Cell:
         """End a trial without a verdict: the next request may try at once. Only its owner can, and once."""
         if self.owns(token):
             self._advance(Event.RELEASED)
-            self.ready_at_s = self.cooldown_until_s
+            self._settle()
 
     def owns(self, token: int) -> bool:
         """Whether this token is the one of the trial that runs."""
@@ -256,7 +307,7 @@ class Cell:
     def _forgive(self) -> None:
         """End the streak and the soft part of the rest; what an upstream asked for stays."""
         self.streak = 0
-        self.cooldown_until_s = self.ready_at_s = self.hold_until_s
+        self._rest(self.hold_until_s)
 
     def _recover(self) -> None:
         self._advance(Event.RECOVERED)
@@ -277,7 +328,16 @@ class Cell:
 
     def _rest_until(self, until_s: float) -> None:
         self.armings += 1
-        self.cooldown_until_s = self.ready_at_s = max(self.cooldown_until_s, until_s)
+        self._rest(max(self.cooldown_until_s, until_s))
+
+    def _rest(self, until_s: float) -> None:
+        self.cooldown_until_s = until_s
+        self._settle()
+
+    def _settle(self) -> None:
+        """Say to newcomers when they may be sent here; those in line are told by `call`."""
+        is_kept = self._line or self.state is State.HALF_OPEN
+        self.ready_at_s = inf if is_kept else self.cooldown_until_s
 
     def _advance(self, event: Event) -> None:
         """Move on; whatever moves a cell ends its trial, and beginning one is the only thing that starts it."""

@@ -9,7 +9,7 @@ newcomers only when nobody waits. Hot: `is_available`, `take` and `give_back`; p
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from math import inf, isfinite
 
 from busbar_fast.reliability.breaker import BreakerSettings, Cell, Chance
@@ -206,29 +206,46 @@ class LaneState:
 
 
 class Waiter:
-    """A place in the lines of several lanes that are full, in each behind those who came before.
+    """A place in several lines, in each behind those who came before: of lanes that are full, and of cells that rest.
 
-    `on_turn` is called with a lane that has a permit free, once for each lane at most. It either leaves, and then takes
-    the permit, or lets it pass and goes on waiting on the lanes that are left, if any.
+    `on_permit` is called with a lane that has a permit free, `on_ready` with a cell that serves again; the line is left
+    by then. Either leaves the other lines, too, and begins, or lets it pass and goes on waiting.
     """
 
-    __slots__ = ("_on_turn", "lanes")
+    __slots__ = ("_cells", "_on_permit", "_on_ready", "lanes")
 
-    def __init__(self, lanes: Iterable[LaneState], on_turn: Callable[[LaneState], None]) -> None:
-        self.lanes = set(lanes)
-        self._on_turn = on_turn
-        for lane in self.lanes:
-            lane.line_up(self)
+    def __init__(self, on_permit: Callable[[LaneState], None], on_ready: Callable[[Cell], None]) -> None:
+        self.lanes: set[LaneState] = set()
+        self._cells: set[Cell] = set()
+        self._on_permit = on_permit
+        self._on_ready = on_ready
+
+    def await_permit(self, lane: LaneState) -> None:
+        """Stand in the line of a lane that is full."""
+        lane.line_up(self)
+        self.lanes.add(lane)
+
+    def await_rest(self, cell: Cell) -> None:
+        """Stand in the line of a cell that rests, or whose trial runs."""
+        cell.line_up(self)
+        self._cells.add(cell)
 
     def on_permit(self, lane: LaneState) -> None:
         """Hear from a lane that it has a permit free, and that this waiter is no longer in its line."""
         self.lanes.discard(lane)
-        self._on_turn(lane)
+        self._on_permit(lane)
+
+    def on_ready(self, cell: Cell) -> None:
+        """Hear from a cell that it serves again, and that this waiter is no longer in its line."""
+        self._cells.discard(cell)
+        self._on_ready(cell)
 
     def leave(self) -> None:
         """Leave every line, at any time and as often as wanted."""
         while self.lanes:
             self.lanes.pop().leave(self)
+        while self._cells:
+            self._cells.pop().leave(self)
 
 
 class Probe:

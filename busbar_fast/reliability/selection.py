@@ -29,7 +29,7 @@ def select(
     if is_barred is not None:
         able = [m for m in able if not is_barred(m.lane)]
     if not able:  # a rest that is only soft makes way for having nobody at all
-        able = [m for m in pool.serving if m.lane.is_available and m.cell.is_soft(now_s)]
+        able = [m for m in pool.serving if m.lane.is_available and m.cell.is_soft(now_s) and not m.cell.has_line]
         able = able if is_barred is None else [m for m in able if not is_barred(m.lane)]
         if not able:
             return None
@@ -60,6 +60,11 @@ def rotate(members: Sequence[PoolMember]) -> PoolMember:
 def awaited(pool: Pool, now_s: float, is_barred: Barred) -> list[PoolMember]:
     """Return the members that lack nothing but a permit."""
     return [m for m in pool.serving if m.lane.is_full and may_serve(m, now_s) and not is_barred(m.lane)]
+
+
+def call_lines(pool: Pool, now_s: float) -> bool:
+    """Let those go on who stand in line for a member that serves again; return whether there was anybody."""
+    return any(member.cell.call(now_s) for member in pool.serving if member.cell.has_line)
 
 
 def may_serve(member: PoolMember, now_s: float) -> bool:

@@ -110,6 +110,10 @@ class Strand:
         """
         return Deadline(self, self._wheel.now() + delay_s, error)
 
+    def timer(self, on_due: Callable[[], None]) -> Timer:
+        """Return a timer, not armed, for something that outlasts the strand."""
+        return self._wheel.timer(on_due)
+
     def close(self) -> None:
         """End the coroutine where it waits; every clean-up of it has run when this returns."""
         coroutine, self._coroutine = self._coroutine, None

@@ -66,3 +66,27 @@ def begun(attempts: Attempts, now_s: float = 0.0) -> Attempt:
 def names(members: Sequence[PoolMember]) -> str:
     """Return the models of these members in a row."""
     return "".join(member.lane.model for member in members)
+
+
+def one_lane(*, most: int | None = None, budget: int = -1, breaker: BreakerSettings = DEFAULTS) -> Pool:
+    """Return a pool of a single lane."""
+    return new_pool([new_lane(most=most, budget=budget)], breaker=breaker)
+
+
+def only(pool: Pool) -> PoolMember:
+    """Return the only member of a pool."""
+    (member,) = pool.members
+    return member
+
+
+def hop(attempts: Attempts, now_s: float = 0.0) -> str:
+    """Make an attempt that fails; return its model, a dot if there is none."""
+    attempt = attempts.maybe_attempt(now_s)
+    if attempt is None:
+        return "."
+    with attempt:
+        attempt.fail(now_s)
+    return attempt.lane.model
+
+
+# Phases.

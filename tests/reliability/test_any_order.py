@@ -8,9 +8,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from busbar_fast.reliability.attempts import Attempt, Attempts, Ending, Phase, Place
+from busbar_fast.reliability.attempts import Attempt, Attempts, Ending, Phase
 from busbar_fast.reliability.breaker import NO_TRIAL, BreakerSettings, State, Trip
 from busbar_fast.reliability.lanes import DEFAULT, LaneState, Probe
+from busbar_fast.reliability.lookout import Lookout
+from busbar_fast.reliability.places import Place
 from busbar_fast.reliability.pools import Action, OnExhausted, Pool, PoolMember, PoolSettings
 from busbar_fast.reliability.report import report
 from tests.fakes import FakeClock
@@ -59,6 +61,7 @@ class Traffic(RuleBasedStateMachine):
         self.pools: dict[str, Pool] = {}
         self.on_reload(1, [3, 1, 2], 0)
         self.clients: list[Client] = []
+        self.lookout = Lookout()
         self.probes: list[tuple[LaneState, Probe]] = []
         self.kept: Counter[LaneState] = Counter()  # units that commits have used
 
@@ -92,7 +95,7 @@ class Traffic(RuleBasedStateMachine):
             self.hold(client, attempt)
         elif client.attempts.must_wait:
             client.is_woken = False
-            client.place = client.attempts.line_up(lambda: self.on_wake(client), self.clock)
+            client.place = Place(client.attempts, lambda: self.on_wake(client), self.clock, self.lookout)
             client.place.__enter__()
         else:
             assert client.attempts.ending is not Ending.NONE
@@ -236,6 +239,15 @@ class Traffic(RuleBasedStateMachine):
         """Time passes."""
         self.clock.now_s += passed_s
 
+    @rule()
+    def look_out(self) -> None:
+        """Those who wait for a rest to end are told, and whoever is still in line has a reason to be."""
+        self.lookout.look(self.clock())
+        for cell in (cell for lane in self.lanes for cell in lane.cells.values() if cell.has_line):
+            assert not cell.is_ready(self.clock())
+            assert not cell.is_soft(self.clock())
+            assert self.lookout.is_needed
+
     @rule(lane=st.integers(min_value=0, max_value=LANES - 1))
     def send_probe(self, lane: int) -> None:
         """A health probe sets out."""
@@ -311,7 +323,7 @@ class Traffic(RuleBasedStateMachine):
             owners = [attempt for attempt in running if attempt.cell is cell and cell.owns(attempt._trial)]
             assert len(owners) == (cell.state is State.HALF_OPEN)
             assert (cell.trial == NO_TRIAL) == (cell.state is not State.HALF_OPEN)
-            assert (cell.ready_at_s == inf) == (cell.state is State.HALF_OPEN)
+            assert (cell.ready_at_s == inf) == (cell.state is State.HALF_OPEN or cell.has_line)
 
     @invariant()
     def nobody_waits_for_a_free_permit(self) -> None:
@@ -329,6 +341,7 @@ class Traffic(RuleBasedStateMachine):
             assert client.place is not None
             assert client.place._waiter.lanes or client.place.is_settled
             assert not (client.place._waiter.lanes and client.place.is_settled)
+            assert not (client.place._waiter._cells and client.place.is_settled)
         for lane in self.lanes:
             standing = sum(lane in client.place._waiter.lanes for client in waiting if client.place is not None)
             assert lane.waiting == standing

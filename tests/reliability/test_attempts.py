@@ -5,12 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from busbar_fast.errors import OutOfOrder
-from busbar_fast.reliability.attempts import NEXT, Attempt, Attempts, Ending, Phase, Place, Step
+from busbar_fast.reliability.attempts import NEXT, Attempt, Attempts, Ending, Phase, Step
 from busbar_fast.reliability.breaker import BreakerSettings, State, Trip
 from busbar_fast.reliability.lanes import DEFAULT, LaneState
-from busbar_fast.reliability.pools import Action, OnExhausted, Pool, PoolMember, PoolSettings
-from tests.fakes import FakeClock
-from tests.reliability.builders import DEFAULTS, EAGER, begun, new_lane, new_pool, trip
+from busbar_fast.reliability.pools import Action, OnExhausted, Pool, PoolSettings
+from tests.reliability.builders import EAGER, begun, hop, new_lane, new_pool, one_lane, only, trip
 
 LEAST_BAD = PoolSettings(on_exhausted=OnExhausted(Action.LEAST_BAD))
 
@@ -31,17 +30,6 @@ WAYS: dict[Phase, Callable[[Attempt], object]] = {
 }
 
 
-def one_lane(*, most: int | None = None, budget: int = -1, breaker: BreakerSettings = DEFAULTS) -> Pool:
-    """Return a pool of a single lane."""
-    return new_pool([new_lane(most=most, budget=budget)], breaker=breaker)
-
-
-def only(pool: Pool) -> PoolMember:
-    """Return the only member of a pool."""
-    (member,) = pool.members
-    return member
-
-
 def open_pool(*, budget: int = -1) -> Pool:
     """Return a pool of a single lane whose cell is open, with a rest that is over in second 30."""
     pool = one_lane(budget=budget, breaker=EAGER)
@@ -52,19 +40,6 @@ def open_pool(*, budget: int = -1) -> Pool:
 def counters(lane: LaneState) -> tuple[int, int, int]:
     """Return successes, errors and client faults."""
     return lane.ok, lane.err, lane.client_fault
-
-
-def hop(attempts: Attempts, now_s: float = 0.0) -> str:
-    """Make an attempt that fails; return its model, a dot if there is none."""
-    attempt = attempts.maybe_attempt(now_s)
-    if attempt is None:
-        return "."
-    with attempt:
-        attempt.fail(now_s)
-    return attempt.lane.model
-
-
-# Phases.
 
 
 @pytest.mark.parametrize("phase", Phase)
@@ -535,105 +510,6 @@ def test_circle_of_pools_ends_with_the_last() -> None:
 # Waiting.
 
 
-class Client:
-    """A request that waits in line and is woken."""
-
-    def __init__(self, pool: Pool, clock: FakeClock) -> None:
-        self.attempts = Attempts(pool, clock())
-        assert self.attempts.maybe_attempt(clock()) is None
-        assert self.attempts.must_wait
-        self.woken = 0
-        self.place: Place = self.attempts.line_up(self._wake, clock)
-
-    def _wake(self) -> None:
-        self.woken += 1
-
-
-def test_waiting_brings_an_attempt() -> None:
-    """Reliability case 16: all are full, so requests wait in order, and each permit is one attempt for one of them."""
-    clock = FakeClock()
-    pool = one_lane(most=1, budget=9)
-    holder = begun(Attempts(pool, clock()), clock())
-    clients = [Client(pool, clock) for _ in range(2)]
-    newcomer = Attempts(pool, clock())
-    holder.close()
-    assert [client.woken for client in clients] == [1, 0]
-    assert newcomer.maybe_attempt(clock()) is None
-    with clients[0].place as place:
-        assert place.is_settled
-        attempt = place.take()
-    assert attempt is not None
-    assert (attempt.lane.inflight, attempt.lane.budget) == (1, 8)
-    attempt.close()
-    assert [client.woken for client in clients] == [1, 1]
-    assert clients[1].place.take() is not None
-    assert newcomer.must_wait
-
-
-def test_client_that_leaves_the_line_takes_nothing_along() -> None:
-    """Reliability case 18: who leaves before the turn is gone, who leaves after it gives everything back."""
-    clock = FakeClock(30.0)
-    pool = one_lane(most=1, budget=1, breaker=EAGER)
-    lane, cell = only(pool).lane, only(pool).cell
-    lane.limit(1, 9)
-    holder = begun(Attempts(pool, 30.0), 30.0)
-    trip(cell, 0.0)
-    clients = [Client(pool, clock) for _ in range(2)]
-    with clients[0].place:
-        assert lane.waiting == 2
-    assert lane.waiting == 1
-    holder.close()
-    assert (clients[1].place.is_settled, cell.state, lane.inflight) == (True, State.HALF_OPEN, 1)
-    with clients[1].place:
-        assert lane.budget == 8
-    assert (cell.state, lane.inflight, lane.budget, lane.waiting) == (State.OPEN, 0, 9, 0)
-    assert [client.woken for client in clients] == [0, 1]
-
-
-def test_lane_that_tripped_meanwhile_is_not_used() -> None:
-    """Reliability case 17: the permit of a tripped lane is let pass, the client waits on the rest and gets that."""
-    clock = FakeClock(0.0)
-    pool = new_pool([new_lane(name, most=1) for name in "ab"], breaker=EAGER)
-    holders = [begun(Attempts(pool, 0.0)) for _ in range(2)]
-    client = Client(pool, clock)
-    holders[0].fail(0.0)
-    holders[0].close()
-    assert (client.woken, client.place.is_settled, holders[0].lane.inflight) == (0, False, 0)
-    holders[1].close()
-    with client.place as place:
-        attempt = place.take()
-    assert attempt is not None
-    assert attempt.lane is holders[1].lane
-
-
-def test_nothing_left_to_wait_for() -> None:
-    """Reliability §3 D5: when the last lane lets a client down it is woken without an attempt, and it is over."""
-    clock = FakeClock(0.0)
-    pool = one_lane(most=1, breaker=EAGER)
-    holder = begun(Attempts(pool, 0.0))
-    client = Client(pool, clock)
-    holder.fail(0.0)
-    holder.close()
-    with client.place as place:
-        assert (client.woken, place.is_settled, place.take()) == (1, True, None)
-    assert client.attempts.maybe_attempt(0.0) is None
-    assert (client.attempts.must_wait, client.attempts.ending) == (False, Ending.EXHAUSTED)
-
-
-def test_permit_after_the_deadline_is_let_pass() -> None:
-    """Reliability §3: a permit that comes at the deadline goes to whoever is next."""
-    clock = FakeClock(0.0)
-    pool = one_lane(most=1)
-    holder = begun(Attempts(pool, 0.0))
-    early = Client(pool, clock)
-    clock.now_s = 60.0
-    later = Client(pool, clock)
-    clock.now_s = 120.0
-    holder.close()
-    assert (early.place.take(), later.place.is_settled) == (None, True)
-    assert later.place.take() is not None
-
-
 @pytest.mark.parametrize(
     ("settings", "patience_s"),
     [
@@ -684,29 +560,6 @@ def test_each_pool_has_its_own_patience() -> None:
         assert attempts.maybe_attempt(0.0) is None
         assert (attempts.must_wait, attempts.pool) == (True, pool)
         attempts.give_up_waiting()
-
-
-def test_two_permits_at_once_are_one_attempt() -> None:
-    """Reliability §3 D5: a client that was woken and has not moved yet takes no second permit."""
-    clock = FakeClock(0.0)
-    pool = new_pool([new_lane(name, most=1) for name in "ab"])
-    holders = [begun(Attempts(pool, 0.0)) for _ in range(2)]
-    client = Client(pool, clock)
-    for holder in holders:
-        holder.close()
-    assert (client.woken, [lane.lane.inflight for lane in pool.members]) == (1, [1, 0])
-
-
-def test_waiting_is_no_hop() -> None:
-    """Reliability §6: a wait that brings nothing uses up no attempt."""
-    clock = FakeClock(0.0)
-    pool = new_pool([new_lane("a", most=1)], settings=PoolSettings(max_hops=0))
-    holder = begun(Attempts(pool, 0.0))
-    client = Client(pool, clock)
-    with client.place:
-        client.attempts.give_up_waiting()
-    holder.close()
-    assert hop(client.attempts) == "a"
 
 
 # All at once.

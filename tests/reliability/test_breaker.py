@@ -422,3 +422,63 @@ def test_copy_keeps_what_the_upstream_asked_for() -> None:
 def test_repr_says_where_it_is() -> None:
     """A cell in a log shows its state, its streak and its rest."""
     assert repr(resting()) == "<Cell OPEN streak=1 cooldown_until_s=30.000>"
+
+
+# Those in line.
+
+
+class InLine:
+    """One that begins when it is called, and then does what it is told."""
+
+    def __init__(self, cell: Cell, then: Callable[[Cell], object] = repr) -> None:
+        self.calls = 0
+        self._then = then
+        cell.line_up(self)
+
+    def on_ready(self, cell: Cell) -> None:
+        self.calls += 1
+        cell.admit()
+        self._then(cell)
+
+
+def test_line_is_called_in_order_as_far_as_the_cell_serves() -> None:
+    """Reliability §3: one trial for the first in line, and once that is well everybody."""
+    cell = resting()
+    waiting = [InLine(cell) for _ in range(3)]
+    assert (cell.call(29.9), [one.calls for one in waiting]) == (False, [0, 0, 0])
+    assert (cell.call(30.0), [one.calls for one in waiting]) == (True, [1, 0, 0])
+    cell.succeed(30.0, cell.trial)
+    assert (cell.call(30.0), [one.calls for one in waiting]) == (True, [1, 1, 1])
+    assert (cell.has_line, cell.ready_at_s) == (False, 0.0)
+
+
+def test_newcomers_find_a_cell_with_a_line_not_ready() -> None:
+    """Reliability §3: nobody overtakes; once the line is left the cell is as ready as it was."""
+    cell = resting()
+    waiting = InLine(cell)
+    assert (cell.ready_at_s, cell.is_ready(30.0), cell.has_line) == (inf, True, True)
+    cell.leave(waiting)
+    assert (cell.ready_at_s, cell.has_line) == (30.0, False)
+
+
+def test_soft_rest_serves_a_line() -> None:
+    """Reliability D6: once what an upstream asked for is over, a line need not sit out the rest of the rest."""
+    cell = new_cell()
+    cell.fail(0.0, retry_after_s=10.0)
+    waiting = [InLine(cell) for _ in range(2)]
+    assert (cell.call(9.0), cell.call(10.0)) == (False, True)
+    assert [one.calls for one in waiting] == [1, 1]
+
+
+def test_call_within_a_call_leaves_the_line_to_the_first() -> None:
+    """One that is called and comes back at once does not call the next one, so that a long line is no deep one."""
+    cell = resting()
+    inner: list[bool] = []
+
+    def come_back(cell: Cell) -> None:
+        cell.succeed(30.0, cell.trial)
+        inner.append(cell.call(30.0))
+
+    waiting = [InLine(cell, come_back) for _ in range(3)]
+    assert cell.call(30.0)
+    assert ([one.calls for one in waiting], inner) == ([1, 1, 1], [False] * 3)

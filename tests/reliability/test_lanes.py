@@ -5,9 +5,13 @@ from math import inf, nan
 
 import pytest
 
-from busbar_fast.reliability.breaker import BreakerSettings, State, Trip
+from busbar_fast.reliability.breaker import BreakerSettings, Cell, State, Trip
 from busbar_fast.reliability.lanes import DEFAULT, UNLIMITED, LaneState, Probe, Waiter
 from tests.reliability.builders import DEFAULTS, EAGER, new_lane, trip
+
+
+def _no_rest(cell: Cell) -> None:
+    raise AssertionError(cell)  # nobody here waits for one
 
 
 class Waiting:
@@ -17,7 +21,9 @@ class Waiting:
         self.turns: list[LaneState] = []
         self._takes = takes
         self._on_turn = on_turn
-        self.waiter = Waiter(lanes, self._turn)
+        self.waiter = Waiter(self._turn, _no_rest)
+        for lane in lanes:
+            self.waiter.await_permit(lane)
 
     def _turn(self, lane: LaneState) -> None:
         self.turns.append(lane)
@@ -210,6 +216,23 @@ def test_more_permits_serve_the_line() -> None:
     lane.limit(3)
     assert [bool(one.turns) for one in waiting] == [True, True, False]
     assert (lane.inflight, lane.waiting) == (3, 1)
+
+
+def test_one_waits_for_a_permit_and_for_a_rest() -> None:
+    """Reliability §3: a waiter stands in lines of lanes and of cells, hears of either, and leaves all at once."""
+    full, resting = new_lane("a", most=1), new_lane("b")
+    full.take()
+    cell = resting.cell("pool", EAGER)
+    trip(cell)
+    ready: list[Cell] = []
+    waiter = Waiter(LaneState.take, ready.append)
+    waiter.await_permit(full)
+    waiter.await_rest(cell)
+    cell.call(30.0)
+    assert (ready, cell.has_line, full.waiting) == ([cell], False, 1)
+    waiter.await_rest(cell)
+    waiter.leave()
+    assert (cell.has_line, full.waiting) == (False, 0)
 
 
 def test_line_goes_on_after_a_waiter_breaks() -> None:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from busbar_fast.reliability.affinity import sticky_index
-from busbar_fast.reliability.breaker import State
+from busbar_fast.reliability.breaker import Cell, State
 from busbar_fast.reliability.lanes import DEFAULT, LaneState
 from busbar_fast.reliability.pools import Pool, PoolMember, PoolSettings
-from busbar_fast.reliability.selection import awaited, rotate, select
+from busbar_fast.reliability.selection import awaited, call_lines, rotate, select
 from tests.reliability.builders import DEFAULTS, EAGER, new_lane, new_pool, trip
 
 WEIGHTS = st.lists(st.integers(min_value=1, max_value=9), min_size=1, max_size=6)
@@ -237,3 +237,26 @@ def test_credit_adds_up_whoever_is_absent(weights: list[int], absences: list[set
         kept = [number for number in absent if number < len(weights)]
         assert all(pool.members[number].cell.current_weight == before[number] for number in kept)
         assert sum(member.cell.current_weight for member in pool.members) == 0
+
+
+# Those who came before.
+
+
+class InLine:
+    """One that is called, and lets it pass."""
+
+    def on_ready(self, cell: Cell) -> None:
+        assert not cell.has_line
+
+
+def test_member_with_a_line_is_left_to_it() -> None:
+    """Reliability §3: neither a rest that is over nor a soft one lets a newcomer pass those in line."""
+    pool = new_pool([new_lane("a"), new_lane("b"), new_lane("c")])
+    pool.members[2].lane.limit(None, 0)
+    for member in pool.members[:2]:
+        member.cell.fail(0.0, retry_after_s=5.0)
+        member.cell.line_up(InLine())
+    assert [(call_lines(pool, now_s), select(pool, now_s)) for now_s in (0.0, 4.0)] == [(False, None)] * 2
+    assert [select(pool, now_s) for now_s in (10.0, 31.0)] == [None, None]
+    assert [call_lines(pool, 10.0) for _ in range(3)] == [True, True, False]
+    assert select(pool, 10.0) is not None

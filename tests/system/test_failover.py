@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from busbar_fast.clock import now
 from busbar_fast.mock.script import Script
 from tests.system.engines import running
 from tests.system.fleets import Fleet, failing, fleet
@@ -124,6 +125,28 @@ async def test_full_member_is_passed_over_and_all_full_means_waiting(tmp_path: P
         answers = await all_of([client.read_answer() for client in clients])
         assert [answer.status for answer in answers] == [200] * 4
         assert made.state("m0").waiting == 0
+
+
+async def test_lane_that_comes_back_serves_those_in_line(tmp_path: Path, serve: Serve) -> None:
+    """Reliability §3: who waits for a full lane is served by one whose rest ends, before anybody who comes later."""
+    hold = Gate()
+    pool = "breaker: {base_cooldown_secs: 1, max_cooldown_secs: 1, trip: {mode: consecutive, consecutive_n: 1}}"
+    async with fleet(tmp_path, serve, None, None, hold=hold, pool=pool, model="max_concurrent: 1") as made:
+        cell = made.state("m1").cells["pool"]
+        cell.fail(now())
+        inside = made.send()
+        await until(lambda: made.asked == "0")
+        waiting = made.send()
+        await until(lambda: made.state("m0").waiting == 1)
+        await until(lambda: made.asked == "01")
+        later = made.send()
+        await until(lambda: made.state("m0").waiting == 1)
+        hold.open()
+        assert (await waiting.read_answer()).status == 200
+        await until(lambda: len(made.asked) == 3)
+        hold.open()
+        assert [(await client.read_answer()).status for client in (inside, later)] == [200, 200]
+        assert cell.state.name == "CLOSED"
 
 
 async def test_client_that_leaves_the_line_takes_nothing_along(tmp_path: Path, serve: Serve) -> None:
