@@ -437,6 +437,24 @@ async def test_script_that_asks_for_too_much(
         assert statuses == [status, 200]
 
 
+async def test_script_is_run_for_some_of_many_callers(
+    tmp_path: Path, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reliability case 80: with many callers at once a slow script ranks for a few, the others go by `on_error`."""
+    slow = "\n".join(["a = [0]", *["a = a + a"] * 11, *["b = [len([y for y in a]) for x in candidates]"] * 4, "[1, 0]"])
+    policy = json.dumps({"script": slow, "max_steps": 250_000, "on_error": "weighted"})
+    async with fleet(tmp_path, serve, None, None, pool=f"route: script\npolicy: {policy}") as made:
+        with caplog.at_level(logging.WARNING, "busbar_fast.gateway"):
+            clients = [made.send() for _ in range(24)]
+            answers = [await client.read_answer() for client in clients]
+        shown = [chosen(answer) for answer in answers]
+        assert {answer.status for answer in answers} == {200}
+        assert set(shown) == {None, ("script", "m1")}
+        warnings = [record.getMessage() for record in caplog.records if "policy of pool" in record.getMessage()]
+        assert len(warnings) == 1
+        assert "not run" in warnings[0]
+
+
 @pytest.mark.parametrize(
     "source", ["candidates.__class__", "import os", "open(1)", "while 1: 1", "2 ** 9", "(" * 65 + ")" * 65]
 )

@@ -12,7 +12,9 @@ COMPREHENSION_DEPTH: Final = 2
 
 DEFAULT_STEPS: Final = 20_000
 STEPS_BETWEEN_LOOKS: Final = 256  # at the clock
-LONGEST_S: Final = 0.025
+LONGEST_S: Final = 0.025  # of one run, and of several in a row
+ENOUGH_S: Final = 0.020  # of that has to be left for a run to begin
+SHARE: Final = 1 / 3  # of the time between runs that they may take in turn
 RESERVE_S: Final = 0.0005  # of it, to come to an end
 # What a step of one long operation takes at most; such an operation is not begun when it would end too late.
 LONG_STEP_S: Final = 5e-8

@@ -1,7 +1,7 @@
 """A policy script: read, checked and compiled once, then run for each request.
 
-It runs on the event loop. What protects other requests is the number of steps, and a look at the clock every few
-hundred of them. Hot: perf/micro/bench_script.py.
+It runs on the event loop. What protects other requests is the number of steps, a look at the clock every few hundred
+of them, and the allowance that all of its runs share. Hot: perf/micro/bench_script.py.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from busbar_fast import clock
 from busbar_fast.clock import Now
 from busbar_fast.errors import ScriptRefused
 from busbar_fast.reliability.policies.candidates import COUNTED, Candidate, Order, RequestFacts
+from busbar_fast.reliability.policies.script.allowance import Allowance
 from busbar_fast.reliability.policies.script.compiling import compile_tree
 from busbar_fast.reliability.policies.script.grammar import check_grammar
 from busbar_fast.reliability.policies.script.limits import (
@@ -32,6 +33,7 @@ class Script:
     """One script with its limits. Raise ScriptRefused for a source that is not in the language."""
 
     __slots__ = (
+        "_allowance",
         "_longest_s",
         "_max_steps",
         "_now",
@@ -65,16 +67,28 @@ class Script:
         self._max_steps = max_steps
         self._longest_s = min(timeout_ms / 1000, LONGEST_S - RESERVE_S)
         self._now = now
+        self._allowance = Allowance()
         self.needs_counts = not COUNTED.isdisjoint(read)  # what a body holds may matter
         self.steps = 0  # of the last run that came to its end
 
     def rank(self, facts: RequestFacts, candidates: Sequence[Candidate]) -> Order:
-        """Return what the script ranks, None if it abstains. Raise ScriptError if it fails or takes too long."""
+        """Return what the script ranks, None if it abstains. Raise ScriptError if it fails or takes too long.
+
+        So it does when the runs before this one have left it no time.
+        """
+        began_s = self._now()
+        may_take_s = self._allowance.begin(began_s)
+        try:
+            return self._rank(facts, candidates, began_s + min(self._longest_s, may_take_s - RESERVE_S))
+        finally:
+            self._allowance.end(self._now())
+
+    def _rank(self, facts: RequestFacts, candidates: Sequence[Candidate], until_s: float) -> Order:
         variables = self._spare.copy()
         variables[0] = {name: facts[at] for name, at in self._of_request}
         variables[1] = [self._record_of(candidate) for candidate in candidates]
         variables[2] = dict(zip(CONTEXT_FIELDS, (facts.pool, None), strict=True))
-        run = Run(variables, self._max_steps, self._now, self._now() + self._longest_s)
+        run = Run(variables, self._max_steps, self._now, until_s)
         self._program(run)
         self.steps = self._max_steps - run.left
         result = run.result
