@@ -311,7 +311,8 @@ class Dispatch:
     def _put_down(self, attempt: Attempt, lane: Lane, disposition: Disposition) -> None:
         lane.tallies[self._attempts.pool.name].failures["hard_down"] += 1
         is_auth = disposition is Disposition.HARD_DOWN_AUTH
-        if attempt.hard_down(now(), "auth" if is_auth else "billing", is_auth=is_auth):
+        reason = "auth" if is_auth else "billing"
+        if attempt.hard_down(now(), reason, is_auth=is_auth, key_number=lane.key_number):
             self._note_trip(lane)
 
     def _note_trip(self, lane: Lane) -> None:

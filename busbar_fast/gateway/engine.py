@@ -165,6 +165,7 @@ class Engine:
         self._service.limits = self._back_service.limits = limits
         self._memory.use(limits, config.limits.memory_soft_limit_mib, granted_bytes())
         topology.limit(config.models)
+        topology.use_keys()
         self._probe_lanes()
         self._pool.retain(topology.origins)
         self._warming.prepare(lane.dialect for lane in self.lanes.values())

@@ -76,6 +76,7 @@ class Lane:
         "_path",
         "dialect",
         "error_map",
+        "key_number",
         "name",
         "origin",
         "raw_model",
@@ -97,6 +98,7 @@ class Lane:
         traits: Traits = Traits(),  # noqa: B008  as above
     ) -> None:
         self.state = state
+        self.key_number = state.key_number
         self.traits = traits if model is None else traits._replace(model=model)
         self.name = state.model
         self.origin = origin
@@ -116,6 +118,12 @@ class Lane:
 
     def __repr__(self) -> str:
         return f"<Lane {self.state}>"
+
+    def go_on_from(self, before: "Lane") -> None:
+        """Take the place of a lane of the same state; whatever shows a key in another way counts as another key."""
+        old, new = before._access, self._access  # noqa: SLF001  one of us
+        is_same = (old.style, old.key, old.options) == (new.style, new.key, new.options)
+        self.key_number = before.key_number + (not is_same)
 
     @property
     def has_key(self) -> bool:

@@ -108,6 +108,11 @@ class Topology:
         for name, lane in self.lanes.items():
             lane.state.limit(models[name].max_concurrent, models[name].max_requests)
 
+    def use_keys(self) -> None:
+        """Ask with the keys of these lanes from now on; what was said of others is forgotten."""
+        for lane in self.lanes.values():
+            lane.state.use_key(lane.key_number)
+
     @property
     def origins(self) -> set[Origin]:
         """Where requests may go to: to the lanes, and to who ranks them."""
@@ -165,7 +170,9 @@ def build(
     lanes = {}
     for name, model in config.models.items():
         state = _state_before(name, model, config.providers[model.provider], before) or new_state(name, model.provider)
-        lanes[name] = _new_lane(model, config, upstreams, inputs, state)
+        lane = lanes[name] = _new_lane(model, config, upstreams, inputs, state)
+        if before is not None and name in before[1].lanes and before[1].lanes[name].state is state:
+            lane.go_on_from(before[1].lanes[name])
     rankers = new_rankers(config, upstreams, inputs)
     made = Topology(
         lanes.values(),

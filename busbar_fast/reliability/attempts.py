@@ -165,10 +165,11 @@ class Attempt:
         self._advance(Step.UNFIT)
         self._attempts.on_unfit()
 
-    def hard_down(self, now_s: float, reason: str, *, is_auth: bool) -> bool:
+    def hard_down(self, now_s: float, reason: str, *, is_auth: bool, key_number: int = 0) -> bool:
         """Take a refusal of the lane's own key or account, before or after the commit.
 
-        A key belongs to the provider, so its other lanes are not tried any more either.
+        A key belongs to the provider, so its other lanes are not tried any more either. The lane only goes down if the
+        key of this number is still in use.
         """
         self._advance(Step.HARD_DOWN)
         if is_auth:
@@ -176,7 +177,7 @@ class Attempt:
         else:
             self._attempts.on_failure()
         self.lane.err += 1
-        return self.lane.condemn(now_s, reason)
+        return key_number == self.lane.key_number and self.lane.condemn(now_s, reason)
 
     def die(self, now_s: float, *, is_refunded: bool, retry_after_s: float | None = None) -> bool:
         """Take a failure after the commit: the success becomes one. A transport failure is refunded."""

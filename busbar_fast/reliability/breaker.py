@@ -45,7 +45,7 @@ class Event(IntEnum):
 
     TRIPPED = 0  # too many failures
     TRIED = 1  # a trial began
-    RECOVERED = 2  # the trial's owner succeeded, or a health probe did
+    RECOVERED = 2  # the trial's owner succeeded, or a health probe did; or the key that was refused is another one now
     RELAPSED = 3  # the trial's owner failed, or a health probe did
     RELEASED = 4  # the trial ended without a verdict
     CONDEMNED = 5  # the lane is hard-down
@@ -103,6 +103,7 @@ class Cell:
     __slots__ = (
         "_chance",
         "_is_calling",
+        "_is_condemned",
         "_line",
         "_successes",
         "_trials",
@@ -127,6 +128,7 @@ class Cell:
         self.cooldown_until_s = 0.0
         self.hold_until_s = 0.0  # the part of the rest that an upstream asked for; never after its end
         self.ready_at_s = 0.0  # when a newcomer may be sent here; never while a trial runs or others are in line
+        self._is_condemned = False  # it rests because of a hard-down
         self.trial = NO_TRIAL  # the token of its owner
         self._trials = 0
         self.armings = 0  # how often a rest began
@@ -142,6 +144,7 @@ class Cell:
         """Return a cell that starts where this one is, except that it owns no trial: half-open becomes open."""
         made = Cell(settings, self._chance)
         made.state = State.CLOSED if self.state is State.CLOSED else State.OPEN
+        made._is_condemned = self._is_condemned
         made.streak = self.streak
         made.armings = self.armings
         made.cooldown_until_s = made.ready_at_s = self.cooldown_until_s
@@ -273,8 +276,14 @@ class Cell:
         """Rest as long as a hard-down lane does; return whether the cell was closed."""
         was_closed = self.state is State.CLOSED
         self._advance(Event.CONDEMNED)
+        self._is_condemned = True
         self._rest_until(now_s + self.settings.hard_down_cooldown_s)
         return was_closed
+
+    def pardon(self) -> None:
+        """Close the cell if it rests because of a hard-down; a rest for any other reason goes on."""
+        if self._is_condemned:
+            self._recover()
 
     def probe_succeeded(self, now_s: float, armings: int) -> None:
         """Take a health probe's success. A rest that began after it was sent, when `armings` was counted, goes on."""
@@ -340,9 +349,10 @@ class Cell:
         self.ready_at_s = inf if is_kept else self.cooldown_until_s
 
     def _advance(self, event: Event) -> None:
-        """Move on; whatever moves a cell ends its trial, and beginning one is the only thing that starts it."""
+        """Move on; whatever moves a cell ends its trial and its hard-down, and only their beginnings start them."""
         try:
             self.state = NEXT[self.state, event]
         except KeyError:
             raise OutOfOrder(self.state, event.name) from None
         self.trial = NO_TRIAL
+        self._is_condemned = False

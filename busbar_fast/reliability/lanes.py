@@ -38,6 +38,7 @@ class LaneState:
         "inflight",
         "is_available",
         "is_dead",
+        "key_number",
         "latency_ewma_ms",
         "model",
         "ok",
@@ -55,6 +56,7 @@ class LaneState:
         self.is_dead = False  # administrative; no outcome sets it
         self.dead_reason = ""
         self.condemnations = 0
+        self.key_number = 0  # of the key that is in use; another one has another number
         self.ok = 0
         self.err = 0
         self.client_fault = 0
@@ -100,6 +102,17 @@ class LaneState:
         self.condemnations += 1
         were_closed = [cell.condemn(now_s) for cell in self.cells.values()]
         return any(were_closed)
+
+    def use_key(self, number: int) -> None:
+        """Go on with the key of this number: with another one than before no hard-down is in force any more.
+
+        A hard-down is about a key or its account, so what became of the one before says nothing about this one.
+        """
+        if number != self.key_number:
+            self.key_number = number
+            self.dead_reason = ""
+            for cell in self.cells.values():
+                cell.pardon()
 
     # Limits.
 

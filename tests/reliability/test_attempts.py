@@ -328,6 +328,18 @@ def test_key_that_is_refused_takes_its_provider_out() -> None:
     assert lanes[1].cells[DEFAULT].is_ready(0.0)
 
 
+def test_refusal_of_a_key_that_is_out_of_use_leaves_the_lane_alone() -> None:
+    """Reliability §5: a request that was under way with the old key hops, and the new one is not held to it."""
+    pool = one_lane(breaker=EAGER)
+    attempts = Attempts(pool, 0.0)
+    with begun(attempts) as attempt:
+        attempt.lane.use_key(1)
+        assert not attempt.hard_down(0.0, "auth", is_auth=True, key_number=0)
+    assert (attempt.cell.state, counters(attempt.lane), attempt.lane.dead_reason) == (State.CLOSED, (0, 1, 0), "")
+    assert attempts.maybe_attempt(0.0) is None
+    assert attempts.ending is Ending.KEY_REFUSED
+
+
 def test_billing_takes_out_the_lane_only() -> None:
     """Reliability case 43: an account without money fails over to the next lane, of the same provider too."""
     lanes = [new_lane("a"), new_lane("b")]

@@ -424,6 +424,36 @@ def test_repr_says_where_it_is() -> None:
     assert repr(resting()) == "<Cell OPEN streak=1 cooldown_until_s=30.000>"
 
 
+@pytest.mark.parametrize("start", START.values(), ids=[state.name for state in START])
+def test_another_key_ends_a_hard_down(start: Callable[[], Cell]) -> None:
+    """Reliability §5: a hard-down that was about a key ends with it, a copy's too, and the cell is as good as new."""
+    cell = start()
+    cell.fail(0.0, retry_after_s=300.0)
+    cell.condemn(0.0)
+    for condemned in (cell.copy(EAGER), cell):
+        condemned.pardon()
+        assert (condemned.state, condemned.streak, condemned.is_ready(0.0)) == (State.CLOSED, 0, True)
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda cell: cell.probe_succeeded(1.0, cell.armings),
+        lambda cell: cell.fail(1900.0, cell.admit()),
+        lambda cell: cell.release(cell.admit()),
+    ],
+    ids=["probed", "tried in vain", "tried"],
+)
+def test_another_key_ends_nothing_else(move: Callable[[Cell], object]) -> None:
+    """Reliability §5: what happened after the hard-down is no affair of the key's."""
+    cell = closed()
+    cell.condemn(0.0)
+    move(cell)
+    trip(cell, 1900.0)
+    cell.pardon()
+    assert cell.state is State.OPEN
+
+
 # Those in line.
 
 

@@ -330,6 +330,17 @@ def test_condemning_concerns_every_cell() -> None:
 # Health probes.
 
 
+def test_another_key_puts_the_lane_back_in_service() -> None:
+    """Reliability §5: the number of the key says whether it is another one; only then the hard-down ends."""
+    lane = new_lane()
+    cells = [lane.cell(name, EAGER) for name in ("a", "b")]
+    lane.condemn(0.0, "auth")
+    lane.use_key(0)
+    assert (lane.dead_reason, cells[0].state) == ("auth", State.OPEN)
+    lane.use_key(1)
+    assert (lane.dead_reason, {cell.state for cell in lane.cells.values()}) == ("", {State.CLOSED})
+
+
 def test_probe_is_due_while_a_cell_is_suppressed() -> None:
     """Reliability case 71: a healthy lane needs no probe; a soft rest, an open cell and a trial do."""
     lane = new_lane()

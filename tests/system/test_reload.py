@@ -101,6 +101,35 @@ async def test_request_in_flight_finishes_on_the_old_one(tmp_path: Path, serve: 
         assert site.counts("a") == (1, 0, 0)
 
 
+@pytest.mark.parametrize("status", [401, 402])
+async def test_corrected_key_is_used_at_once(tmp_path: Path, serve: Serve, status: int) -> None:
+    """Reliability §5: a lane that is down for its key or its account is back with the reload that changes the key."""
+    hold = Gate()
+
+    async def judge(exchange: Exchange) -> None:
+        body = await exchange.read_body()
+        is_bad = exchange.head.fields[b"authorization"] != b"Bearer good"
+        if is_bad and b'"b"' in body:
+            await hold.wait()
+        exchange.reply(status if is_bad else 200, TEXT, b"{}")
+
+    key = tmp_path / "key"
+    key.write_text("bad")
+    change = ("api_key_env: UP_KEY", f"api_key: {{file: {key}}}")
+    async with serve(judge) as upstream, running(tmp_path, config(upstream.port, change)) as site:
+        assert (await site.ask("a")).status in (401, 503)
+        assert await site.reload()
+        assert (await site.ask("a")).status == 503
+        late = site.send_chat("b")
+        await until(lambda: hold.waiting == 1)
+        key.write_text("good")
+        assert await site.reload()
+        hold.open()
+        assert (await late.read_answer()).status in (401, 503)
+        assert [(await site.ask(name)).status for name in ("a", "b", "pool")] == [200] * 3
+        assert {site.engine.lanes[name].state.dead_reason for name in "ab"} == {""}
+
+
 # What is kept
 
 
