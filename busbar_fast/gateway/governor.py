@@ -179,6 +179,11 @@ class Governor:
         """Return where a key stands."""
         return self._ledger.standing(key, self.now_s)
 
+    def headroom(self, key: Key) -> float | None:
+        """Return which share of its minute a key has left; None if its rate is not limited, or if it is gone."""
+        held = self.ring.get(key.id)
+        return None if held is None else self._ledger.headroom(held.key, self.now_s)
+
     # Keys
 
     async def create(self, members: Mapping[str, Any], *, wants_pair: bool) -> Created:

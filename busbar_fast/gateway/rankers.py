@@ -16,7 +16,7 @@ from busbar_fast.clock import now
 from busbar_fast.dialects.registry import name_of
 from busbar_fast.errors import BusbarError, NotJson, PolicyFailed, Side
 from busbar_fast.reliability.policies.candidates import Candidate, Order, RequestFacts
-from busbar_fast.reliability.policies.native import Explorer, Rank
+from busbar_fast.reliability.policies.native import Explorer, Rank, rank_by_usage
 from busbar_fast.reliability.policies.order import Decision, decide, decide_without
 from busbar_fast.reliability.pools import Pool, PoolMember
 
@@ -41,7 +41,9 @@ class Terms(NamedTuple):
 
 
 class Ranker(ABC):
-    """One pool's policy, see the module."""
+    """One pool's policy, see the module. `wants_headroom`: it may look at what is left of the caller's rate."""
+
+    wants_headroom = True
 
     def __init__(self, terms: Terms) -> None:
         self.name = terms.name
@@ -58,7 +60,7 @@ class Ranker(ABC):
     async def maybe_ranked(self, request: "Request", pool: Pool) -> Sequence[PoolMember] | None:
         """Return whom to try first, nobody if the weights are to choose; None if the request is to be refused."""
         terms = self._terms
-        candidates = candidates_of(pool, terms.places)
+        candidates = candidates_of(pool, terms.places, request.headroom if self.wants_headroom else None)
         decision = await self._decide(request, pool, candidates)
         if decision.is_refused:
             return None
@@ -104,6 +106,7 @@ class NativeRanker(Ranker):
     def __init__(self, terms: Terms, rank: Rank, *, explores: bool = False) -> None:
         super().__init__(terms)
         self._by_number = rank
+        self.wants_headroom = rank is rank_by_usage
         self._explorer = Explorer(now) if explores else None
 
     async def _rank(self, request: "Request", pool: Pool, candidates: Sequence[Candidate]) -> Order:  # noqa: ARG002
@@ -127,16 +130,19 @@ class ScriptRanker(Ranker):
         from busbar_fast.reliability.policies.script import Script  # noqa: PLC0415  imports ast, which few need
 
         self._script = Script(source, max_steps=max_steps, timeout_ms=timeout_ms)
+        self.wants_headroom = self._script.needs_headroom
 
     async def _rank(self, request: "Request", pool: Pool, candidates: Sequence[Candidate]) -> Order:
         return self._script.rank(facts_of(request, pool, counts=self._script.needs_counts), candidates)
 
 
-def candidates_of(pool: Pool, places: Mapping[str, int]) -> list[Candidate]:
-    """Return the members that a policy may rank, whatever their health."""
+def candidates_of(pool: Pool, places: Mapping[str, int], headroom: float | None = None) -> list[Candidate]:
+    """Return the members that a policy may rank, whatever their health; `headroom` is the caller's."""
     excluded = pool.settings.exclusions
     return [
-        _candidate(member, places[member.lane.model]) for member in pool.members if member.lane.model not in excluded
+        _candidate(member, places[member.lane.model], headroom)
+        for member in pool.members
+        if member.lane.model not in excluded
     ]
 
 
@@ -155,7 +161,7 @@ def facts_of(request: "Request", pool: Pool, *, counts: bool = True) -> RequestF
     return plain._replace(has_tools=counted.tool_count > 0, **counted._asdict())
 
 
-def _candidate(member: PoolMember, place: int) -> Candidate:
+def _candidate(member: PoolMember, place: int, headroom: float | None) -> Candidate:
     lane = member.lane
     return Candidate(
         idx=place,
@@ -168,5 +174,6 @@ def _candidate(member: PoolMember, place: int) -> Candidate:
         latency_ms=lane.latency_ewma_ms,
         available_concurrency=lane.free_slots,
         budget_remaining=None if lane.budget < 0 else lane.budget,
+        rate_headroom=headroom,
         tags=member.tags,
     )

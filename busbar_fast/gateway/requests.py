@@ -118,6 +118,12 @@ class Request:
         return self.charge is not None and self.visit.governor is not None and self.visit.governor.estimates
 
     @property
+    def headroom(self) -> float | None:
+        """Which share of this minute's rate its caller has left, from 0 to 1; None if there is no limit."""
+        governor, key = self.visit.governor, self.key
+        return None if governor is None or key is None else governor.headroom(key)
+
+    @property
     def own_lines(self) -> bytes:
         """The header lines of a good answer that tell what we did and, where that is wanted, how long we took."""
         if not self.visit.topology.shows_timing:

@@ -207,6 +207,14 @@ class Ledger:
         remaining = None if cap is None else max(0, cap - cents)
         return Standing(cents, budget.tokens, budget.requests, budget.window_s, end_s, remaining)
 
+    def headroom(self, key: Key, at_s: int) -> float | None:
+        """Return which share of its minute a key has left, from 0 to 1; None if its rate is not limited."""
+        rate = self._rate(key, at_s)
+        if rate is None:
+            return None
+        used = [(rate.requests, key.rpm_limit), (rate.tokens, key.tpm_limit)]
+        return max(0.0, min(1 - amount / limit for amount, limit in used if limit is not None))
+
     def load(self, stored: Delta) -> None:
         """Go on with a live window that was stored."""
         self._budgets[stored.key_id] = _Budget(stored.window_s, stored.millicents, stored.tokens, stored.requests)

@@ -65,7 +65,7 @@ def pool(*costs: float | None, exclusions: Sequence[str] = ()) -> Pool:
 def request(dialect: str = "openai", body: bytes | None = None, *, stream: bool = False) -> Any:
     """Return a request as far as policies look at it."""
     return SimpleNamespace(
-        dialect=speak(dialect), name="p", body=BODIES[dialect] if body is None else body, in_stream=stream
+        dialect=speak(dialect), name="p", body=BODIES[dialect] if body is None else body, in_stream=stream, headroom=0.5
     )
 
 
@@ -204,6 +204,19 @@ def test_script_that_fails_is_the_pools_affair(source: str) -> None:
         assert " for " in source
         return
     assert asked(ranker, request(), pool(3, 2)) is None
+
+
+def test_callers_rate_is_told_to_whoever_may_ask() -> None:
+    """Reliability §11: `rate_headroom` is filled for a service and for a script that reads it, else not looked up."""
+    asking = request()
+    told = Saying(terms(), None)
+    asked(told, asking, pool(1, 2))
+    assert [candidate.rate_headroom for candidate in told.heard] == [0.5, 0.5]
+    source = "candidates if candidates[0].rate_headroom == 0.5 else []"
+    assert models(asked(ScriptRanker(terms(), source, max_steps=99, timeout_ms=150), asking, pool(1, 2))) == "ab"
+    assert models(asked(NativeRanker(terms(), RANKINGS["usage"]), asking, pool(1, 2))) == ""
+    del asking.headroom
+    assert models(asked(NativeRanker(terms(), RANKINGS["cheapest"]), asking, pool(2, 1))) == "ba"
 
 
 def test_script_stops_at_its_steps() -> None:

@@ -36,6 +36,19 @@ def refused(ledger: Ledger, asking: Key, at_s: int = 0) -> int | None:
 # Rates
 
 
+def test_headroom_is_the_smaller_share_that_is_left() -> None:
+    """Reliability §11: the less of requests and tokens left in this minute, within 0 and 1; None without limits."""
+    ledger = Ledger()
+    plain, both, tokens = key("p"), key("b", rpm_limit=4, tpm_limit=100), key("t", tpm_limit=100)
+    assert [ledger.headroom(one, 0) for one in (plain, both, tokens)] == [None, 1.0, 1.0]
+    admitted(ledger, both).settle(10)
+    admitted(ledger, tokens).settle(130)
+    assert [ledger.headroom(one, 0) for one in (both, tokens)] == [0.75, 0.0]
+    admitted(ledger, both).settle(50)
+    assert ledger.headroom(both, 0) == pytest.approx(0.4)
+    assert ledger.headroom(both, 60) == 1.0
+
+
 def test_requests_of_a_minute_are_limited() -> None:
     """Governance case 22: three are let in, the fourth hears how long the minute lasts, the next minute is another."""
     ledger, asking = Ledger(), key(rpm_limit=3)

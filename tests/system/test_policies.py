@@ -14,6 +14,7 @@ from busbar_fast.wire.exchange import Exchange
 from tests.dialects.vendors import CALLS
 from tests.system.fleets import Fleet, config_of, failing, fleet
 from tests.system.gateways import Fate, Received, closed_port
+from tests.system.governing import governed
 from tests.system.programs import Deployment, Recorder
 from tests.system.rawclient import Answer
 from tests.system.scrapes import parse
@@ -396,6 +397,25 @@ async def test_connections_to_a_webhook_are_kept_while_it_is_wanted(tmp_path: Pa
         assert await made.site.reload(config_of(ports, "openai"))
         await until(lambda: not there.site.service.connections)
         assert chosen(await made.ask()) is None
+
+
+async def test_what_is_left_of_the_callers_rate_is_told(tmp_path: Path, serve: Serve) -> None:
+    """Reliability §11: a service and a script learn which share of its minute the caller has left, this one counted."""
+    script = "[1] if candidates[0].rate_headroom == 0.5 else []"
+    hook = Hook(saying(b"{}"))
+    async with serve(hook.serve) as site:
+        url = f"http://127.0.0.1:{site.port}/"
+        pools = (
+            f"  hooked: {{members: [{{target: m0}}], route: webhook, policy: {{url: '{url}'}}}}\n"
+            f"  scripted: {{members: [{{target: m0}}, {{target: m1}}], route: script, policy: {{script: '{script}'}}}}"
+        )
+        async with governed(tmp_path, serve, None, None, pools=pools) as board:
+            limited, plain = await board.mint(rpm_limit=4), await board.mint()
+            assert (await board.ask(limited, "hooked")).status == 200
+            assert chosen(await board.ask(limited, "scripted")) == ("script", "m1")
+            assert (await board.ask(plain, "hooked")).status == 200
+    said = [orjson.loads(one.body)["candidates"][0]["rate_headroom"] for one in hook.received]
+    assert said == [0.75, None]
 
 
 # A script

@@ -44,5 +44,8 @@ class RequestFacts(NamedTuple):
     stream: bool = False
 
 
+# What the governor has to be asked for.
+HEADROOM: Final = "rate_headroom"
+
 # Those of them that only a decoded body tells; who asks for none of them spares the decoding.
 COUNTED: Final = frozenset(("message_count", "tool_count", "has_tools", "total_chars", "system_chars", "max_tokens"))

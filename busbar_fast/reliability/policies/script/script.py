@@ -10,7 +10,7 @@ from typing import Final
 from busbar_fast import clock
 from busbar_fast.clock import Now
 from busbar_fast.errors import ScriptRefused
-from busbar_fast.reliability.policies.candidates import COUNTED, Candidate, Order, RequestFacts
+from busbar_fast.reliability.policies.candidates import COUNTED, HEADROOM, Candidate, Order, RequestFacts
 from busbar_fast.reliability.policies.script.allowance import Allowance
 from busbar_fast.reliability.policies.script.compiling import compile_tree
 from busbar_fast.reliability.policies.script.grammar import check_grammar
@@ -43,6 +43,7 @@ class Script:
         "_program",
         "_spare",
         "needs_counts",
+        "needs_headroom",
         "steps",
     )
 
@@ -69,6 +70,7 @@ class Script:
         self._now = now
         self._allowance = Allowance()
         self.needs_counts = not COUNTED.isdisjoint(read)  # what a body holds may matter
+        self.needs_headroom = HEADROOM in read  # so may what is left of the caller's rate
         self.steps = 0  # of the last run that came to its end
 
     def rank(self, facts: RequestFacts, candidates: Sequence[Candidate]) -> Order:

@@ -137,3 +137,9 @@ def test_a_configuration_is_told_what_is_wrong(source: str, complaint: str) -> N
 def test_whether_a_body_has_to_be_counted_is_known(source: str, *, needs_counts: bool) -> None:
     """Reliability §11: a script that asks for no counts can be run without decoding the body."""
     assert Script(source).needs_counts is needs_counts
+
+
+def test_whether_the_callers_rate_matters_is_known() -> None:
+    """Reliability §11: only a script that reads it has it looked up."""
+    assert Script("[c for c in candidates if c.rate_headroom]").needs_headroom
+    assert not Script("[c for c in candidates if c.cost_per_mtok]").needs_headroom
