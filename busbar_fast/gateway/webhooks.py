@@ -1,8 +1,8 @@
 """A policy behind a URL: one question, one answer, all of it within the time the pool gives.
 
 The question goes out from the strand of the request that it is about, so a client that leaves takes it along. It is
-asked over connections of its own, and the guard for sinks judges every address they lead to. What the URL says of a
-user travels as a header field and gets into no log.
+asked over connections that no lane uses: the guard for sinks judges every address they lead to, and is part of what
+makes two of them equal. What the URL says of a user travels as a header field and gets into no log.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class WebhookRanker(Ranker):
         return self._sink.origin
 
     async def _rank(self, request: "Request", pool: Pool, candidates: Sequence[Candidate]) -> Order:
-        exchange, timeout_s = request.exchange, self._timeout_s
+        exchange, timeout_s = request.exchange, min(self._timeout_s, pool.settings.timeout_s)
         with exchange.within(timeout_s, _too_slow):  # counting what the body holds included
             question = encode_question(facts_of(request, pool), candidates)
             raw = self._sink.encode(question)

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from busbar_fast.clock import now
 from busbar_fast.dialects.registry import DIALECTS
 from busbar_fast.wire.exchange import Exchange
 from tests.dialects.vendors import CALLS
@@ -284,6 +285,16 @@ async def test_webhook_that_is_too_slow(tmp_path: Path, serve: Serve) -> None:
     async with hooked(tmp_path, serve, hook, None, None, policy="timeout_ms: 40, on_error: first") as there:
         assert chosen(await there.made.ask()) == ("webhook", "m0")
         await until(lambda: hook.hold is not None and hook.hold.waiting == 0)
+
+
+async def test_webhook_has_no_more_time_than_the_request(tmp_path: Path, serve: Serve) -> None:
+    """Reliability §6: the deadline of the pool holds for its policy, too, whatever time that was given."""
+    hook = Hook(saying(b"{}"), Gate())
+    pool = "failover: {timeout_secs: 1}"
+    async with hooked(tmp_path, serve, hook, None, policy="timeout_ms: 60000", pool=pool) as there:
+        began_s = now()
+        assert (await there.made.ask()).status == 503
+        assert (there.made.asked, now() - began_s < 10) == ("", True)
 
 
 async def test_default_time_is_that_of_the_whole_gateway(tmp_path: Path, serve: Serve) -> None:
