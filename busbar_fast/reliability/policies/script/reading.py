@@ -15,9 +15,10 @@ from busbar_fast.reliability.policies.script.limits import BRACKET_DEPTH, NODES,
 
 _RHAI_HINT: Final = "; this looks like Rhai, which is not accepted: policies use the language of docs/routing.md"
 # A string in three quotes or in one, a comment; or one bracket; or many operators that all wait for one operand.
+# A string without an end is taken as far as it goes, so that nothing is looked at twice.
 _tokens = re.compile(
     r"""'{3}(?:[^\\]|\\.)*?(?:'{3}|\\?\Z)|"{3}(?:[^\\]|\\.)*?(?:"{3}|\\?\Z)"""
-    r"""|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\#[^\n]*"""
+    r"""|'(?:[^'\\\n]|\\.)*(?:'|\\?\Z)?|"(?:[^"\\\n]|\\.)*(?:"|\\?\Z)?|\#[^\n]*"""
     r"""|(?P<open>[(\[{])|(?P<close>[)\]}])|(?P<run>(?:(?:not\b|lambda\b[^:\n]{0,64}:|[-+~])[ \t\f\\]*){33})""",
     re.DOTALL,
 ).finditer

@@ -30,6 +30,15 @@ def test_a_source_may_be_so_large_and_no_larger() -> None:
     assert "16384 bytes" in str(refusal(filler + "xy"))
 
 
+@pytest.mark.parametrize("piece", ["'\\", '"\\', "'\\\n", "'a", "\"'", "'(\\"])
+def test_texts_without_an_end_are_read_once(piece: str) -> None:
+    """Reliability §11: reading a script takes time in proportion to its length, whatever quotes it is made of."""
+    source = "1 +" + (piece * SOURCE_BYTES)[: SOURCE_BYTES - 3]
+    began_s = process_time()
+    refusal(source)
+    assert process_time() - began_s < 0.2
+
+
 @pytest.mark.parametrize("brackets", ["()", "[]", "{}", "(]"])
 def test_brackets_are_counted_before_anything_is_parsed(brackets: str) -> None:
     """Reliability §11: brackets may nest 64 deep, and the line of the one too many is named."""
