@@ -9,7 +9,6 @@ from typing import Final
 from busbar_fast.dialects.upstream_errors import (
     CONTEXT_CODE,
     CONTEXT_STATUSES,
-    KEY_STATUSES,
     Envelope,
     UpstreamError,
     counted_status,
@@ -45,7 +44,6 @@ def read_shared(status: int, fields: Fields, document: bytes, epoch_s: float) ->
         type=envelope.type,
         message=envelope.message,
         is_context_length=envelope.code == CONTEXT_CODE and status in CONTEXT_STATUSES,
-        is_key_refused=status in KEY_STATUSES,
         retry_after_s=read_retry_after(fields, epoch_s),
     )
 

@@ -6,7 +6,7 @@ and what came before that place still counts.
 """
 
 import re
-from calendar import timegm
+from calendar import monthrange, timegm
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from math import ceil
@@ -19,7 +19,6 @@ from busbar_fast.wire.json_scan import MemberScanner, decode_string
 BODY_CAP_BYTES: Final = 256 * 1024
 CONTEXT_CODE: Final = "context_length_exceeded"
 CONTEXT_STATUSES: Final = (400, 413)
-KEY_STATUSES: Final = (401, 403)
 LONGEST_WAIT_S: Final = 10**9  # more is as good as for ever
 
 _SERVER_FAILED: Final = 500
@@ -48,7 +47,6 @@ class UpstreamError(NamedTuple):
     type: str | None
     message: str | None  # for people; nothing is decided by it any more
     is_context_length: bool  # the prompt is too long for this model
-    is_key_refused: bool
     retry_after_s: int | None
 
 
@@ -149,13 +147,16 @@ def _read_date(value: bytes, epoch_s: float) -> int | None:
         month, day, *time, year = match.groups()
     else:
         return None
-    if month not in _MONTHS or not 1 <= int(day) <= 31:
+    if month not in _MONTHS:
         return None
     hour, minute, second = map(int, time)
     if hour > 23 or minute > 59 or second > 60:
         return None
     full = int(year) if len(year) == 4 else _full_year(int(year), epoch_s)
-    return timegm((full, _MONTHS.index(month) + 1, int(day), hour, minute, second)) if full > 0 else None
+    number = _MONTHS.index(month) + 1
+    if full < 1 or not 1 <= int(day) <= monthrange(full, number)[1]:
+        return None
+    return timegm((full, number, int(day), hour, minute, second))
 
 
 def _full_year(two_digits: int, epoch_s: float) -> int:

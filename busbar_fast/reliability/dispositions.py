@@ -12,15 +12,12 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from busbar_fast.errors import BusbarError
-
 _log = logging.getLogger("busbar_fast.reliability")
 
 CONTEXT_CODE: Final = "context_length_exceeded"
 
 _CONTEXT_STATUSES: Final = (400, 413)
 _KEY_STATUSES: Final = (401, 403)
-_TIMED_OUT: Final = 504  # of an error of ours: a timer ran out
 
 
 class ErrorClass(IntEnum):
@@ -126,11 +123,6 @@ def _mapped(signal: str | None, status: int, error_map: Mapping[str, str]) -> Er
 def _warn_of(word: str) -> None:
     """Say once for each word that it means nothing; loading a configuration refuses it, so this is a last resort."""
     _log.warning("error_map: %r is no class and is ignored", word)
-
-
-def class_of_failure(error: BusbarError) -> ErrorClass:
-    """Return the class of an attempt that brought no answer: our own timers ran out, or the network failed."""
-    return ErrorClass.TIMEOUT if error.status == _TIMED_OUT else ErrorClass.NETWORK
 
 
 def disposition_of(error_class: ErrorClass) -> Disposition:

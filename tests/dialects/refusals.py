@@ -38,6 +38,5 @@ def check(read: Read, row: Row) -> None:
     error = read(row.status, {}, row.body, NOW_S)
     assert (error.code, error.type, error.message) == (row.code, row.type, row.message)
     assert class_of(error) is row.error_class
-    assert error.is_key_refused == (row.error_class is ErrorClass.AUTH)
     assert error.is_context_length == (row.error_class is ErrorClass.CONTEXT_LENGTH)
     assert error.retry_after_s is None

@@ -24,12 +24,6 @@ def test_the_code_says_it_on_two_statuses(status: int, code: str, is_context_len
     assert speaks_of_length(error, "nothing of it").is_context_length == is_context_length
 
 
-@pytest.mark.parametrize(("status", "is_refused"), [(401, True), (403, True), (400, False), (429, False)])
-def test_the_status_says_that_a_key_is_refused(status: int, is_refused: bool) -> None:
-    """Reliability §5: nothing else does in these dialects."""
-    assert read_shared(status, {}, b"", NOW_S).is_key_refused == is_refused
-
-
 @pytest.mark.parametrize(
     ("text", "is_context_length"),
     [("exceeds the context", True), ("exceeds your token limit", True), ("exceeds", False), ("context", False)],

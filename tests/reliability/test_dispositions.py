@@ -4,18 +4,13 @@ import logging
 
 import pytest
 
-from busbar_fast.errors import (
-    ConnectFailed,
-    ConnectTimeout,
-    UpstreamGarbled,
-    UpstreamGone,
-    UpstreamTimeout,
-)
+from busbar_fast.dialects import upstream_errors
 from busbar_fast.reliability.dispositions import (
+    _CONTEXT_STATUSES,
+    CONTEXT_CODE,
     Disposition,
     ErrorClass,
     Verdict,
-    class_of_failure,
     classify,
     disposition_of,
     is_callers_key,
@@ -144,21 +139,9 @@ def test_a_word_that_is_no_class_is_ignored_and_told_once(caplog: pytest.LogCapt
     ]
 
 
-@pytest.mark.parametrize(
-    ("error", "error_class"),
-    [
-        (ConnectFailed("x"), ErrorClass.NETWORK),
-        (UpstreamGone("x"), ErrorClass.NETWORK),
-        (UpstreamGarbled("x"), ErrorClass.NETWORK),
-        (ConnectTimeout("x"), ErrorClass.TIMEOUT),
-        (UpstreamTimeout("x"), ErrorClass.TIMEOUT),
-    ],
-)
-def test_without_an_answer_it_is_the_network_or_a_timer(
-    error: ConnectFailed | UpstreamGone | UpstreamGarbled | UpstreamTimeout, error_class: ErrorClass
-) -> None:
-    """Reliability §4: connect, TLS, reset and garbled HTTP are the network, our own timers are timeouts."""
-    assert class_of_failure(error) is error_class
+def test_dialects_know_a_prompt_that_is_too_long_as_this_does() -> None:
+    """Reliability §4: neither knows the other, so the code and the statuses stand in both."""
+    assert (CONTEXT_CODE, _CONTEXT_STATUSES) == (upstream_errors.CONTEXT_CODE, upstream_errors.CONTEXT_STATUSES)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from typing import Final
 from busbar_fast.dialects.upstream_errors import (
     CONTEXT_CODE,
     CONTEXT_STATUSES,
-    KEY_STATUSES,
     Envelope,
     UpstreamError,
     counted_status,
@@ -46,7 +45,6 @@ def read_error(status: int, fields: Fields, body: bytes, epoch_s: float) -> Upst
         type=envelope.type,
         message=envelope.message,
         is_context_length=status in CONTEXT_STATUSES and (envelope.code == CONTEXT_CODE or _speaks_of_length(document)),
-        is_key_refused=status in KEY_STATUSES,
         retry_after_s=read_retry_after(fields, epoch_s),
     )
 

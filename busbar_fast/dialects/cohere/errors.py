@@ -8,7 +8,6 @@ from typing import Final
 from busbar_fast.dialects.upstream_errors import (
     CONTEXT_CODE,
     CONTEXT_STATUSES,
-    KEY_STATUSES,
     UpstreamError,
     find_texts,
     find_value,
@@ -45,7 +44,6 @@ def read_error(status: int, fields: Fields, body: bytes, epoch_s: float) -> Upst
         type=texts.get(_TYPE),
         message=message,
         is_context_length=is_too_long,
-        is_key_refused=status in KEY_STATUSES,
         retry_after_s=read_retry_after(fields, epoch_s),
     )
 

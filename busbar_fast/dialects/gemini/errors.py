@@ -10,7 +10,6 @@ from typing import Final
 from busbar_fast.dialects.upstream_errors import (
     CONTEXT_CODE,
     CONTEXT_STATUSES,
-    KEY_STATUSES,
     Envelope,
     UpstreamError,
     counted_status,
@@ -68,7 +67,6 @@ def read_error(status: int, fields: Fields, body: bytes, epoch_s: float) -> Upst
         type=name,
         message=envelope.message,
         is_context_length=is_too_long,
-        is_key_refused=status in KEY_STATUSES,
         retry_after_s=_retry_after_s(fields, document, epoch_s),
     )
 

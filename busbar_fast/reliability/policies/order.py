@@ -11,14 +11,13 @@ from busbar_fast.reliability.policies.candidates import Candidate, Order
 
 
 class Decision(NamedTuple):
-    """Which members come first, by `idx`.
+    """Which members come first, by `idx`; nobody if the policy did not choose.
 
-    `is_selection` says that the policy chose: it is counted once, and a success shows the route headers. With
-    `is_refused` the request ends here: 503, overloaded, and no breaker hears of it.
+    A choice is counted once, and a success shows the route headers. With `is_refused` the request ends here: 503,
+    overloaded, and no breaker hears of it.
     """
 
     order: tuple[int, ...] = ()
-    is_selection: bool = False
     is_refused: bool = False
 
 
@@ -32,7 +31,7 @@ def decide(order: Order, candidates: Sequence[Candidate]) -> Decision:
         return ABSTAINED
     known = {candidate.idx for candidate in candidates}
     usable = tuple(idx for idx in dict.fromkeys(order) if idx in known)
-    return Decision(usable, is_selection=True) if usable else ABSTAINED
+    return Decision(usable) if usable else ABSTAINED
 
 
 def decide_without(on_error: str, candidates: Sequence[Candidate]) -> Decision:

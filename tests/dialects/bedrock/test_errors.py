@@ -54,7 +54,6 @@ def test_refusals_are_read(status: int, name: str, text: str, error_class: Error
     assert (error.type, error.message) == (name, text)
     assert (error.code, error.is_context_length) == (LENGTH if is_too_long else text, is_too_long)
     assert class_of(error) is error_class
-    assert error.is_key_refused == (error_class is ErrorClass.AUTH)
     if status not in (424, 429) and error_class is not ErrorClass.BILLING:
         assert error.status == status
 

@@ -20,13 +20,13 @@ THREE = members(weight=(1, 1, 1))
 )
 def test_what_names_nobody_or_somebody_again_is_left_out(order: list[int], usable: tuple[int, ...]) -> None:
     """Reliability cases 78 and 79: unknown and repeated members go, the rest is an order and counts as a selection."""
-    assert decide(order, THREE) == Decision(usable, is_selection=True, is_refused=False)
+    assert decide(order, THREE) == Decision(usable, is_refused=False)
 
 
 @pytest.mark.parametrize("order", [None, [], [7, 8]])
 def test_an_order_of_nobody_abstains(order: Order) -> None:
     """Reliability case 78: nothing usable means the weights decide, no selection is counted and no header is set."""
-    assert decide(order, THREE) == ABSTAINED == Decision((), is_selection=False, is_refused=False)
+    assert decide(order, THREE) == ABSTAINED == Decision((), is_refused=False)
 
 
 def test_candidates_are_known_by_idx_and_not_by_place() -> None:
@@ -38,7 +38,7 @@ def test_candidates_are_known_by_idx_and_not_by_place() -> None:
     ("on_error", "decision"),
     [
         ("weighted", ABSTAINED),
-        ("first", Decision((0, 1, 2), is_selection=True, is_refused=False)),
+        ("first", Decision((0, 1, 2), is_refused=False)),
         ("reject", REFUSED),
     ],
 )
@@ -51,4 +51,4 @@ def test_first_of_nobody_is_no_selection() -> None:
     """Reliability §11: `first` over no candidates chooses nobody."""
     assert decide_without("first", []) == ABSTAINED
     assert REFUSED.is_refused
-    assert not REFUSED.is_selection
+    assert not REFUSED.order
