@@ -169,9 +169,9 @@ class Dispatch:
     # A good answer
 
     def _note_route(self, attempt: Attempt) -> None:
-        """Note what the client is told of the policy; pools that a request falls back to follow none."""
+        """Note what the client is told of the policy; pools that one falls back to, and last resorts, follow none."""
         attempts, ranker = self._attempts, self._ranker
-        is_ranked = ranker is not None and attempts.pool is attempts.visited[0]
+        is_ranked = ranker is not None and attempts.pool is attempts.visited[0] and not attempt.is_last_resort
         self._request.route_lines = ranker.route_lines(attempt.lane.model) if ranker and is_ranked else b""
 
     def _commit(self, attempt: Attempt, latency_ms: float) -> None:

@@ -8,7 +8,6 @@ once the others have failed, and what becomes of its failures is the pool's `on_
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
@@ -19,6 +18,7 @@ from busbar_fast.reliability.policies.candidates import Candidate, Order, Reques
 from busbar_fast.reliability.policies.native import Explorer, Rank, rank_by_usage
 from busbar_fast.reliability.policies.order import Decision, decide, decide_without
 from busbar_fast.reliability.pools import Pool, PoolMember
+from busbar_fast.reliability.reminders import Reminder
 
 if TYPE_CHECKING:
     from busbar_fast.gateway.requests import Request
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("busbar_fast.gateway")
 
-_WARN_EVERY_S = 60.0
 _PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 
 
@@ -49,8 +48,7 @@ class Ranker(ABC):
         self.name = terms.name
         self._terms = terms
         self._policy_line = b"x-busbar-route-policy: %b\r\n" % terms.name.encode()
-        self._warn_at_s = -inf
-        self._failed = 0  # since the last warning
+        self._failures = Reminder()
 
     @property
     def maybe_origin(self) -> "Origin | None":
@@ -87,13 +85,9 @@ class Ranker(ABC):
 
     def _warn(self, error: BusbarError) -> None:
         """Tell the operator, but not once for each request of a busy pool."""
-        now_s = now()
-        self._failed += 1
-        if now_s >= self._warn_at_s:
-            _log.warning(
-                "the policy of %s failed (%d since the last warning): %s", self._terms.pool, self._failed, error
-            )
-            self._warn_at_s, self._failed = now_s + _WARN_EVERY_S, 0
+        failed = self._failures.count(now())
+        if failed:
+            _log.warning("the policy of %s failed (%d since the last warning): %s", self._terms.pool, failed, error)
 
     @abstractmethod
     async def _rank(self, request: "Request", pool: Pool, candidates: Sequence[Candidate]) -> Order:

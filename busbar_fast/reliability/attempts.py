@@ -11,6 +11,7 @@ reported by one call before the end of the block; without a report the lane is n
 Hot: a healthy request is `Attempts`, `maybe_attempt`, `commit` and `close`; perf/micro/bench_reliability.py.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Self
@@ -21,6 +22,8 @@ from busbar_fast.reliability.exhaustion import fallback_of, least_bad, retry_aft
 from busbar_fast.reliability.lanes import LaneState
 from busbar_fast.reliability.pools import Action, Pool, PoolMember
 from busbar_fast.reliability.selection import awaited, call_lines, select
+
+_log = logging.getLogger("busbar_fast.reliability")
 
 _NO_POOLS: Mapping[str, Pool] = {}
 _AFTER_DEADLINE_S = 1
@@ -171,13 +174,19 @@ class Attempt:
         A key belongs to the provider, so its other lanes are not tried any more either. The lane only goes down if the
         key of this number is still in use.
         """
+        has_committed = self.phase is Phase.COMMITTED
         self._advance(Step.HARD_DOWN)
         if is_auth:
             self._attempts.on_key_refused(self.lane)
         else:
             self._attempts.on_failure()
         self.lane.err += 1
-        return key_number == self.lane.key_number and self.lane.condemn(now_s, reason)
+        if key_number != self.lane.key_number:
+            return False
+        has_tripped = self.lane.condemn(now_s, reason)
+        if has_committed:  # the cell is open, so only its window hears of it
+            self.cell.revise(now_s, self._receipt)
+        return has_tripped
 
     def die(self, now_s: float, *, is_refunded: bool, retry_after_s: float | None = None) -> bool:
         """Take a failure after the commit: the success becomes one. A transport failure is refunded."""
@@ -299,6 +308,10 @@ class Attempts:
             if member is not None:
                 self._has_resorted = True
                 self._left = 0
+                resorted = self.pool.last_resorts.count(now_s)
+                if resorted:
+                    text = "nobody in %s can serve: %s is tried all the same (%d since the last warning)"
+                    _log.warning(text, self.pool.name, member.lane.model, resorted)
                 return self.begin(member, is_last_resort=True)
         self.ending = Ending.EXHAUSTED
         return None

@@ -23,7 +23,7 @@ def retry_after_s(pools: Iterable[Pool], now_s: float) -> int:
 
 
 def _wait_s(member: PoolMember, now_s: float) -> int:
-    if member.lane.is_full or member.cell.state is State.HALF_OPEN:
+    if member.lane.free_slots == 0 or member.cell.state is State.HALF_OPEN:
         return _SOON_S
     return ceil(member.cell.cooldown_left_s(now_s)) or _NOW_S
 

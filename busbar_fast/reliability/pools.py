@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from busbar_fast.reliability.breaker import Cell
 from busbar_fast.reliability.lanes import LaneState
+from busbar_fast.reliability.reminders import Reminder
 
 
 class Action(IntEnum):
@@ -69,12 +70,13 @@ class PoolSettings(NamedTuple):
 class Pool:
     """See the module. `members` are all in the order of the configuration; `serving` leaves out who never serves."""
 
-    __slots__ = ("members", "name", "serving", "settings")
+    __slots__ = ("last_resorts", "members", "name", "serving", "settings")
 
     def __init__(self, name: str, members: Sequence[PoolMember], settings: PoolSettings | None = None) -> None:
         self.name = name
         self.settings = settings or PoolSettings()
         self.members = tuple(members)
+        self.last_resorts = Reminder()
         excluded = self.settings.exclusions
         self.serving = tuple(m for m in self.members if m.weight > 0 and m.lane.model not in excluded)
 

@@ -210,6 +210,11 @@ RULES = [
         Row(f"threshold {text}", pool(f"breaker: {{trip: {{threshold: {text}}}}}"), {f"{B}.trip.threshold": text})
         for text in ("0", "-0.1", "1.01", "2", "0.0", ".nan", ".inf")
     ),
+    Row(
+        "more min_requests than are remembered",
+        pool("breaker: {trip: {min_requests: 1025}}"),
+        {f"{B}.trip.min_requests": "1025"},
+    ),
     Row("threshold as a share", pool("breaker: {trip: {threshold: 50%}}"), {f"{B}.trip.threshold": "50%"}),
     Row(
         "consecutive_n",

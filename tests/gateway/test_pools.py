@@ -4,6 +4,7 @@ import pytest
 
 from busbar_fast.config import schema
 from busbar_fast.config.inputs import Inputs
+from busbar_fast.config.sections.pools import MOST_OUTCOMES
 from busbar_fast.dialects.registry import speak
 from busbar_fast.gateway.lanes import Lane, new_state
 from busbar_fast.gateway.offers import Offer
@@ -11,6 +12,7 @@ from busbar_fast.gateway.pools import breaker_settings, new_offers, new_rankers
 from busbar_fast.gateway.rankers import Ranker
 from busbar_fast.reliability.breaker import BreakerSettings, Trip
 from busbar_fast.reliability.pools import Action, OnExhausted, PoolSettings
+from busbar_fast.reliability.window import MOST
 from busbar_fast.wire.limits import UpstreamLimits
 from busbar_fast.wire.pool import Pool as Upstreams
 from tests.gateway.test_topology import CHAT, config, model
@@ -60,6 +62,11 @@ def test_exhaustion_is_as_written(written: schema.Exhausted, expected: OnExhaust
     (offer,) = offers({"p": pool}, lanes())
     assert offer.pool.settings == PoolSettings(9, 2, ("n",), expected)
     assert [member.lane.model for member in offer.pool.serving] == ["m"]
+
+
+def test_no_breaker_asks_for_more_outcomes_than_a_cell_remembers() -> None:
+    """Reliability §5: with a higher `min_requests` a pool could never trip, so the loader takes none."""
+    assert MOST_OUTCOMES == MOST
 
 
 def test_members_are_as_written() -> None:

@@ -1,5 +1,6 @@
 """One request from its first attempt to its end, and that whatever an attempt holds is given back once."""
 
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -340,6 +341,17 @@ def test_refusal_of_a_key_that_is_out_of_use_leaves_the_lane_alone() -> None:
     assert attempts.ending is Ending.KEY_REFUSED
 
 
+def test_hard_down_after_the_commit_takes_the_success_back() -> None:
+    """Reliability D22: what a window holds as a success is a failure there once the stream says that the key is."""
+    pool = one_lane()
+    cell = only(pool).cell
+    cell.succeed(0.0)
+    with begun(Attempts(pool, 0.0)) as attempt:
+        attempt.commit(0.0, 100.0)
+        assert attempt.hard_down(1.0, "auth", is_auth=True)
+    assert (cell.window.count(1.0), cell.state, cell.streak) == ((2, 1), State.OPEN, 0)
+
+
 def test_billing_takes_out_the_lane_only() -> None:
     """Reliability case 43: an account without money fails over to the next lane, of the same provider too."""
     lanes = [new_lane("a"), new_lane("b")]
@@ -436,6 +448,18 @@ def test_least_bad_bypasses_the_breaker_once() -> None:
     assert pool.members[1].cell.streak == 1
     assert attempts.maybe_attempt(0.0) is None
     assert attempts.ending is Ending.EXHAUSTED
+
+
+def test_last_resorts_are_warned_of_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """Reliability §7 `least_bad`: the log hears that a pool goes on in spite of its breakers, and how often."""
+    pool = new_pool([new_lane()], settings=LEAST_BAD, breaker=EAGER)
+    only(pool).cell.fail(0.0, retry_after_s=300.0)
+    with caplog.at_level(logging.WARNING):
+        for now_s in (1.0, 2.0, 3.0, 62.0):
+            hop(Attempts(pool, now_s), now_s)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"nobody in pool can serve: m is tried all the same ({count} since the last warning)" for count in (1, 3)
+    ]
 
 
 def test_least_bad_owns_no_trial() -> None:

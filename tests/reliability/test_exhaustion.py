@@ -3,6 +3,7 @@
 import pytest
 
 from busbar_fast.reliability.exhaustion import chain, fallback_of, least_bad, retry_after_s
+from busbar_fast.reliability.lanes import Waiter
 from busbar_fast.reliability.pools import Action, OnExhausted, Pool, PoolSettings
 from tests.reliability.builders import EAGER, new_lane, new_pool, trip
 
@@ -34,6 +35,19 @@ def test_busy_member_is_worth_coming_back_for() -> None:
     busy.cell.succeed(0.0, busy.cell.admit())
     busy.lane.take()
     assert retry_after_s([pool], 0.0) == 2
+
+
+def test_line_that_is_being_told_is_no_full_lane() -> None:
+    """Reliability D18: those who waited for a lane that trips hear when its rest is over, whoever is behind them."""
+    lane = new_lane(most=1)
+    pool = new_pool([lane], breaker=EAGER)
+    lane.take()
+    heard: list[int] = []
+    for _ in range(3):
+        Waiter(lambda _: heard.append(retry_after_s([pool], 0.0)), lambda _: None).await_permit(lane)
+    trip(pool.members[0].cell)
+    lane.give_back()
+    assert heard == [30, 30, 30]
 
 
 def test_running_trial_is_worth_coming_back_for() -> None:

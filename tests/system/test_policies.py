@@ -542,6 +542,18 @@ async def test_refusals_show_nothing(tmp_path: Path, serve: Serve) -> None:
         assert (answer.status, chosen(answer)) == (500, None)
 
 
+async def test_last_resort_follows_no_policy(tmp_path: Path, serve: Serve) -> None:
+    """Reliability §8: the headers come with what the policy chose, and nobody chose whom only `least_bad` asks."""
+    pool = f"route: cheapest\n{TRIPPING}\non_exhausted: {{action: least_bad}}"
+    async with fleet(tmp_path, serve, [failing(), None], members="{target: m0, cost_per_mtok: 1}", pool=pool) as made:
+        await made.ask()
+    members = "{target: m0, cost_per_mtok: 1}, {target: m1, cost_per_mtok: 2}"
+    async with fleet(tmp_path, serve, [failing(), None], [failing(), None], members=members, pool=pool) as made:
+        first, second = await made.ask(), await made.ask()
+        assert (first.status, second.status, made.asked[:2]) == (200, 200, "01")
+        assert [chosen(answer) for answer in (first, second)] == [None, None]
+
+
 async def test_fallback_pool_follows_no_policy(tmp_path: Path, serve: Serve) -> None:
     """Reliability §8: what a fallback pool serves shows nothing, though the policy was asked and counted."""
     pool = "route: script\npolicy: {script: candidates}\non_exhausted: {fallback_pool: spare}"

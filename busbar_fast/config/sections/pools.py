@@ -18,6 +18,7 @@ SHORTHANDS = NATIVE[1:]
 ROUTES = ("weighted", "native", "webhook", "script", *SHORTHANDS)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _MOST_FAILOVER_SECS = 86400
+MOST_OUTCOMES = 1024  # that a cell remembers; more could never come together
 _MOST_HEADER_CHARACTERS = 64
 _REJECT = ("reject", "503", "status_503", "status503")
 _LEAST_BAD = ("least_bad", "least-bad", "leastbad")
@@ -204,7 +205,7 @@ def _read_trip(breaker: Section) -> Trip:
             mode=mode,
             window_secs=section.integer(section.alias("window_secs", "window_s"), 30, 1),
             threshold=0.5 if threshold is None else threshold,
-            min_requests=section.integer("min_requests", 5, 1),
+            min_requests=section.integer("min_requests", 5, 1, MOST_OUTCOMES),
             consecutive_n=section.integer(section.alias("consecutive_n", "n"), 3, lowest, U32),
         )
 
