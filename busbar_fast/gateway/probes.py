@@ -1,6 +1,7 @@
 """Health probes: lanes are asked in the background whether they serve, so that one that rests comes back sooner.
 
-Each lane whose provider wants it has checkups, made anew with every topology. A probe is the least that can be asked of
+Each lane whose provider wants it has checkups, made anew with every topology; they keep to the times of those before. A
+probe is the least that can be asked of
 the model, sent as a client's request would be and with the lane's own key; it takes no permit and no budget. What its
 answer means is decided as for any other answer.
 """
@@ -17,7 +18,7 @@ from busbar_fast.gateway.dispatch import read_refusal
 from busbar_fast.gateway.lanes import Lane
 from busbar_fast.observe.log import fields
 from busbar_fast.reliability.dispositions import Disposition
-from busbar_fast.reliability.lanes import DEFAULT, Probe
+from busbar_fast.reliability.lanes import DEFAULT, LaneState, Probe
 from busbar_fast.wire.coding import coding_of
 from busbar_fast.wire.heads import ResponseHead
 from busbar_fast.wire.strand import Strand
@@ -37,9 +38,9 @@ _WELL = "well"
 class Checkups:
     """The probes of one lane, one after the other."""
 
-    __slots__ = ("_ask", "_health", "_lane", "_on_trip", "_strand", "_timer", "_told", "_wheel")
+    __slots__ = ("_ask", "_health", "_lane", "_next_s", "_on_trip", "_strand", "_timer", "_told", "_wheel")
 
-    def __init__(self, lane: Lane, health: Health, on_trip: OnTrip, wheel: Wheel) -> None:
+    def __init__(self, lane: Lane, health: Health, on_trip: OnTrip, wheel: Wheel, before: "Checkups | None") -> None:
         self._lane = lane
         self._health = health
         self._on_trip = on_trip
@@ -48,7 +49,18 @@ class Checkups:
         self._told = _WELL  # what the log was last told of the lane
         self._strand: Strand | None = None
         self._timer = wheel.timer(self._on_tick)
-        self._timer.arm(health.interval_secs)
+        self._next_s = 0.0
+        self._come_again(health.interval_secs if before is None else min(health.interval_secs, before.left_s))
+
+    @property
+    def state(self) -> LaneState:
+        """Who is asked."""
+        return self._lane.state
+
+    @property
+    def left_s(self) -> float:
+        """How long it is to the next probe."""
+        return max(0.0, self._next_s - self._wheel.now())
 
     def close(self) -> None:
         """Ask no more; a probe under way is dropped."""
@@ -56,8 +68,12 @@ class Checkups:
         if self._strand is not None:
             self._strand.close()
 
+    def _come_again(self, delay_s: float) -> None:
+        self._next_s = self._wheel.now() + delay_s
+        self._timer.arm(delay_s)
+
     def _on_tick(self) -> None:
-        self._timer.arm(self._health.interval_secs)
+        self._come_again(self._health.interval_secs)
         is_asking = self._strand is not None and not self._strand.is_over
         if is_asking or (self._health.mode == "dead" and not self._lane.state.needs_probe(self._wheel.now())):
             return
@@ -85,7 +101,7 @@ class Checkups:
             self._fail(probe, f"{answer.status}", refusal.retry_after_s)
             return
         if disposition in _REASONS and probe.condemn(now(), _REASONS[disposition]):
-            self._on_trip(lane.name, lane.name)
+            self._note_trip(lane.name)
         self._tell(disposition.name.lower(), f"{answer.status}")
 
     async def _call(self, strand: Strand) -> tuple[ResponseHead, bytes]:
@@ -110,8 +126,12 @@ class Checkups:
         """Take a failure that may pass."""
         lane = self._lane
         for pool in probe.fail(self._wheel.now(), retry_after_s):
-            self._on_trip(lane.name if pool == DEFAULT else pool, lane.name)
+            self._note_trip(lane.name if pool == DEFAULT else pool)
         self._tell("transient", why)
+
+    def _note_trip(self, pool: str) -> None:
+        self._on_trip(pool, self._lane.name)
+        _log.warning("lane out of service", extra=fields(lane=self._lane.name, pool=pool))
 
     def _tell(self, outcome: str, why: str) -> None:
         """Tell the log; what it has been told already is for those only who look for it."""
@@ -133,10 +153,14 @@ class Prober:
         self._checkups: list[Checkups] = []
 
     def replace(self, lanes: Iterable[tuple[Lane, Health]]) -> None:
-        """Check these lanes and no others, as far as their providers want it and there is a key to ask with."""
+        """Check these lanes and no others, as far as their providers want it and there is a key to ask with.
+
+        Whoever was checked before waits for the next probe no longer than without this, however often it happens.
+        """
+        before = {checkups.state: checkups for checkups in self._checkups}
         self.close()
         self._checkups = [
-            Checkups(lane, health, self._on_trip, self._wheel)
+            Checkups(lane, health, self._on_trip, self._wheel, before.get(lane.state))
             for lane, health in lanes
             if health.mode != "none" and lane.has_key
         ]

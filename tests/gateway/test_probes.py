@@ -170,6 +170,31 @@ def test_reload_drops_the_probe_under_way() -> None:
     assert (len(ward.made), ward.counts) == (2, (0, 0, 0))
 
 
+def test_reloads_put_no_probe_off() -> None:
+    """Reliability §10: reloads that come more often than probes leave each of those where it was."""
+    ward = Ward()
+    for _ in range(9):
+        ward.loop.advance(10)
+        ward.reload()
+    ward.loop.advance(1)
+    assert len(ward.made) == 3
+    ward._health = Health(mode="active", interval_secs=7, timeout_secs=5)
+    ward.reload()
+    ward.loop.advance_past(7)
+    assert len(ward.made) == 4
+
+
+def test_trip_by_a_probe_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Operations §7: a lane that goes out of service is told of once for each pool, whoever found out."""
+    ward = Ward()
+    with caplog.at_level(logging.WARNING, "busbar_fast.gateway"):
+        ward.check(answer(500))
+        ward.check(answer(500))
+        ward.check(answer(401))
+    told = [getattr(one, "fields", {}) for one in caplog.records if one.getMessage() == "lane out of service"]
+    assert told == [{"lane": "m", "pool": "eager"}, {"lane": "m", "pool": "m"}]
+
+
 @pytest.mark.parametrize(("mode", "key"), [("none", "k"), ("active", ""), ("dead", ""), ("active", "a\x00b")])
 def test_lane_is_not_asked_without_a_wish_or_a_key(mode: str, key: str) -> None:
     """Reliability cases 71 and 74: mode `none` sends no probe, and neither does a lane without a key."""
@@ -427,7 +452,11 @@ def test_log_is_told_of_changes_only(caplog: pytest.LogCaptureFixture) -> None:
         ward.check(answer(status))
     levels = "".join(record.levelname[0] for record in caplog.records if record.message == "health probe")
     assert levels == "DWDDWDWID"
-    told = [record.__dict__["fields"] for record in caplog.records if record.levelname != "DEBUG"]
+    told = [
+        record.__dict__["fields"]
+        for record in caplog.records
+        if record.levelname != "DEBUG" and record.message == "health probe"
+    ]
     assert told == [
         {"lane": "m", "outcome": outcome, "why": why}
         for outcome, why in [("transient", "500"), ("hard_down_auth", "401"), ("client_fault", "400"), ("well", "200")]
