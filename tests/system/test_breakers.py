@@ -13,7 +13,7 @@ from tests.dialects.vendors import CALLS
 from tests.system.fleets import Fleet, failing, fleet
 from tests.system.gateways import Fate
 from tests.system.scrapes import parse
-from tests.system.serving import Gate, Serve, all_of, until
+from tests.system.serving import Gate, Serve, all_of, post, until
 
 BREAKERS = "breaker: {trip: {mode: consecutive, consecutive_n: 1}}"
 WEIGHTED = "{target: m0, weight: 5}, {target: m1}, {target: m2}"
@@ -76,13 +76,11 @@ async def test_requests_at_once_are_spread_by_weight_and_pools_rotate_apart(tmp_
 async def test_equal_prompts_are_not_pinned(tmp_path: Path, serve: Serve) -> None:
     """Reliability case 15: without the header the same system text goes to everybody in turn."""
     path, document = CALLS["anthropic"]
-    body = orjson.dumps({"model": "pool", "system": "the same for all", **document})
+    asking = post(orjson.dumps({"model": "pool", "system": "the same for all", **document}), target=path.encode())
     async with fleet(tmp_path, serve, None, None, None, dialect="anthropic") as made:
         for _ in range(6):
             client = made.site.connect()
-            client.send(
-                b"POST %b HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
-            )
+            client.send(asking)
             assert (await client.read_answer()).status == 200
         assert Counter(made.asked) == {"0": 2, "1": 2, "2": 2}
 
@@ -199,6 +197,19 @@ async def test_trial_without_a_verdict_is_followed_by_another(
         assert (cell.state.name, cell.trial) == ("OPEN", 0)
         assert (await made.ask()).status == 200
         assert (cell.state.name, made.asked) == ("CLOSED", "00")
+
+
+async def test_trial_with_a_bad_key_of_the_caller_is_followed_by_another(tmp_path: Path, serve: Serve) -> None:
+    """Reliability case 32: a 401 to a caller's own key says nothing about the lane, and the next request may try."""
+    async with fleet(tmp_path, serve, [failing(401), None], pool=BREAKERS) as made:
+        text = (tmp_path / "config.yaml").read_text()
+        assert await made.site.reload(text.replace("auth: {mode: none}", "auth: {mode: passthrough}"))
+        cell = trip_long_ago(made)
+        own = b"Authorization: Bearer sk-of-the-caller\r\n"
+        assert (await made.ask(fields=own)).status == 401
+        assert (cell.state.name, cell.trial, made.counts("m0")) == ("OPEN", 0, (0, 0, 0))
+        assert (await made.ask(fields=own)).status == 200
+        assert cell.state.name == "CLOSED"
 
 
 async def test_trial_whose_client_leaves_is_followed_by_another(tmp_path: Path, serve: Serve) -> None:
