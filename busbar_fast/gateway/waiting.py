@@ -21,7 +21,7 @@ class Line:
 
     def __init__(self) -> None:
         self._waiting: dict[Place, Strand] = {}
-        self._lookout = Lookout()
+        self._lookout = Lookout(self._arm)
         self._timer: Timer | None = None
         self._is_closed = False
         self.shed = 0  # waited in vain
@@ -31,9 +31,10 @@ class Line:
 
     async def wait(self, strand: Strand, attempts: Attempts) -> Attempt | None:
         """Wait for a permit; return the attempt it allows, to be held with a `with` at once, or None if none came."""
+        if self._timer is None:
+            self._timer = strand.timer(self._look)
         with Place(attempts, partial(self._wake, strand), now, self._lookout) as place:
             self._waiting[place] = strand
-            self._look_out(strand)
             try:
                 with strand.within(attempts.patience_s(now()), _too_late):
                     while not (place.is_settled or self._is_closed):
@@ -50,20 +51,15 @@ class Line:
         for strand in list(self._waiting.values()):
             self._wake(strand)
 
-    def _look_out(self, strand: Strand) -> None:
-        """See to it that somebody looks whether a lane serves again, as long as anybody waits for that."""
-        if not self._lookout.is_needed:
-            return
-        if self._timer is None:
-            self._timer = strand.timer(self._look)
-        if not self._timer.is_armed:
-            self._timer.arm(_LOOK_EVERY_S)
+    def _arm(self) -> None:
+        assert self._timer is not None  # nobody waits before there is one
+        self._timer.arm(_LOOK_EVERY_S)
 
     def _look(self) -> None:
-        assert self._timer is not None  # it has just run out
-        self._timer.arm(_LOOK_EVERY_S)
+        """Look whether a lane serves again, and go on with that as long as anybody waits for one."""
+        self._arm()
         self._lookout.look(now())
-        if not self._lookout.is_needed:
+        if self._timer is not None and not self._lookout.is_needed:
             self._timer.disarm()
 
     def _wake(self, strand: Strand) -> None:

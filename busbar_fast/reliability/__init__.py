@@ -7,7 +7,7 @@ is made with each configuration. A request is one `Attempts`, and goes like this
     while True:
         attempt = attempts.maybe_attempt(now())
         if attempt is None and attempts.must_wait:
-            with attempts.line_up(wake, now) as place:
+            with Place(attempts, wake, now, lookout) as place:
                 ...  # until woken, no longer than attempts.patience_s(now()), after that give_up_waiting()
                 attempt = place.take()
             if attempt is None:

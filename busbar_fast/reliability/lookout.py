@@ -3,16 +3,19 @@
 Whoever has a timer calls `look` every so often while `is_needed`; newcomers without another member look by themselves.
 """
 
+from collections.abc import Callable
+
 from busbar_fast.reliability.breaker import Cell
 
 
 class Lookout:
-    """See the module."""
+    """See the module. `on_needed` is called when there is something to look after where there was nothing."""
 
-    __slots__ = ("_cells",)
+    __slots__ = ("_cells", "_on_needed")
 
-    def __init__(self) -> None:
+    def __init__(self, on_needed: Callable[[], None]) -> None:
         self._cells: dict[Cell, None] = {}
+        self._on_needed = on_needed
 
     def __repr__(self) -> str:
         return f"<Lookout for {len(self._cells)} cells>"
@@ -24,7 +27,10 @@ class Lookout:
 
     def watch(self, cell: Cell) -> None:
         """Look after a cell as long as it has a line."""
+        was_needed = self.is_needed
         self._cells[cell] = None
+        if not was_needed:
+            self._on_needed()
 
     def look(self, now_s: float) -> None:
         """Let those go on whose cell serves again."""

@@ -4,8 +4,8 @@ The rotation is smooth weighted round robin: each member gets its share of the p
 allow. Every pick adds each candidate's weight to its credit, takes the candidate with the most credit, and charges it
 the sum of the weights. Who is no candidate neither earns nor pays.
 
-Nothing here changes a cell but for that credit: who only looks must not use up a trial. Hot: `select` and `rotate`;
-perf/micro/bench_reliability.py.
+Selecting changes nothing of a cell but that credit: who only looks must not use up a trial. A cell that others stand in
+line for is theirs, and `call_lines` lets them go first. Hot: `select` and `rotate`; perf/micro/bench_reliability.py.
 """
 
 from collections.abc import Callable, Sequence

@@ -90,3 +90,7 @@ def hop(attempts: Attempts, now_s: float = 0.0) -> str:
 
 
 # Phases.
+
+
+def ignore() -> None:
+    """Take notice of nothing."""

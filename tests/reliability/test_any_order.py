@@ -16,7 +16,7 @@ from busbar_fast.reliability.places import Place
 from busbar_fast.reliability.pools import Action, OnExhausted, Pool, PoolMember, PoolSettings
 from busbar_fast.reliability.report import report
 from tests.fakes import FakeClock
-from tests.reliability.builders import centre, trip
+from tests.reliability.builders import centre, ignore, trip
 
 LANES = 3
 BUDGET = 12
@@ -61,7 +61,7 @@ class Traffic(RuleBasedStateMachine):
         self.pools: dict[str, Pool] = {}
         self.on_reload(1, [3, 1, 2], 0)
         self.clients: list[Client] = []
-        self.lookout = Lookout()
+        self.lookout = Lookout(ignore)
         self.probes: list[tuple[LaneState, Probe]] = []
         self.kept: Counter[LaneState] = Counter()  # units that commits have used
 

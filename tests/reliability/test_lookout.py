@@ -2,7 +2,7 @@
 
 from busbar_fast.reliability.breaker import Cell
 from busbar_fast.reliability.lookout import Lookout
-from tests.reliability.builders import EAGER, new_cell, trip
+from tests.reliability.builders import EAGER, ignore, new_cell, trip
 
 
 class InLine:
@@ -18,10 +18,13 @@ class InLine:
 
 def test_cell_is_looked_after_as_long_as_it_has_a_line() -> None:
     """Reliability §3: the line is called when the rest is over, and the cell is of no more interest."""
-    lookout, cell, waiting = Lookout(), new_cell(EAGER), InLine()
+    begun: list[str] = []
+    lookout, cell, waiting = Lookout(lambda: begun.append("needed")), new_cell(EAGER), InLine()
     trip(cell)
     cell.line_up(waiting)
-    lookout.watch(cell)
+    for _ in range(2):
+        lookout.watch(cell)
+    assert begun == ["needed"]
     assert repr(lookout) == "<Lookout for 1 cells>"
     lookout.look(29.0)
     assert (waiting.calls, lookout.is_needed) == (0, True)
@@ -31,7 +34,7 @@ def test_cell_is_looked_after_as_long_as_it_has_a_line() -> None:
 
 def test_line_that_was_left_is_forgotten() -> None:
     """Whoever waited may be gone by the time that somebody looks."""
-    lookout, cell, waiting = Lookout(), new_cell(EAGER), InLine()
+    lookout, cell, waiting = Lookout(ignore), new_cell(EAGER), InLine()
     trip(cell)
     cell.line_up(waiting)
     lookout.watch(cell)

@@ -8,7 +8,7 @@ from busbar_fast.reliability.lookout import Lookout
 from busbar_fast.reliability.places import Place
 from busbar_fast.reliability.pools import Pool, PoolSettings
 from tests.fakes import FakeClock
-from tests.reliability.builders import DEFAULTS, EAGER, begun, hop, new_lane, new_pool, one_lane, only, trip
+from tests.reliability.builders import DEFAULTS, EAGER, begun, hop, ignore, new_lane, new_pool, one_lane, only, trip
 
 
 class Client:
@@ -19,7 +19,7 @@ class Client:
         assert self.attempts.maybe_attempt(clock()) is None
         assert self.attempts.must_wait
         self.woken = 0
-        self.lookout = Lookout()
+        self.lookout = Lookout(ignore)
         self.place = Place(self.attempts, self._wake, clock, self.lookout)
 
     def _wake(self) -> None:

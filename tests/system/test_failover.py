@@ -149,6 +149,23 @@ async def test_lane_that_comes_back_serves_those_in_line(tmp_path: Path, serve: 
         assert cell.state.name == "CLOSED"
 
 
+async def test_full_lane_that_trips_serves_those_in_line_when_it_is_back(tmp_path: Path, serve: Serve) -> None:
+    """Reliability §3: who waits for two lanes is served by the one that trips, if that is back before the other."""
+    hold = Gate()
+    pool = "breaker: {base_cooldown_secs: 1, max_cooldown_secs: 1, trip: {mode: consecutive, consecutive_n: 1}}"
+    async with fleet(tmp_path, serve, None, None, hold=hold, pool=pool, model="max_concurrent: 1") as made:
+        holders = [made.send(), made.send()]
+        await until(lambda: hold.waiting == 2)
+        waiting = made.send()
+        await until(lambda: made.state("m1").waiting == 1)
+        made.state("m1").cells["pool"].fail(now())
+        holders[int(made.asked[0] == "0")].close()
+        await until(lambda: made.state("m1").waiting == 0)
+        await until(lambda: made.asked in ("011", "101"))
+        hold.open()
+        assert (await waiting.read_answer()).status == 200
+
+
 async def test_client_that_leaves_the_line_takes_nothing_along(tmp_path: Path, serve: Serve) -> None:
     """Reliability case 18: whoever leaves while waiting is out of every line, and no permit is lost."""
     hold = Gate()
