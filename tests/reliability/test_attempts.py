@@ -7,7 +7,7 @@ import pytest
 
 from busbar_fast.errors import OutOfOrder
 from busbar_fast.reliability.attempts import NEXT, Attempt, Attempts, Ending, Phase, Step
-from busbar_fast.reliability.breaker import BreakerSettings, State, Trip
+from busbar_fast.reliability.breaker import BreakerSettings, Cell, State, Trip
 from busbar_fast.reliability.lanes import DEFAULT, LaneState
 from busbar_fast.reliability.pools import Action, OnExhausted, Pool, PoolSettings
 from tests.reliability.builders import EAGER, begun, hop, new_lane, new_pool, one_lane, only, trip
@@ -560,6 +560,20 @@ def test_waiting_is_bounded(settings: PoolSettings, patience_s: float) -> None:
     """Reliability §3 D5: by the deadline, by what was set, and not at all where another pool can take over."""
     attempts = Attempts(new_pool([new_lane()], settings=settings), 0.0)
     assert attempts.patience_s(1.0) == patience_s
+
+
+def test_those_in_line_for_a_lane_go_first() -> None:
+    """Reliability §3: a newcomer that finds a lane back lets those go on who wait for it, and takes what is left."""
+    called: list[Cell] = []
+
+    class InLine:
+        def on_ready(self, cell: Cell) -> None:
+            called.append(cell)
+
+    pool = open_pool()
+    only(pool).cell.line_up(InLine())
+    begun(Attempts(pool, 30.0), 30.0).close()
+    assert called == [only(pool).cell]
 
 
 def test_full_pool_spills_at_once() -> None:
