@@ -13,6 +13,7 @@ from typing import Protocol
 from busbar_fast.clock import Now
 
 TICK_S = 0.05
+_ROUNDING = 1e-6  # of a tick: a turn that comes early by what floating point loses is still its own
 
 
 class TimerHandle(Protocol):
@@ -111,7 +112,7 @@ class Wheel:
             now = self.now()
             timer.deadline += now + TICK_S - self.coarse
             self.coarse = now + TICK_S
-            self._turned_to = int(now / TICK_S)
+            self._turned_to = int(now / TICK_S + _ROUNDING)
             self._handle = self._call_later(TICK_S, self.turn)
         elif timer.tick:
             self.remove(timer)
@@ -137,7 +138,7 @@ class Wheel:
         self._handle = self._call_later(TICK_S, self.turn)
         now = self.now()
         self.coarse = now + TICK_S
-        due = self._take_due(int(now / TICK_S))
+        due = self._take_due(int(now / TICK_S + _ROUNDING))
         try:
             while due:
                 timer = due.pop()
