@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from busbar_fast.wire.heads import Fields, sole_value
+from busbar_fast.wire.heads import Fields
+from busbar_fast.wire.repeated import sole_value
 
 if TYPE_CHECKING:
     from busbar_fast.gateway.governor import Governor  # brings SQLite

@@ -19,8 +19,9 @@ from busbar_fast.gateway.replies import JSON, id_line
 from busbar_fast.gateway.requests import Request
 from busbar_fast.wire.coding import coding_of
 from busbar_fast.wire.decoded import Decoded
-from busbar_fast.wire.heads import ResponseHead, encode_fields, end_to_end, select_fields, sole_value
+from busbar_fast.wire.heads import ResponseHead, encode_fields, end_to_end, select_fields
 from busbar_fast.wire.relay import end_broken, relay, relay_parts, relay_whole
+from busbar_fast.wire.repeated import sole_value
 from busbar_fast.wire.states import AnswerPhase
 from busbar_fast.wire.trail import Trail
 from busbar_fast.wire.upstream import Upstream
@@ -85,11 +86,10 @@ def unpacked(upstream: Upstream, coding: bytes, *, in_stream: bool) -> Source:
 class StreamFailed(BusbarError):
     """The first event of a stream is an error: nothing is out yet, so another lane may do better."""
 
-    side = Side.UPSTREAM
-    status = 502
-
     def __init__(self, fault: StreamFault, fields: bytes, begun: bytes) -> None:
         super().__init__("a stream began with an error")
+        self.side = Side.UPSTREAM
+        self.status = 502
         self.fault = fault
         self.fields = fields
         self.begun = begun  # what there is of the stream, as the client would get it

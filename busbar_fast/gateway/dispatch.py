@@ -24,7 +24,8 @@ from busbar_fast.gateway.requests import Request
 from busbar_fast.observe.log import fields as fields_of
 from busbar_fast.reliability.attempts import Attempt, Attempts, Phase
 from busbar_fast.reliability.dispositions import Disposition
-from busbar_fast.wire.heads import ResponseHead, sole_value
+from busbar_fast.wire.heads import ResponseHead
+from busbar_fast.wire.repeated import sole_value
 from busbar_fast.wire.strand import Strand
 from busbar_fast.wire.upstream import Upstream
 
@@ -125,9 +126,9 @@ class Dispatch:
                 answer = self._new_answer(attempt, lane, source, head, fields, latency_ms)
                 await self._give(attempt, lane, upstream, answer)
         except StreamFailed as failed:
-            error = lane.read_fault(failed.fault)
+            told = lane.read_fault(failed.fault)
             begun = Rejection(_OK, failed.fields, failed.begun)
-            return self._act(attempt, lane, error, begun if failed.begun else reworded(request, error))
+            return self._act(attempt, lane, told, begun if failed.begun else reworded(request, told))
         except BusbarError as error:
             if error.side is Side.OURS or attempt.phase is not Phase.RUNNING:
                 raise

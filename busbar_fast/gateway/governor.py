@@ -29,7 +29,8 @@ from busbar_fast.governance.sealing import Sealer, parse_key
 from busbar_fast.governance.store import Store, StoreError
 from busbar_fast.observe.log import fields
 from busbar_fast.reliability.exhaustion import chain
-from busbar_fast.wire.heads import RequestHead, values_of
+from busbar_fast.wire.heads import RequestHead
+from busbar_fast.wire.repeated import values_of
 
 _log = logging.getLogger("busbar_fast.governance")
 

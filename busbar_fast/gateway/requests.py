@@ -18,8 +18,8 @@ from busbar_fast.gateway.visits import Visit
 from busbar_fast.observe.counters import UNRESOLVED
 from busbar_fast.observe.log import fields
 from busbar_fast.wire.exchange import Exchange
-from busbar_fast.wire.heads import sole_value
 from busbar_fast.wire.json_scan import Edit, Span, decode_string, find_members, is_true
+from busbar_fast.wire.repeated import sole_value
 
 if TYPE_CHECKING:
     from busbar_fast.gateway.governor import Governor

@@ -15,7 +15,8 @@ from busbar_fast.clock import now
 from busbar_fast.gateway.courier import Courier
 from busbar_fast.observe.counters import Shed, outcome_of
 from busbar_fast.observe.spans import Attributes, Kind, Parent, Span, encode_batch, encode_span, parse_parent
-from busbar_fast.wire.heads import Fields, sole_value
+from busbar_fast.wire.heads import Fields
+from busbar_fast.wire.repeated import sole_value
 from busbar_fast.wire.wheel import Wheel
 
 _MOST_WAITING: Final = 2048

@@ -13,7 +13,8 @@ from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.gateway.admission import Admission, caller_token
 from busbar_fast.gateway.status import METRICS
 from busbar_fast.gateway.topology import Topology
-from busbar_fast.wire.heads import Fields, RequestHead, sole_value
+from busbar_fast.wire.heads import Fields, RequestHead
+from busbar_fast.wire.repeated import sole_value
 
 _ADMIN = b"/admin"
 _is_seconds = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?").fullmatch

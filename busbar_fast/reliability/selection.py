@@ -9,12 +9,14 @@ line for is theirs, and `call_lines` lets them go first. Hot: `select` and `rota
 """
 
 from collections.abc import Callable, Sequence
-from math import inf
+from typing import Final
 
 from busbar_fast.reliability.lanes import LaneState
 from busbar_fast.reliability.pools import Pool, PoolMember
 
 Barred = Callable[[LaneState], bool]
+
+_LESS_THAN_ANY: Final = -(2**62)  # credit
 
 
 def select(
@@ -46,7 +48,7 @@ def rotate(members: Sequence[PoolMember]) -> PoolMember:
     best = members[0]
     if len(members) == 1:  # it would earn its weight and pay it
         return best
-    total, most = 0, -inf
+    total, most = 0, _LESS_THAN_ANY
     for member in members:
         weight, cell = member.weight, member.cell
         total += weight

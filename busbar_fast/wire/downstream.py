@@ -15,7 +15,7 @@ Hot: perf/micro/bench_exchange.py.
 
 import asyncio
 import logging
-from typing import cast
+from typing import Final, cast
 
 from busbar_fast.errors import BusbarError, ProcessEnds, Refused
 from busbar_fast.wire import kernel
@@ -49,8 +49,15 @@ from busbar_fast.wire.wheel import TICK_S
 
 _log = logging.getLogger("busbar_fast.wire")
 
-_IDLE, _HEAD, _EXCHANGE, _DISCARDING, _LINGERING, _CLOSING, _CLOSED = DownstreamPhase
-_DONE, _CUT = AnswerPhase.DONE, AnswerPhase.CUT
+_IDLE: Final[DownstreamPhase] = DownstreamPhase.IDLE
+_HEAD: Final[DownstreamPhase] = DownstreamPhase.HEAD
+_EXCHANGE: Final[DownstreamPhase] = DownstreamPhase.EXCHANGE
+_DISCARDING: Final[DownstreamPhase] = DownstreamPhase.DISCARDING
+_LINGERING: Final[DownstreamPhase] = DownstreamPhase.LINGERING
+_CLOSING: Final[DownstreamPhase] = DownstreamPhase.CLOSING
+_CLOSED: Final[DownstreamPhase] = DownstreamPhase.CLOSED
+_DONE: Final[AnswerPhase] = AnswerPhase.DONE
+_CUT: Final[AnswerPhase] = AnswerPhase.CUT
 _NEXT_TURN_S = -TICK_S  # the wheel's coarse time is a tick ahead
 _PLAIN_TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 
@@ -60,7 +67,7 @@ def _spread(service: Service) -> float:
     return 0.9 + 0.2 * service.jitter()
 
 
-class Downstream(asyncio.Protocol):
+class Downstream:
     """One client connection. Fields: for the process, then the connection, then the exchange."""
 
     __slots__ = (

@@ -8,7 +8,7 @@ Hot: perf/micro/bench_exchange.py.
 """
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from busbar_fast.errors import BodyTooLarge, LengthBroken
 from busbar_fast.wire.framing import LAST_CHUNK, MORE, Body, encode_chunk, request_body_of
@@ -22,7 +22,11 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # A body nobody asked for on these is read and dropped, and the connection lives on.
 _BODY_IS_NOISE = frozenset((b"GET", b"HEAD", b"DELETE"))
 
-_PENDING, _HELD, _STREAMING, _DONE, _CUT = AnswerPhase
+_PENDING: Final[AnswerPhase] = AnswerPhase.PENDING
+_HELD: Final[AnswerPhase] = AnswerPhase.HELD
+_STREAMING: Final[AnswerPhase] = AnswerPhase.STREAMING
+_DONE: Final[AnswerPhase] = AnswerPhase.DONE
+_CUT: Final[AnswerPhase] = AnswerPhase.CUT
 
 
 class Client(Protocol):

@@ -9,6 +9,7 @@ module must not know transports; both protocols and the mock backend use it.
 import re
 from enum import IntEnum
 from functools import lru_cache
+from typing import Final
 
 from busbar_fast.errors import Refused, UpstreamGarbled
 from busbar_fast.wire.heads import CHUNKED, UNTIL_CLOSE, Fields, has_body
@@ -125,7 +126,10 @@ class _Reading(IntEnum):
     TRAILERS = 3
 
 
-_AT_SIZE, _PAYLOAD, _PAYLOAD_END, _TRAILERS = _Reading
+_AT_SIZE: Final[_Reading] = _Reading.SIZE
+_PAYLOAD: Final[_Reading] = _Reading.PAYLOAD
+_PAYLOAD_END: Final[_Reading] = _Reading.PAYLOAD_END
+_TRAILERS: Final[_Reading] = _Reading.TRAILERS
 
 
 class ChunkedBody:

@@ -12,7 +12,7 @@ import os
 import resource
 import socket
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from busbar_fast.errors import Refused
 from busbar_fast.wire import kernel
@@ -234,11 +234,12 @@ class Listener:
         try:
             if self.proxies is not None:
                 await self._learn_peer(self.proxies, sock, connection)
+            protocol = cast("asyncio.Protocol", connection)
             if self.tls is None:
-                await self._loop.connect_accepted_socket(lambda: connection, sock)
+                await self._loop.connect_accepted_socket(lambda: protocol, sock)
             else:
                 await self._loop.connect_accepted_socket(
-                    lambda: connection,
+                    lambda: protocol,
                     sock,
                     ssl=self.tls,
                     ssl_handshake_timeout=self._service.limits.tls_handshake_timeout_s,

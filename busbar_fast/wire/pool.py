@@ -8,7 +8,7 @@ Two requests may share a connection when scheme, host, port and trust are equal:
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from math import inf
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 from busbar_fast.clock import now
 from busbar_fast.errors import ConnectFailed, UpstreamGone
@@ -157,10 +157,10 @@ class Origin:
     async def _connect(self, strand: Strand, method: bytes, wait_s: float, ends_s: float) -> Upstream:
         made: list[Upstream] = []
 
-        def make() -> Upstream:
+        def make() -> asyncio.Protocol:
             upstream = Upstream(self)
             made.append(upstream)
-            return upstream
+            return cast("asyncio.Protocol", upstream)
 
         await self._dial(strand, self.key, make, ends_s - now())
         self.dialled += 1

@@ -13,10 +13,9 @@ callback, and cancels the future when it stops waiting before its time, as a Tas
 
 import asyncio
 import logging
-import types
 from collections.abc import Callable, Coroutine, Generator
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final, cast
 
 from busbar_fast.errors import BusbarError
 from busbar_fast.wire.wheel import Timer, Wheel
@@ -24,11 +23,19 @@ from busbar_fast.wire.wheel import Timer, Wheel
 _log = logging.getLogger("busbar_fast.wire")
 
 Routine = Coroutine[Any, Any, None]
+_yield_once: Final = cast("Callable[[], Generator[None, None, None]]", (None,).__iter__)
 
 
-@types.coroutine
-def _pause() -> Generator[None, None, None]:
-    yield
+class Pause:
+    """What a strand awaits once it has named its source: everything up to the driver stops there."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        return _yield_once()
+
+
+PAUSE: Final = Pause()
 
 
 def _next_turn() -> asyncio.Future[None]:
@@ -87,10 +94,10 @@ class Strand:
     async def wait_for(self, source: object) -> None:
         """Wait until `source` calls `wake`. The source must have said nothing yet that the caller has not read.
 
-        A hot source sets `source` and yields by itself, from a generator-based coroutine; that saves two objects.
+        A hot source sets `source` and awaits `PAUSE` by itself; that saves a coroutine.
         """
         self.source = source
-        await _pause()
+        await PAUSE
 
     def wake(self, source: object) -> None:
         """Go on, if the strand waits for this source."""

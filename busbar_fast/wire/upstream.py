@@ -13,8 +13,7 @@ It knows neither pools of models nor blame; it raises what happened (`UpstreamGo
 import asyncio
 import types
 from collections import deque
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Protocol, Self, cast
+from typing import TYPE_CHECKING, Final, Protocol, Self, cast
 
 from busbar_fast.errors import BusbarError, UpstreamGarbled, UpstreamGone, UpstreamTimeout
 from busbar_fast.wire.backpressure import BUFFERED, Reader, Receiver, Sink
@@ -35,14 +34,20 @@ from busbar_fast.wire.parsers.status import check_head_start
 from busbar_fast.wire.passage import pass_framed, pass_payload
 from busbar_fast.wire.passers import new_passer
 from busbar_fast.wire.states import ANSWER_ENDED, ANSWER_IN, BEGIN, RELEASE, UPSTREAM_GONE, UpstreamPhase
-from busbar_fast.wire.strand import Strand
+from busbar_fast.wire.strand import PAUSE, Strand
 from busbar_fast.wire.wheel import Wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from busbar_fast.wire.trail import Trail
     from busbar_fast.wire.viewing import View
 
-_IDLE, _AWAITING_HEAD, _BODY, _COMPLETE, _CLOSED = UpstreamPhase
+_IDLE: Final[UpstreamPhase] = UpstreamPhase.IDLE
+_AWAITING_HEAD: Final[UpstreamPhase] = UpstreamPhase.AWAITING_HEAD
+_BODY: Final[UpstreamPhase] = UpstreamPhase.BODY
+_COMPLETE: Final[UpstreamPhase] = UpstreamPhase.COMPLETE
+_CLOSED: Final[UpstreamPhase] = UpstreamPhase.CLOSED
 
 
 class Owner(Protocol):
@@ -63,7 +68,7 @@ class Owner(Protocol):
         """Forget a connection."""
 
 
-class Upstream(asyncio.Protocol):
+class Upstream:
     """One connection to an upstream. Fields: for the process, then the connection, then the request under way."""
 
     __slots__ = (
@@ -224,19 +229,17 @@ class Upstream(asyncio.Protocol):
         if self.phase is not _CLOSED:
             self.transport.write(piece)
 
-    @types.coroutine
-    def drained(self) -> Generator[None, None, None]:
+    async def drained(self) -> None:
         """Wait until the upstream has taken enough of what was written, or answers without waiting for the rest."""
         while self.is_congested and self.head is None:
             self._await_news()
-            yield
+            await PAUSE
 
-    @types.coroutine
-    def read_head(self) -> Generator[None, None, ResponseHead]:
+    async def read_head(self) -> ResponseHead:
         """Wait for the head of the answer; interim answers are skipped."""
         while self.head is None:
             self._await_news()
-            yield
+            await PAUSE
         return self.head
 
     def maybe_whole(self) -> bytes | None:
@@ -246,8 +249,7 @@ class Upstream(asyncio.Protocol):
             whole = self.view.show(whole) + self.view.finish()
         return self._noted(whole)
 
-    @types.coroutine
-    def next_raw(self) -> Generator[None, None, bytes | None]:
+    async def next_raw(self) -> bytes | None:
         """Return the next piece in the framing it came in, but never the last chunk or a trailer; None at the end."""
         while True:
             while self._pieces:
@@ -257,7 +259,7 @@ class Upstream(asyncio.Protocol):
             if self._is_at_end():
                 return self.maybe_whole()
             self._await_news()
-            yield
+            await PAUSE
 
     async def pour(self, sink: Sink) -> bytes:
         """Pass the body on as it comes, framing included, until its end; wait whenever the sink is congested.
@@ -277,8 +279,7 @@ class Upstream(asyncio.Protocol):
                 return piece
             sink.write_framed(piece)
 
-    @types.coroutine
-    def _run_through(self, receiver: Receiver) -> Generator[None, None, None]:
+    async def _run_through(self, receiver: Receiver) -> None:
         """Let pieces go straight from one transport to the other until the strand is needed again."""
         self._framing()
         self._receiver = receiver
@@ -286,7 +287,7 @@ class Upstream(asyncio.Protocol):
         self._pass_on = self._pass_chunk if self._is_at_chunk() else self._pass_any
         try:
             self._await_news()
-            yield
+            await PAUSE
         finally:
             self._pass_on = self._pass_chunk = self._receiver = None  # each knows us
 
@@ -317,8 +318,7 @@ class Upstream(asyncio.Protocol):
         view = self.view
         return is_between_chunks(self._body) and (view is None or view.is_between)
 
-    @types.coroutine
-    def next_part(self) -> Generator[None, None, bytes | None]:
+    async def next_part(self) -> bytes | None:
         """Return the next bytes of the body without their framing; None at the end."""
         while True:
             while self._pieces:
@@ -332,7 +332,7 @@ class Upstream(asyncio.Protocol):
                 whole = self.maybe_whole()
                 return whole if self.view is None else whole or self._noted(self.view.finish()) or None
             self._await_news()
-            yield
+            await PAUSE
 
     async def read_body(self, max_bytes: int) -> tuple[bytes, bool]:
         """Return the body and whether it is whole; reading stops beyond `max_bytes`."""
@@ -506,7 +506,7 @@ class Upstream(asyncio.Protocol):
         return False
 
     def _await_news(self) -> None:
-        """Name ourselves as what the strand waits for; the caller yields next. Raise what went wrong already."""
+        """Name ourselves as what the strand waits for; the caller awaits PAUSE next. Raise what went wrong already."""
         if self._failure is not None:
             raise self._failure
         strand = self._strand

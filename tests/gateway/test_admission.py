@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from busbar_fast.gateway.admission import Admission, caller_token
-from busbar_fast.wire.heads import Fields, join_values
+from busbar_fast.wire.heads import Fields
+from busbar_fast.wire.repeated import join_values
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from busbar_fast.wire.heads import (
     UNTIL_CLOSE,
     Fields,
     HeadWriter,
-    Repeated,
     RequestHead,
     ResponseHead,
     encode_fields,
@@ -21,9 +20,7 @@ from busbar_fast.wire.heads import (
     has_body,
     is_keep_alive,
     is_safe_value,
-    join_values,
     select_fields,
-    sole_value,
 )
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
@@ -168,31 +165,3 @@ def test_heads_can_be_printed() -> None:
     assert repr(request) == "<b'GET' b'/' HTTP/1.0 length=0>"
     assert repr(answer) == "<200 HTTP/1.1 length=0>"
     assert (answer.is_keep_alive, {CHUNKED, UNTIL_CLOSE}) == (False, {-1, -2})
-
-
-def test_lines_of_a_field_are_joined_and_remembered() -> None:
-    """A field of several lines reads as a list to everybody, and tells its lines apart to who asks."""
-    joined = join_values(join_values(b"a", b"b, c"), b"a")
-    assert joined == b"a, b, c, a"
-    assert hash(joined) == hash(b"a, b, c, a")
-    assert isinstance(joined, Repeated)
-    assert joined.values == (b"a", b"b, c", b"a")
-
-
-@pytest.mark.parametrize(
-    ("fields", "value"),
-    [
-        ({}, b""),
-        ({b"x": b""}, b""),
-        ({b"x": b"a, a"}, b"a, a"),
-        ({b"x": join_values(b"a", b"a")}, b"a"),
-        ({b"x": join_values(join_values(b"a, b", b"a, b"), b"a, b")}, b"a, b"),
-        ({b"x": join_values(b"a", b"b")}, b""),
-        ({b"x": join_values(b"a", b"A")}, b""),
-        ({b"x": join_values(b"", b"a")}, b""),
-        ({b"x": join_values(join_values(b"a", b"a"), b"b")}, b""),
-    ],
-)
-def test_field_that_is_to_have_one_value(fields: Fields, value: bytes) -> None:
-    """Governance §1.2: a line that is repeated to the byte says one thing, lines that differ say nothing."""
-    assert sole_value(fields, b"x") == value

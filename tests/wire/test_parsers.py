@@ -6,11 +6,12 @@ from types import ModuleType
 import pytest
 
 from busbar_fast.errors import Refused, UpstreamGarbled
-from busbar_fast.wire.heads import Fields, sole_value
+from busbar_fast.wire.heads import Fields
 from busbar_fast.wire.parsers import HeadParser, choose_parser
 from busbar_fast.wire.parsers.h11_heads import PARSER as H11
 from busbar_fast.wire.parsers.httptools_heads import PARSER as HTTPTOOLS
 from busbar_fast.wire.parsers.status import check_head_start
+from busbar_fast.wire.repeated import sole_value
 
 both = pytest.mark.parametrize("parser", [HTTPTOOLS, H11], ids=lambda parser: str(parser.name))
 

@@ -12,8 +12,9 @@ import h11
 
 from busbar_fast.errors import Refused, UpstreamGarbled
 from busbar_fast.wire.framing import request_length
-from busbar_fast.wire.heads import Fields, join_values
+from busbar_fast.wire.heads import Fields
 from busbar_fast.wire.parsers.status import read_status_line
+from busbar_fast.wire.repeated import join_values
 
 _FIELD_LINES = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
 _LENGTHS = re.compile(rb"\ncontent-length:[ \t]*([^\r]*)", re.IGNORECASE)

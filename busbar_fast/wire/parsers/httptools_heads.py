@@ -7,8 +7,9 @@ that no state survives a message.
 import httptools
 
 from busbar_fast.errors import Refused, UpstreamGarbled
-from busbar_fast.wire.heads import Fields, join_values
+from busbar_fast.wire.heads import Fields
 from busbar_fast.wire.parsers.status import read_status_line
+from busbar_fast.wire.repeated import join_values
 
 
 class _Collector:
