@@ -1,7 +1,7 @@
 # Every target works on a fresh clone: it makes .venv from the lock files first. Nothing is installed elsewhere.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test test-system test-clients test-rest test-parser test-loop test-coverage \
+.PHONY: help run compiled test test-system test-clients test-rest test-parser test-loop test-coverage \
 	check perf chaos fuzz soak lock changelog clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -20,6 +20,9 @@ help: ## list the targets
 
 run: $(venv)/runtime.stamp ## start the demo on 127.0.0.1:8080; ARGS="..." is passed on
 	$(bin)/python -m busbar_fast demo $(ARGS)
+
+compiled: $(venv)/dev.stamp ## the program with its hot modules compiled, in build/compiled; needs a C compiler
+	$(bin)/python -m native build/compiled
 
 test: $(venv)/dev.stamp ## the whole suite but the house rules, which `check` has: every test, those of the pure shelf under coverage, and sockets again on h11 and on the stock loop
 	$(MAKE) --jobs=2 --output-sync=target --no-print-directory \
@@ -63,10 +66,11 @@ fuzz: $(venv)/dev.stamp ## hostile inputs for every parser; ARGS="--inputs 10000
 soak: $(venv)/dev.stamp ## ten minutes of the same with figures: memory, files, requests; ARGS="--seconds 3600"
 	$(bin)/python -m tests.chaos --seconds 600 --clients 120 --sample 10 $(ARGS)
 
-lock: ## resolve pyproject.toml into both lock files; ARGS=--upgrade moves every pin
+lock: ## resolve pyproject.toml into the lock files; ARGS=--upgrade moves every pin
 	test -x $(bin)/uv || $(MAKE) $(venv)/dev.stamp
 	$(bin)/uv pip compile $(lock_flags) $(ARGS) pyproject.toml -o requirements.lock
 	$(bin)/uv pip compile $(lock_flags) $(ARGS) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	$(bin)/uv pip compile $(lock_flags) --group compile -c requirements-dev.lock -o requirements-compile.lock
 
 changelog: $(venv)/dev.stamp ## move the notes in changes/ to CHANGELOG.md: VERSION=x.y.z
 	$(bin)/towncrier build --version "$(VERSION)"

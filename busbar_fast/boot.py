@@ -162,9 +162,24 @@ def load_engine() -> "ModuleType":
         import site  # noqa: PLC0415  not before the porch stands
 
         site.main()
+    if posix.environ.get(b"BUSBAR_PURE"):
+        _leave_out_compiled(sys.modules[__package__].__path__[0])
     from busbar_fast import cli  # noqa: PLC0415  this is the engine
 
     return cli
+
+
+def _leave_out_compiled(package: str) -> None:
+    """Let our own modules be found as they were written only, whatever was compiled and lies beside them."""
+    from importlib import machinery  # noqa: PLC0415  only here
+
+    def find(folder: str) -> machinery.FileFinder:
+        if folder != package and not folder.startswith(package + "/"):
+            raise ImportError(folder)
+        return machinery.FileFinder(folder, (machinery.SourceFileLoader, machinery.SOURCE_SUFFIXES))
+
+    sys.path_hooks.insert(0, find)
+    sys.path_importer_cache.pop(package, None)
 
 
 def _engine() -> "ModuleType":

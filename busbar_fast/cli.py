@@ -26,7 +26,7 @@ from busbar_fast.config.secrets import NoSecret
 from busbar_fast.errors import BusbarError
 from busbar_fast.gateway.certificates import new_context
 from busbar_fast.gateway.engine import Engine, Parked
-from busbar_fast.gateway.narration import tell_listening, tell_start, tell_warnings
+from busbar_fast.gateway.narration import build, tell_listening, tell_start, tell_warnings
 from busbar_fast.gateway.reload import Reloads
 from busbar_fast.observe.log import fields, set_up
 from busbar_fast.wire.listener import bind
@@ -85,7 +85,7 @@ def main(arguments: list[str], signals: list[int]) -> None:
         words.KEYS: _manage_keys,
         words.TOP: _watch_gateway,
         words.SHOW_HELP: lambda _: _print(words.HELP),
-        words.SHOW_VERSION: lambda _: _print(words.VERSION + "\n"),
+        words.SHOW_VERSION: lambda _: _print(f"{words.VERSION} ({build()})\n"),
     }
     commands[options.action](options)
 

@@ -32,6 +32,7 @@ variables
   BUSBAR_TOKEN                      for top: a token that reads /stats, and BUSBAR_METRICS_TOKEN one for /metrics
   BUSBAR_URL                        for keys and top: where the gateway is
   BUSBAR_HTTP_PARSER                httptools or h11
+  BUSBAR_PURE                       not empty: run as written, whatever lies there compiled
   SSL_CERT_FILE, SSL_CERT_DIR       trusted authorities for https upstreams
   any ${NAME} in the files, and the variables that `api_key_env` names
 

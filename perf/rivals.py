@@ -12,7 +12,18 @@ from pathlib import Path
 from shutil import which
 from typing import Final
 
-from perf.sides import PEER_FILES, Five, Governed, HaproxyCorked, Nginx, Side, Single, write_configuration
+from perf.sides import (
+    PEER_FILES,
+    Compiled,
+    Five,
+    Governed,
+    GovernedCompiled,
+    HaproxyCorked,
+    Nginx,
+    Side,
+    Single,
+    write_configuration,
+)
 
 FOLDER_VARIABLE: Final = "BUSBAR_PERF_PEERS"
 
@@ -97,7 +108,17 @@ class Portkey(Installed):
 
 
 PEERS: Final[Mapping[str, type[Side]]] = {
-    peer.name: peer for peer in (Nginx, HaproxyCorked, Single, Five, Governed, Litellm, Portkey)
+    peer.name: peer for peer in (
+        Nginx,
+        HaproxyCorked,
+        Compiled,
+        Single,
+        Five,
+        Governed,
+        GovernedCompiled,
+        Litellm,
+        Portkey,
+    )
 }
 
 

@@ -84,6 +84,27 @@ class Ours(Side):
         return f"python -I -S busbar_fast/__main__.py --config {self.configuration}"
 
 
+class Compiled(Ours):
+    """The gateway from the folder that `make compiled` fills."""
+
+    name = "compiled"
+    program = str(ROOT / "build" / "compiled" / "busbar_fast" / "__main__.py")
+    package = "(make compiled)"
+
+    def is_missing(self) -> bool:
+        """Whether nobody has compiled it."""
+        return not Path(self.program).exists()
+
+    def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
+        """Start the other folder's program with the same configuration."""
+        words = super().argv(listen, upstream, scratch)
+        return [self.program if word.endswith("__main__.py") else word for word in words]
+
+    def version(self) -> str:
+        """Return what was started."""
+        return f"python -I -S build/compiled/busbar_fast/__main__.py --config {self.configuration}"
+
+
 class Single(Ours):
     """The gateway with one model and no pool, to tell what a pool adds."""
 
@@ -112,6 +133,12 @@ class Governed(Ours):
             store.insert(Held(key, digest_of(shapes.TOKEN.encode()))).result()
         store.close()
         return super().argv(listen, upstream, scratch)
+
+
+class GovernedCompiled(Compiled, Governed):
+    """Both."""
+
+    name = "governed-compiled"
 
 
 class Command(Side):

@@ -9,6 +9,7 @@ from busbar_fast import __version__
 from busbar_fast.config.complaints import Complaint, dotted
 from busbar_fast.config.schema import Config, Exhausted, Pool
 from busbar_fast.observe.log import fields
+from busbar_fast.wire import wheel
 
 _log = logging.getLogger("busbar_fast")
 _OPEN_TO_ALL = "W1"
@@ -17,7 +18,7 @@ BUILT_IN_ENTRIES = 14  # of the denylist, which most starts need not import
 
 def tell_start(config: Config) -> None:
     """Log what was configured; keys and tokens are not part of it."""
-    _log.info("busbar-fast starts", extra=fields(version=__version__, config=config.config_file))
+    _log.info("busbar-fast starts", extra=fields(version=__version__, build=build(), config=config.config_file))
     _log.info("catalog", extra=fields(file=config.catalog_file or "inside the package"))
     for name, model in config.models.items():
         base_url = config.providers[model.provider].base_url
@@ -33,6 +34,11 @@ def tell_start(config: Config) -> None:
     _log.info("metadata guard", extra=fields(on=not security.allow_all_metadata, entries=entries, allowed=allowed))
     if config.governance.enabled:
         _log.info("governance", extra=fields(db_path=config.governance.db_path))
+
+
+def build() -> str:
+    """Return whether the modules that serve requests are compiled, see docs/adr/0015-compiled-hot-modules.md."""
+    return "pure" if str(wheel.__file__).endswith(".py") else "compiled"
 
 
 def tell_listening(config: Config, address: str) -> None:

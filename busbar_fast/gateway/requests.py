@@ -184,13 +184,13 @@ class Request:
         """Return the name that is asked for, None if the body should say it and does not."""
         ask, dialect = self.ask, self.visit.dialect
         if ask.action and self._has_read_form():
-            return ask.name or (body[slice(*self.spans[-1])].decode("utf-8", "replace") if self.spans else None)
+            return ask.name or (cut_out(body, self.spans[-1]).decode("utf-8", "replace") if self.spans else None)
         found = find_members(body, _MEMBERS)
         self.spans = found.get(b"model", [])
         if ask.operation is not Operation.CONVERSE:
             self.spans = [*dialect.find_inner_models(body, ask), *self.spans]
         streams = found.get(b"stream") if ask.in_stream is None else None
-        if streams and self.key is not None and body[slice(*streams[-1])] not in _SWITCHES:
+        if streams and self.key is not None and cut_out(body, streams[-1]) not in _SWITCHES:
             raise Misshapen("stream", "must be true or false")  # who takes it for one of them may not tell its usage
         self.in_stream = is_true(body, streams[-1]) if streams else bool(ask.in_stream)
         if self.is_metered and self.in_stream:
@@ -271,6 +271,12 @@ class Request:
             offer = topology.find_lane(model)
         is_misplaced = offer is not None and provider is not None and offer.provider != provider
         return None if is_misplaced else offer, is_misplaced
+
+
+def cut_out(body: bytes, span: tuple[int, int]) -> bytes:
+    """Return the bytes between two places."""
+    start, end = span
+    return body[start:end]
 
 
 def read_model(body: bytes, spans: Sequence[Span]) -> str | None:

@@ -304,15 +304,13 @@ class Downstream:
         exchange = self._exchange = Exchange(
             self, service.wheel, service.heads, head, service.limits.request_body_max_bytes, whole
         )
-        if whole is None:
-            self._start_body(exchange)
-            if self._exchange is not exchange:
-                return
+        if whole is None and not self._has_begun_body(exchange):
+            return
         service.in_flight += 1
         exchange.run(service.respond(exchange))
 
-    def _start_body(self, exchange: Exchange) -> None:
-        """Feed what came with the head, and time what is still to come."""
+    def _has_begun_body(self, exchange: Exchange) -> bool:
+        """Feed what came with the head, and time what is still to come; return False if that ended the exchange."""
         held = self._input.held
         length = exchange.head.length
         if not held.is_empty:
@@ -322,6 +320,7 @@ class Downstream:
         if not exchange.has_body_ended:
             self._heads_waiting = 0
             self._reader.release(PIPELINED)
+        return self._exchange is exchange
 
     def _keep_for_later(self, piece: bytes) -> None:
         """Hold bytes of later requests."""

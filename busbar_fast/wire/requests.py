@@ -83,9 +83,11 @@ class RequestReader:
             return (last, b"") if len(piece) == len(before) else None
         at = len(before)
         end = piece.find(self._after, at)
+        if end < 0:
+            return None
         digits = piece[at:end]
         body = piece[end + len(self._after) :]
-        if end < 0 or not digits.isdigit() or len(digits) > _USUAL_DIGITS or len(body) != int(digits):
+        if not digits.isdigit() or len(digits) > _USUAL_DIGITS or len(body) != int(digits):
             return None
         return last.with_length(len(body)), body
 

@@ -65,7 +65,7 @@ def test_help_and_version_touch_no_file(place: Deployment, python: tuple[str, ..
     place.environ |= {"BUSBAR_CONFIG": "/nowhere/c.yaml", "BUSBAR_PROVIDERS": "/nowhere/p.yaml"}
     done = place.run(flag, "--bogus", python=python)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("usage: " if flag in {"--help", "-h"} else f"busbar-fast {__version__}\n")
+    assert done.stdout.startswith("usage: " if flag in {"--help", "-h"} else f"busbar-fast {__version__} (pure)\n")
     assert not place.snapshots
 
 

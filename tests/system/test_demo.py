@@ -288,7 +288,7 @@ def test_wrong_command_line_is_explained(arguments: tuple[str, ...], word: str) 
 
 def test_help_and_version_speak_for_themselves() -> None:
     """Both print to the standard output and end well."""
-    assert run("--version").stdout == f"busbar-fast {__version__}\n"
+    assert run("--version").stdout == f"busbar-fast {__version__} (pure)\n"
     general, special = run("--help"), run("demo", "--help")
     assert "busbar-fast demo [--host ADDRESS] [--port PORT]" in general.stdout
     assert special.stdout == general.stdout

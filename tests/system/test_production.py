@@ -69,7 +69,7 @@ async def test_start_is_told_in_order(place: Deployment, python: tuple[str, ...]
     lines = without_raw(program.log)
     assert [line for line in lines if not LINE.fullmatch(line)] == []
     told = [line.split("Z ", 1)[1] for line in lines]
-    assert told[0] == f"INFO busbar-fast starts version={__version__} config={place.config}"
+    assert told[0] == f"INFO busbar-fast starts version={__version__} build=pure config={place.config}"
     assert "INFO lane model=a provider=up base_url=http://127.0.0.1:9 cap=2" in told
     assert "INFO lane model=b provider=up base_url=http://127.0.0.1:9 cap=none" in told
     assert "INFO pool pool=both members=a,b cap=none on_exhausted=reject" in told

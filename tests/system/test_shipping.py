@@ -198,7 +198,7 @@ def test_image_is_what_is_demanded() -> None:
         "BUSBAR_CACHE_DIR": "/var/cache/busbar",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    assert "RUN docker/assemble / " in text_of("Dockerfile")
+    assert "RUN docker/assemble --compiled / " in text_of("Dockerfile")
 
 
 def test_shipped_configurations_start(tmp_path: Path, container: Container) -> None:
