@@ -21,8 +21,11 @@ help: ## list the targets
 run: $(venv)/runtime.stamp ## start the demo on 127.0.0.1:8080; ARGS="..." is passed on
 	$(bin)/python -m busbar_fast demo $(ARGS)
 
-compiled: $(venv)/dev.stamp ## the program with its hot modules compiled, in build/compiled; needs a C compiler
+compiled: build/compiled/stamp ## the program with its hot modules compiled, in build/compiled; needs a C compiler
+
+build/compiled/stamp: $(venv)/dev.stamp $(shell find busbar_fast native -name '*.py' -o -name '*.txt')
 	$(bin)/python -m native build/compiled
+	touch $@
 
 test: $(venv)/dev.stamp ## the whole suite but the house rules, which `check` has: every test, those of the pure shelf under coverage, and sockets again on h11 and on the stock loop
 	$(MAKE) --jobs=2 --output-sync=target --no-print-directory \
@@ -54,7 +57,7 @@ check: $(venv)/dev.stamp ## style, types, spelling and the house rules
 	$(bin)/codespell
 	$(bin)/python -m pytest tests/house
 
-perf: $(venv)/dev.stamp ## measure against HAProxy side by side; ARGS="..." is passed on
+perf: $(venv)/dev.stamp build/compiled/stamp ## measure against HAProxy side by side; ARGS="..." is passed on
 	$(bin)/python -m perf $(ARGS)
 
 chaos: $(venv)/dev.stamp ## everything fails at random under load, about two minutes; ARGS="--seconds 20 --seed 1"

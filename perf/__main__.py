@@ -21,7 +21,7 @@ from perf.figures import BenchError, Figure, Section
 from perf.plan import DEFAULT, FULL, QUICK, Plan
 from perf.rivals import PEERS, choose_peers
 from perf.rows import cpu, crowd, latency, memory, payload, start
-from perf.sides import PROGRAMS, ROOT, Command, Haproxy, Ours, Side
+from perf.sides import PROGRAMS, ROOT, Command, Haproxy, Ours, Pure, Side
 
 _DESCRIPTORS: Final = 16_384
 Row = Callable[[Bench], Iterator[Figure]]
@@ -74,7 +74,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", dest="plan", action="store_const", const=QUICK, help="about two minutes")
     size.add_argument("--full", dest="plan", action="store_const", const=FULL, help="about 15 minutes")
-    parser.add_argument("--ours", default="", metavar="CMD", help="another command in our place, or `core` or `floor`")
+    parser.add_argument(
+        "--ours", default="", metavar="CMD", help="another command in our place, or `pure`, `core` or `floor`"
+    )
     parser.add_argument("--peers", default="", help=f"more sides, separated by commas: {', '.join(PEERS)}")
     parser.add_argument("--only", default="", help="only rows whose name starts like this")
     parser.add_argument("--pin", action="store_true", help="give the sides the last CPU, everything else the others")
@@ -85,7 +87,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _ours(wanted: str) -> Side:
-    return Command(PROGRAMS.get(wanted, wanted)) if wanted else Ours()
+    if not wanted:
+        return Ours()
+    if wanted != Pure.name:
+        return Command(PROGRAMS.get(wanted, wanted))
+    side = Pure()
+    side.name = Ours.name
+    return side
 
 
 def _run(asked: argparse.Namespace, sides: Sequence[Side]) -> int:

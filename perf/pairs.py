@@ -21,7 +21,7 @@ from busbar_fast.mock.script import Script
 from perf import arithmetic, http_reply
 from perf.caller import Caller
 from perf.figures import BenchError
-from perf.sides import Haproxy, Ours, Running, Side
+from perf.sides import ROOT, Haproxy, Ours, Running, Side
 
 _TEXT: Final = "token 000000000 " * 64
 SAID: Final = Script(text=_TEXT, delta_chars=16, usage_in=9, usage_out=64)
@@ -188,14 +188,21 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--count", type=int, default=200, help="answers a round")
     parser.add_argument("--upstream", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--pure", action="store_true", help="the gateway as written, nothing of it compiled")
     asked = parser.parse_args(argv)
     if asked.upstream:
         uvloop.run(_serve(asked.upstream))
+    gateway = Pairs()
+    if asked.pure:
+        gateway.folder = ROOT
+    if gateway.is_missing():
+        sys.stdout.write("NOT MEASURED: make compiled, or --pure for the program as written\n")
+        return 2
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         with (
             Running(Multilingual(), 0, scratch) as upstream,
-            Running(Pairs(), upstream.port, scratch) as ours,
+            Running(gateway, upstream.port, scratch) as ours,
             Running(Haproxy(), upstream.port, scratch) as haproxy,
         ):
             for side, model in ((upstream, "m"), (ours, "to-openai"), (haproxy, "m")):

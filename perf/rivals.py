@@ -14,12 +14,11 @@ from typing import Final
 
 from perf.sides import (
     PEER_FILES,
-    Compiled,
     Five,
     Governed,
-    GovernedCompiled,
     HaproxyCorked,
     Nginx,
+    Pure,
     Side,
     Single,
     write_configuration,
@@ -108,14 +107,14 @@ class Portkey(Installed):
 
 
 PEERS: Final[Mapping[str, type[Side]]] = {
-    peer.name: peer for peer in (
+    peer.name: peer
+    for peer in (
         Nginx,
         HaproxyCorked,
-        Compiled,
+        Pure,
         Single,
         Five,
         Governed,
-        GovernedCompiled,
         Litellm,
         Portkey,
     )

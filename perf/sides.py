@@ -4,6 +4,7 @@ A side is a class with a name and a command line; `Running` is one started insta
 `Nginx` (and its configuration beside the others in peers/) and list it in `PEERS` of `rivals.py`.
 """
 
+import filecmp
 import os
 import shlex
 import shutil
@@ -69,40 +70,36 @@ class Side:
 
 
 class Ours(Side):
-    """The gateway as people run it, with a configuration of its own."""
+    """The gateway as people run it, with its hot modules compiled and a configuration of its own."""
 
     name = OURS
     configuration = "ours.yaml"
+    folder = ROOT / "build" / "compiled"
+
+    def is_missing(self) -> bool:
+        """Whether nobody has compiled what stands in the source now."""
+        return not is_copy(self.folder)
+
+    def remedy(self) -> str:
+        """Name the target, and the way without it."""
+        return "make compiled, or `--ours pure` for the program as written"
 
     def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
         """Write the configuration and start by path, which is the fastest way; snapshots stay in scratch."""
         written = write_configuration(ROOT / "perf" / self.configuration, listen, upstream, scratch)
-        return [sys.executable, "-I", "-S", str(ROOT / "busbar_fast" / "__main__.py"), "--config", str(written)]
+        return [sys.executable, "-I", "-S", str(self.folder / "busbar_fast" / "__main__.py"), "--config", str(written)]
 
     def version(self) -> str:
         """Return what was started, folders left out: a record names no machine."""
-        return f"python -I -S busbar_fast/__main__.py --config {self.configuration}"
+        kind = "as written" if self.folder == ROOT else "compiled"
+        return f"python -I -S busbar_fast/__main__.py --config {self.configuration}, {kind}"
 
 
-class Compiled(Ours):
-    """The gateway from the folder that `make compiled` fills."""
+class Pure(Ours):
+    """The gateway as written."""
 
-    name = "compiled"
-    program = str(ROOT / "build" / "compiled" / "busbar_fast" / "__main__.py")
-    package = "(make compiled)"
-
-    def is_missing(self) -> bool:
-        """Whether nobody has compiled it."""
-        return not Path(self.program).exists()
-
-    def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:
-        """Start the other folder's program with the same configuration."""
-        words = super().argv(listen, upstream, scratch)
-        return [self.program if word.endswith("__main__.py") else word for word in words]
-
-    def version(self) -> str:
-        """Return what was started."""
-        return f"python -I -S build/compiled/busbar_fast/__main__.py --config {self.configuration}"
+    name = "pure"
+    folder = ROOT
 
 
 class Single(Ours):
@@ -133,12 +130,6 @@ class Governed(Ours):
             store.insert(Held(key, digest_of(shapes.TOKEN.encode()))).result()
         store.close()
         return super().argv(listen, upstream, scratch)
-
-
-class GovernedCompiled(Compiled, Governed):
-    """Both."""
-
-    name = "governed-compiled"
 
 
 class Command(Side):
@@ -300,6 +291,15 @@ def _environment(scratch: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     ours = {"PYTHONPATH": str(ROOT), "BUSBAR_PERF_TOKEN": shapes.TOKEN, "BUSBAR_CACHE_DIR": str(scratch / "cache")}
     return kept | ours
+
+
+def is_copy(folder: Path) -> bool:
+    """Return whether a folder holds the modules of ours that stand here, with something compiled beside them."""
+    if folder == ROOT:
+        return True
+    ours = sorted(path.relative_to(ROOT) for path in (ROOT / "busbar_fast").rglob("*.py"))
+    _, others, missing = filecmp.cmpfiles(ROOT, folder, map(str, ours), shallow=False)
+    return not others and not missing and any((folder / "busbar_fast").rglob("*.so"))
 
 
 def write_configuration(template: Path, listen: int, upstream: int, scratch: Path) -> Path:

@@ -1,5 +1,6 @@
 """Who takes part in a comparison, and what somebody hears who asks for a gateway that is not installed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from perf import rivals, shapes
 from perf.__main__ import main
 from perf.rivals import FOLDER_VARIABLE, PEERS, Litellm, Portkey, choose_peers
-from perf.sides import Nginx
+from perf.sides import Nginx, Ours, Pure, is_copy
 from tests.house.source import ROOT
 
 RIVALS = ["litellm", "portkey"]
@@ -41,6 +42,23 @@ def test_nginx_takes_part_once_where_it_is_installed(monkeypatch: pytest.MonkeyP
     """It needs no asking, and asking does not measure it twice."""
     monkeypatch.setattr(Nginx, "is_missing", lambda _: False)
     assert [peer.name for peer in choose_peers(asked)[0]].count("nginx") == 1
+
+
+def test_our_side_is_what_is_compiled_now(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without a folder, with nothing compiled in it, and with another source nothing is measured."""
+    monkeypatch.setattr(Ours, "folder", tmp_path)
+    assert main([]) == 2
+    assert "make compiled, or `--ours pure`" in capsys.readouterr().out
+    shutil.copytree(ROOT / "busbar_fast", tmp_path / "busbar_fast", ignore=shutil.ignore_patterns("__pycache__"))
+    assert not is_copy(tmp_path)
+    (tmp_path / "busbar_fast" / "clock.so").touch()
+    assert is_copy(tmp_path)
+    (tmp_path / "busbar_fast" / "clock.py").write_text("# another one\n")
+    assert not is_copy(tmp_path)
+    assert not Pure().is_missing()
+    assert "as written" in Pure().version()
 
 
 @pytest.mark.parametrize("name", RIVALS)
