@@ -14,7 +14,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from busbar_fast.dialects.dialect import StreamFault, Usage, Watch
 from busbar_fast.errors import NotJson, TooDeep
@@ -244,9 +244,9 @@ class EventWatch(Watch):
     __slots__ = ("_fault", "_has_ended", "_is_skipping", "_large", "_may_end", "_splitter", "_tail", "_usage")
 
     ends = (b"\n\n", b"\r\n\r\n")
-    path: tuple[bytes, ...] = ()
-    last_names: frozenset[bytes] = frozenset()  # of the events that end a stream, where events have names
-    fault_signs: tuple[bytes, ...] = (b"error",)  # one of them stands in any event that is a fault
+    path: ClassVar[tuple[bytes, ...]] = ()
+    last_names: ClassVar[frozenset[bytes]] = frozenset()  # of the events that end a stream, where events have names
+    fault_signs: ClassVar[tuple[bytes, ...]] = (b"error",)  # one of them stands in any event that is a fault
 
     def __init__(self) -> None:
         self._splitter = SseSplitter(3 * CAP_BYTES)  # more than it is ever given to keep

@@ -18,7 +18,7 @@ from busbar_fast.gateway.visits import Visit
 from busbar_fast.observe.counters import UNRESOLVED
 from busbar_fast.observe.log import fields
 from busbar_fast.wire.exchange import Exchange
-from busbar_fast.wire.json_scan import Edit, Span, decode_string, find_members, is_true
+from busbar_fast.wire.json_scan import Edit, Span, cut_out, decode_string, find_members, is_true
 from busbar_fast.wire.repeated import sole_value
 
 if TYPE_CHECKING:
@@ -271,12 +271,6 @@ class Request:
             offer = topology.find_lane(model)
         is_misplaced = offer is not None and provider is not None and offer.provider != provider
         return None if is_misplaced else offer, is_misplaced
-
-
-def cut_out(body: bytes, span: tuple[int, int]) -> bytes:
-    """Return the bytes between two places."""
-    start, end = span
-    return body[start:end]
 
 
 def read_model(body: bytes, spans: Sequence[Span]) -> str | None:

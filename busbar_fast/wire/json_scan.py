@@ -479,6 +479,12 @@ def remove_member(document: bytes, name: bytes, start: int = 0, end: int | None 
     return splice(document, removals(document, name, start, end))
 
 
+def cut_out(document: bytes, span: Span) -> bytes:
+    """Return what stands there."""
+    start, end = span
+    return document[start:end]
+
+
 def is_true(document: bytes, span: Span) -> bool:
     """Return whether the value is the literal `true`."""
     return document[span[0] : span[1]] == b"true"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -49,7 +49,7 @@ class MadeUp(EventWatch):
     __slots__ = ()
 
     sign = b'_tokens"'
-    path: tuple[bytes, ...] = (b"usage",)
+    path: ClassVar[tuple[bytes, ...]] = (b"usage",)
 
     def _read_event(self, event: Event, payload: bytes) -> None:
         if payload == b"[DONE]":

@@ -5,7 +5,7 @@ ends the message, and what the later one says counts. Input is reported in three
 the cache, read from it. Output includes thinking.
 """
 
-from typing import Final
+from typing import ClassVar, Final
 
 from busbar_fast.dialects.dialect import StreamFault, Usage, Watch
 from busbar_fast.dialects.watching import (
@@ -17,7 +17,7 @@ from busbar_fast.dialects.watching import (
     text_of,
 )
 from busbar_fast.errors import NotJson, TooDeep
-from busbar_fast.wire.json_scan import find_members, is_object
+from busbar_fast.wire.json_scan import cut_out, find_members, is_object
 from busbar_fast.wire.sse import Event
 
 _TYPE, _MESSAGE, _USAGE, _DELTA, _REASON = b"type", b"message", b"usage", b"delta", b"stop_reason"
@@ -52,7 +52,7 @@ class StreamWatch(EventWatch):
     __slots__ = ("_counts",)
 
     sign = b'_tokens"'
-    last_names = frozenset((b"message_stop", b"error"))
+    last_names: ClassVar[frozenset[bytes]] = frozenset((b"message_stop", b"error"))
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class StreamWatch(EventWatch):
         for start, end in found.get(_MESSAGE, [])[-1:]:
             usage = maybe_object(payload, _USAGE, start, end) if is_object(payload, (start, end)) else None
             if usage is not None:
-                self._read_usage(payload[slice(*usage)])
+                self._read_usage(cut_out(payload, usage))
         for start, end in found.get(_USAGE, [])[-1:]:
             if is_object(payload, (start, end)):
                 self._read_usage(payload[start:end])

@@ -6,7 +6,7 @@ a cache. A message that ends with an error says so in that delta too.
 """
 
 import re
-from typing import Final
+from typing import ClassVar, Final
 
 from busbar_fast.dialects.dialect import StreamFault, Usage, Watch
 from busbar_fast.dialects.watching import DocumentWatch, EventWatch, is_event_stream, maybe_object, text_of
@@ -96,9 +96,9 @@ class StreamWatch(EventWatch):
     __slots__ = ()
 
     sign = b'_tokens"'
-    path = (_DELTA, _USAGE)
-    last_names = frozenset((_END,))
-    fault_signs = (b"ERROR", b"TIMEOUT", b"error")
+    path: ClassVar[tuple[bytes, ...]] = (_DELTA, _USAGE)
+    last_names: ClassVar[frozenset[bytes]] = frozenset((_END,))
+    fault_signs: ClassVar[tuple[bytes, ...]] = (b"ERROR", b"TIMEOUT", b"error")
 
     def _read_event(self, event: Event, payload: bytes) -> None:
         if payload == _DONE:

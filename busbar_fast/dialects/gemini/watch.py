@@ -5,7 +5,7 @@ terminator: a candidate says why it finished, or the prompt why it was blocked.
 """
 
 import re
-from typing import Final
+from typing import ClassVar, Final
 
 from busbar_fast.dialects.dialect import StreamFault, Usage, Watch
 from busbar_fast.dialects.watching import DocumentWatch, EventWatch, is_event_stream, read_counts
@@ -51,7 +51,7 @@ class StreamWatch(EventWatch):
     __slots__ = ("_counts",)
 
     sign = b'TokenCount"'
-    path = (_USAGE,)
+    path: ClassVar[tuple[bytes, ...]] = (_USAGE,)
 
     def __init__(self) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ in it says that it is not. Of several usages, which compatible servers write int
 """
 
 import re
-from typing import Final
+from typing import ClassVar, Final
 
 from busbar_fast.dialects.dialect import StreamFault, Usage, Watch
 from busbar_fast.dialects.openai_shared import Words, read_usage
@@ -57,7 +57,7 @@ class StreamWatch(EventWatch):
     __slots__ = ()
 
     sign = b'_tokens"'
-    path = (_USAGE,)
+    path: ClassVar[tuple[bytes, ...]] = (_USAGE,)
 
     def _read_event(self, event: Event, payload: bytes) -> None:  # noqa: ARG002  events have no names here
         if payload == _DONE:

@@ -3,12 +3,12 @@
 Usage stands in the object itself and in the last event of a stream, which repeats the whole of it.
 """
 
-from typing import Final
+from typing import ClassVar, Final
 
 from busbar_fast.dialects.dialect import StreamFault, Usage, Watch
 from busbar_fast.dialects.openai_shared import Words, read_usage
 from busbar_fast.dialects.watching import DocumentWatch, EventWatch, is_event_stream, maybe_object, text_of
-from busbar_fast.wire.json_scan import find_members
+from busbar_fast.wire.json_scan import cut_out, find_members
 from busbar_fast.wire.sse import Event
 
 _WORDS: Final = Words(b"input_tokens", b"output_tokens", b"input_tokens_details")
@@ -32,9 +32,9 @@ class StreamWatch(EventWatch):
     __slots__ = ()
 
     sign = b'_tokens"'
-    path = (_RESPONSE, _USAGE)
-    last_names = _ENDS | _FAULTS
-    fault_signs = (b"error", b"response.failed")
+    path: ClassVar[tuple[bytes, ...]] = (_RESPONSE, _USAGE)
+    last_names: ClassVar[frozenset[bytes]] = _ENDS | _FAULTS
+    fault_signs: ClassVar[tuple[bytes, ...]] = (b"error", b"response.failed")
 
     def _read_event(self, event: Event, payload: bytes) -> None:
         kind = event.name or text_of(payload, find_members(payload, (_TYPE,)).get(_TYPE))
@@ -44,7 +44,7 @@ class StreamWatch(EventWatch):
         response = maybe_object(payload, _RESPONSE)
         usage = None if response is None else find_members(payload, (_USAGE,), *response).get(_USAGE)
         if usage is not None:
-            self._read_usage(payload[slice(*usage[-1])])
+            self._read_usage(cut_out(payload, usage[-1]))
 
     def _read_usage(self, raw: bytes) -> None:
         self._usage = _maybe_usage(raw) or self._usage
