@@ -17,6 +17,7 @@ from busbar_fast.wire.json_scan import (
     Edit,
     MemberScanner,
     Span,
+    cut_out,
     decode_string,
     encode_string,
     find_items,
@@ -437,6 +438,13 @@ def test_true_is_only_the_literal(raw: bytes, *, answer: bool) -> None:
     """Strings and numbers that mean yes elsewhere are not true."""
     document = b'{"stream": %b }' % raw
     assert is_true(document, find_members(document, (b"stream",))[b"stream"][-1]) is answer
+
+
+def test_value_is_cut_out_where_it_stands() -> None:
+    """A span is from the first byte of a value to the one behind its last."""
+    document = b'{"model": "m", "usage" :{"a":1} }'
+    found = find_members(document, (b"model", b"usage"))
+    assert [cut_out(document, spans[-1]) for spans in found.values()] == [b'"m"', b'{"a":1}']
 
 
 @PROPERTY
