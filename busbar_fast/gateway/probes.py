@@ -1,9 +1,8 @@
 """Health probes: lanes are asked in the background whether they serve, so that one that rests comes back sooner.
 
-Each lane whose provider wants it has checkups, made anew with every topology; they keep to the times of those before. A
-probe is the least that can be asked of
-the model, sent as a client's request would be and with the lane's own key; it takes no permit and no budget. What its
-answer means is decided as for any other answer.
+Each lane whose provider wants it has checkups, made anew with every topology; they keep to the times of those before.
+A probe is the least that can be asked of the model, sent as a client's request would be and with the lane's own key; it
+takes no permit and no budget. What its answer means is decided as for any other answer.
 """
 
 import logging
