@@ -20,7 +20,7 @@ from busbar_fast.gateway.requests import Request
 from busbar_fast.wire.coding import coding_of
 from busbar_fast.wire.decoded import Decoded
 from busbar_fast.wire.heads import ResponseHead, encode_fields, end_to_end, select_fields
-from busbar_fast.wire.relay import end_broken, relay, relay_parts, relay_whole
+from busbar_fast.wire.relay import HELD_BYTES, end_broken, relay, relay_parts, relay_whole
 from busbar_fast.wire.repeated import sole_value
 from busbar_fast.wire.states import AnswerPhase
 from busbar_fast.wire.trail import Trail
@@ -38,8 +38,9 @@ _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 # An error, or a word of one; that there is none says nothing.
 _find_fault_sign = re.compile(rb'rror(?!" ?: ?null)').search
 _EVENT_LINES = (b"data", b"event")  # how the first line of an event begins
-_find_event_line = re.compile(rb"^(?:data|event)", re.MULTILINE).search
+_find_event_line = re.compile(rb"^(?:\xef\xbb\xbf)?(?:data|event)", re.MULTILINE).search
 _find_block = re.compile(rb"\r?\n\r?\n|^\r?\n").search  # the end of the next one, or an empty line in front of it
+_SILENT_BYTES = HELD_BYTES // 4  # a stream may go on after so much that tells nothing: not all of it is held back
 _LAST_WORDS = (b"}", b"[DONE]")  # with which the last line of a whole event ends
 # When it makes sense in most dialects to say when to come back, and the header fields that say so.
 _PASSING = frozenset((429, 503, 529))
@@ -112,6 +113,7 @@ class Answer:
         "_fields",
         "_is_events",
         "_first",
+        "_first_bytes",
         "_head",
         "_reframer",
         "_refuses",
@@ -145,6 +147,7 @@ class Answer:
         self._content_type = head.fields.get(b"content-type", b"")
         self._is_events = self._content_type.lower().startswith(_EVENT_STREAM)
         self._first = b""
+        self._first_bytes = 0  # with all that stood in front of it
         self._reframer: Reframer | None = None
         self._trail: Trail | None = None
         self._watch: Watch | None = None
@@ -206,6 +209,7 @@ class Answer:
         if not self._is_stream():
             return True
         first = self._first + payload
+        self._first_bytes += len(payload)
         if self._ends() == _FRAMED:
             self._first = first
             return len(first) >= 4 and len(first) >= int.from_bytes(first[:4], "big")
@@ -215,7 +219,7 @@ class Answer:
     def begin(self) -> None:
         """Begin, unless the first event is an error that another lane may spare the client."""
         first = self._first
-        if not first and (self._is_stream() or self._reframer is not None):
+        if not first and self._first_bytes < _SILENT_BYTES and (self._is_stream() or self._reframer is not None):
             raise UpstreamGarbled("a stream without an event")
         if _find_fault_sign(first) or self._ends() == _FRAMED:
             watch = self._request.dialect.new_watch(self._content_type)

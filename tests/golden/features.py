@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from msgspec import Raw
+from msgspec import MsgspecError, Raw
+from msgspec.json import decode as json_decode
 
 from busbar_fast.ir.blocks import Inline, Media, MediaKind, Text, ToolResult, ToolUse, Url
 from busbar_fast.ir.requests import (
@@ -101,17 +102,19 @@ def results(request: Request) -> list[tuple[int, str]]:
 
 
 def said_by(block: ToolResult) -> str:
-    """Return what a result says, whatever it is wrapped in."""
+    """Return what a result says, whatever it is wrapped in; space around a value of JSON says nothing."""
     parts = [inner.text for inner in block.blocks if isinstance(inner, Text)]
     parts += [bytes(inner.value).decode() for inner in block.blocks if hasattr(inner, "value")]
     text = "".join(parts)
+    try:
+        document = json_decode(text)
+    except MsgspecError:
+        return text
+    text = text.strip()
     for wrapped in ("result", "output", "error", "content"):
-        try:
-            document = json.loads(text)
-        except ValueError:
-            return text
         if isinstance(document, dict) and set(document) == {wrapped}:
-            return str(document[wrapped])
+            raw = bytes(json_decode(text, type=dict[str, Raw])[wrapped]).decode()  # numbers stay as they are spelt
+            return str(json.loads(raw)) if raw.startswith('"') else raw
     return text
 
 

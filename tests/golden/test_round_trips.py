@@ -53,11 +53,24 @@ LOOKS: tuple[tuple[str, Look], ...] = (
     ("stop sequences", stops),
     ("an answer by a schema", shape),
 )
+
+
+def is_json(text: str) -> bool:
+    """Return whether a text is a value of JSON."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 _SAID = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=20).filter(
     str.strip
 )
 _IMAGE = Media(kind=MediaKind.IMAGE, source=Inline(PIXEL), mime="image/png")
 _ARGS = st.dictionaries(st.sampled_from(["port", "day", "ünit"]), st.integers() | _SAID | st.booleans(), max_size=3)
+# What is JSON becomes a value where a vendor has a place for one, and a value may be spelt in another way: 0E0 and 0.0.
+_RESULT = _SAID.filter(lambda text: not is_json(text))
 _FRACTION = st.integers(1, 99).map(lambda hundredths: Raw(str(hundredths / 100).encode()))
 
 
@@ -77,7 +90,7 @@ def conversations(draw: st.DrawFn) -> list[Message]:
             number_of_call += len(names)
             asked = [called(n, name, json.dumps(draw(_ARGS))) for n, name in zip(numbers, names, strict=True)]
             turns.append(model(draw(_SAID), *asked))
-            turns += [result(n, draw(_SAID), name=name) for n, name in zip(numbers, names, strict=True)]
+            turns += [result(n, draw(_RESULT), name=name) for n, name in zip(numbers, names, strict=True)]
             turns += [model(draw(_SAID)), user(draw(_SAID))]
     return turns
 

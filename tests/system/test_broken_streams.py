@@ -195,6 +195,25 @@ async def test_comments_in_front_of_a_good_stream_are_passed_on(tmp_path: Path) 
     assert (got.body, counts) == (said, (1, 0))
 
 
+async def test_comments_may_be_longer_than_what_is_held_back(tmp_path: Path) -> None:
+    """Reliability §6: a stream that goes on behind very long comments is a good one, and loses no byte."""
+    said = b": %b\n\n" % (b"x" * 1000) * 80 + DELTA + b"data: [DONE]\n\n"
+    pieces = [chunk(said[at : at + 5000]) for at in range(0, len(said), 5000)]
+    got, counts = await tell(tmp_path, CHUNKED, *pieces, b"0\r\n\r\n")
+    assert got is not None
+    assert (got.body, counts) == (said, (1, 0))
+
+
+@pytest.mark.parametrize(("event", "counts"), [(DELTA, (1, 0)), (FAULT, (0, 1))])
+async def test_byte_order_mark_is_no_comment(tmp_path: Path, event: bytes, counts: tuple[int, int]) -> None:
+    """Reliability case 55: the first event is one also behind a byte order mark, good or an error."""
+    said = b"\xef\xbb\xbf" + event + b"data: [DONE]\n\n"
+    got, found = await tell(tmp_path, CHUNKED, chunk(said[:30]), chunk(said[30:]), b"0\r\n\r\n")
+    assert got is not None
+    assert found == counts
+    assert (got.body == said) is (counts == (1, 0))
+
+
 @pytest.mark.parametrize("is_chunked", [True, False])
 async def test_stream_that_stops_inside_a_long_event_is_cut(tmp_path: Path, *, is_chunked: bool) -> None:
     """Reliability case 61: where no native end can be made of what has come, the client sees a truncation."""

@@ -12,6 +12,7 @@ from busbar_fast.dialects.members import is_object
 from busbar_fast.ir.blocks import NO_ARGS, AnyBlock, Json, Media, Text, ToolResult
 from busbar_fast.ir.report import Report
 
+_SPACE: Final = " \t\r\n"  # that may stand around a value of JSON; any other is text
 _OUTPUT: Final = "output"
 _ERROR: Final = "error"
 
@@ -55,5 +56,5 @@ def _value(blocks: list[AnyBlock], report: Report, *, is_own: bool) -> Raw | str
     text = "".join(said)
     if is_own and not is_json:
         return text
-    value = maybe_json(text.strip())
+    value = maybe_json(text.strip(_SPACE))
     return text if value is None else value

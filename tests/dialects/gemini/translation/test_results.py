@@ -26,6 +26,7 @@ def response(*blocks: AnyBlock, is_error: bool = False, is_own: bool = False) ->
         ([Text("null")], {}),
         ([Text("42")], {"output": 42}),
         ([Text("text")], {"output": "text"}),
+        ([Text("42\u00a0")], {"output": "42\u00a0"}),
         ([Text('{"a":1}')], {"a": 1}),
         ([Text(' {"a":1}\n')], {"a": 1}),
         ([Text("a"), Text("b")], {"output": "ab"}),
