@@ -354,16 +354,6 @@ def _encode_size(size: int) -> bytes:
     return b"%x" % size
 
 
-@lru_cache(maxsize=4096)
-def one_chunk_start(size: int) -> bytes:
-    """Return what a piece of this many bytes starts with if it is one plain chunk, as nearly everyone writes it."""
-    for digits in range(1, 9):
-        line = b"%x\r\n" % max(size - digits - 4, 0)
-        if len(line) == digits + 2 and line[0] != _ZERO:
-            return line
-    return bytes(size + 1)  # no chunk is that long; nor does a piece start with more bytes than it has
-
-
 def is_between_chunks(body: Body | None) -> bool:
     """Say whether a body is chunked and the next byte starts a chunk."""
     return isinstance(body, ChunkedBody) and body.is_between_chunks
@@ -372,8 +362,3 @@ def is_between_chunks(body: Body | None) -> bool:
 def encode_chunk(payload: bytes) -> bytes:
     """Return one chunk; an empty payload is no chunk at all, because that would end the body."""
     return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else b""
-
-
-def chunk_payload(chunk: bytes) -> bytes:
-    """Return the payload of one plain chunk, as `one_chunk_start` knows it."""
-    return chunk[len(one_chunk_start(len(chunk))) : -2]

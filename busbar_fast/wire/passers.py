@@ -1,110 +1,90 @@
 """What takes the pieces of a chunked body that run through from one transport to the other.
 
 Streams come one event, one chunk, one piece. Such a piece is known by its look alone, so it is written on without being
-read; everything else goes to `pass_any`, which reads. One function per need, so that nobody pays for what nobody asked
-for. Each is made for one wait and lives as long. It must not know what bodies mean.
+read; everything else is left to be read. One class per need, so that nobody pays for what nobody asked for. Each is
+made for one wait and lives as long. It must not know what bodies mean.
 
 Hot: perf/micro/bench_exchange.py.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import Final
 
 from busbar_fast.wire.backpressure import Receiver
-from busbar_fast.wire.framing import chunk_payload, one_chunk_start
-from busbar_fast.wire.trail import LEAST_CHUNK_BYTES, Trail, kept_chunk_start
+from busbar_fast.wire.looks import Look, chunk_payload
+from busbar_fast.wire.trail import Trail
 from busbar_fast.wire.viewing import View
-from busbar_fast.wire.wheel import Wheel
 
-Passer = Callable[[bytes], None]
-
-
-class Speaker(Protocol):
-    """The connection that the pieces come from."""
-
-    heard_at: float
-    view: View | None
-    trail: Trail | None
+_PLAIN: Final = Look()
 
 
-def new_passer(
-    speaker: Speaker, receiver: Receiver, wheel: Wheel, pass_any: Passer, tell: Callable[[], None]
-) -> Passer:
-    """Return what takes the next piece between chunks; `tell` is called when the receiver is full."""
-    write: Passer = receiver.transport.write
-    trail = speaker.trail
-    if speaker.view is not None:
-        write = write if trail is None else _write_and_keep(write, trail)
-        return _new_viewed_passer(speaker, speaker.view, receiver, wheel, write, pass_any, tell)
+class Passer:
+    """Passes pieces on that nobody looks at."""
 
-    def pass_chunk(piece: bytes) -> None:
+    __slots__ = ("_look", "_write", "receiver")
+
+    def __init__(self, receiver: Receiver, look: Look = _PLAIN) -> None:
+        self.receiver = receiver
+        self._look = look
+        self._write = receiver.transport.write
+
+    def passes(self, piece: bytes) -> bool:
+        """Pass a piece on if it looks like one chunk; say whether it does."""
         # HOT: such a piece does not wake the strand, perf/micro/bench_exchange.py, 3.11, 2026-11
-        if not (piece.startswith(one_chunk_start(len(piece))) and piece.endswith(b"\r\n")):
-            pass_any(piece)
-            return
-        write(piece)
-        speaker.heard_at = wheel.coarse
-        if receiver.is_congested:
-            tell()
-
-    if trail is None:
-        return pass_chunk
-    keep, ends = trail.keep, trail.ends
-
-    def pass_kept(piece: bytes) -> None:
-        # HOT: as above, perf/micro/bench_exchange.py, 3.11, 2026-11
-        if not (piece.startswith(kept_chunk_start(len(piece))) and piece.endswith(ends)):
-            pass_any(piece)
-            return
-        write(piece)
-        keep(piece)
-        speaker.heard_at = wheel.coarse
-        if receiver.is_congested:
-            tell()
-
-    return pass_kept
+        if not self._look.fits(piece):
+            return False
+        self._write(piece)
+        return True
 
 
-def _new_viewed_passer(
-    speaker: Speaker,
-    view: View,
-    receiver: Receiver,
-    wheel: Wheel,
-    write: Passer,
-    pass_any: Passer,
-    tell: Callable[[], None],
-) -> Passer:
-    """Return what takes the next piece when somebody looks."""
-    keep, show_chunk, start_of, ends = view.keep, view.show_chunk, view.start_of, view.ends
-    sign, other_sign, other_byte = view.sign, view.other_sign, view.other_sign[0] if view.other_sign else 0
+class TrailPasser(Passer):
+    """Passes pieces on and keeps the last of them."""
 
-    def pass_viewed(piece: bytes) -> None:
-        # HOT: a piece without the sign is kept instead of shown, perf/micro/bench_exchange.py, 3.11, 2026-11
-        if not (piece.startswith(start_of(len(piece))) and piece.endswith(ends)):
-            pass_any(piece)
-            return
+    __slots__ = ("_keep",)
+
+    def __init__(self, receiver: Receiver, trail: Trail) -> None:
+        super().__init__(receiver, trail.look)
+        self._keep = trail.keep
+
+    def passes(self, piece: bytes) -> bool:
+        """As above."""
+        if not self._look.fits(piece):
+            return False
+        self._write(piece)
+        self._keep(piece)
+        return True
+
+
+class ViewPasser(Passer):
+    """Passes pieces on that somebody looks at; one without the sign is kept for later instead of shown."""
+
+    __slots__ = ("_keep", "_other_sign", "_sign", "_trail", "_view")
+
+    def __init__(self, receiver: Receiver, view: View, trail: Trail | None) -> None:
+        super().__init__(receiver, view.look)
+        self._view = view
+        self._trail = trail
+        self._keep = view.keep
+        self._sign = view.sign
+        self._other_sign = view.other_sign
+
+    def passes(self, piece: bytes) -> bool:
+        """As above; what goes on may have been changed."""
+        if not self._look.fits(piece):
+            return False
         # Searching for one byte costs a quarter of searching for several.
-        if piece.rfind(sign) < 0 and not (other_sign and other_byte in piece and piece.rfind(other_sign) >= 0):
-            keep(piece)
+        other = self._other_sign
+        if piece.rfind(self._sign) < 0 and not (other and other[0] in piece and piece.rfind(other) >= 0):
+            self._keep(piece)
         else:
-            piece = show_chunk(piece)
-        write(piece)
-        speaker.heard_at = wheel.coarse
-        if receiver.is_congested:
-            tell()
-
-    return pass_viewed
+            piece = self._view.show_chunk(piece)
+        self._write(piece)
+        if self._trail is not None:
+            self._trail.note(chunk_payload(piece))
+        return True
 
 
-def _write_and_keep(write: Passer, trail: Trail) -> Passer:
-    """Return what writes a whole small chunk, or nothing, and keeps it."""
-    keep = trail.keep
-
-    def write_and_keep(piece: bytes) -> None:
-        write(piece)
-        if len(piece) >= LEAST_CHUNK_BYTES:
-            keep(piece)
-        else:
-            trail.note(chunk_payload(piece))
-
-    return write_and_keep
+def new_passer(receiver: Receiver, view: View | None, trail: Trail | None) -> Passer:
+    """Return what takes the next piece between chunks."""
+    if view is not None:
+        return ViewPasser(receiver, view, trail)
+    return Passer(receiver) if trail is None else TrailPasser(receiver, trail)

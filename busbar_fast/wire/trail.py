@@ -13,7 +13,7 @@ from collections import deque
 from functools import lru_cache
 from typing import Final
 
-from busbar_fast.wire.framing import chunk_payload, one_chunk_start
+from busbar_fast.wire.looks import Look, chunk_payload
 
 TRAIL_PIECES: Final = 8
 KEPT_BYTES: Final = 65536  # of one piece
@@ -22,14 +22,14 @@ LEAST_CHUNK_BYTES: Final = 19  # an event of any use has that many; smaller ones
 
 
 class Trail:
-    """See the module. `ends` is what a chunk ends with whose payload ends something whole; by default all do."""
+    """See the module. `ends` is what payload ends with that ends something whole; by default all does."""
 
-    __slots__ = ("_kept", "ends", "keep")
+    __slots__ = ("_kept", "keep", "look")
 
     def __init__(self, *ends: bytes) -> None:
-        self.ends = tuple(end + b"\r\n" for end in ends) or (b"\r\n",)
         self._kept: deque[bytes | tuple[bytes]] = deque(maxlen=TRAIL_PIECES)
-        self.keep = self._kept.append  # takes a chunk that `kept_chunk_start` admits
+        self.keep = self._kept.append  # takes a chunk that looks like this
+        self.look = _look_of(ends or (b"",))
 
     @property
     def is_full(self) -> bool:
@@ -54,10 +54,6 @@ class Trail:
         return b"".join([piece[0] if isinstance(piece, tuple) else chunk_payload(piece) for piece in self._kept])
 
 
-@lru_cache(maxsize=4096)
-def kept_chunk_start(size: int) -> bytes | tuple[()]:
-    """Return what a piece of this many bytes starts with if it is one plain chunk to be kept as it is.
-
-    An empty tuple, with which nothing starts, if no chunk of that size is.
-    """
-    return one_chunk_start(size) if LEAST_CHUNK_BYTES <= size <= KEPT_BYTES else ()
+@lru_cache(maxsize=8)
+def _look_of(ends: tuple[bytes, ...]) -> Look:
+    return Look(ends, LEAST_CHUNK_BYTES, KEPT_BYTES)

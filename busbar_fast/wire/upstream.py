@@ -32,14 +32,12 @@ from busbar_fast.wire.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES, UpstreamL
 from busbar_fast.wire.parsers import HeadParser
 from busbar_fast.wire.parsers.status import check_head_start
 from busbar_fast.wire.passage import pass_framed, pass_payload
-from busbar_fast.wire.passers import new_passer
+from busbar_fast.wire.passers import Passer, new_passer
 from busbar_fast.wire.states import ANSWER_ENDED, ANSWER_IN, BEGIN, RELEASE, UPSTREAM_GONE, UpstreamPhase
 from busbar_fast.wire.strand import PAUSE, Strand
 from busbar_fast.wire.wheel import Wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from busbar_fast.wire.trail import Trail
     from busbar_fast.wire.viewing import View
 
@@ -79,17 +77,17 @@ class Upstream:
         "_has_interim",
         "_has_sent_all",
         "_input",
+        "_is_at_chunk",
         "_is_awaited",
         "_is_spoilt",
         "_method",
         "_owner",
-        "_pass_chunk",
-        "_pass_on",
+        "_passer",
         "_pieces",
         "_reader",
-        "_receiver",
         "_strand",
         "_timer",
+        "_wheel",
         "_whole",
         "chunks",
         "head",
@@ -108,6 +106,7 @@ class Upstream:
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
+        self._wheel = owner.wheel
 
         self.phase = _IDLE
         self.is_congested = False
@@ -119,10 +118,9 @@ class Upstream:
         self._method = b""
         self.wait_s = 0.0
         self.heard_at = 0.0  # when the current wait began or a piece last came, in the wheel's time
-        # While pieces run through: who gets them, what takes each, and what takes one between chunks.
-        self._receiver: Receiver | None = None
-        self._pass_on: Callable[[bytes], None] | None = None
-        self._pass_chunk: Callable[[bytes], None] | None = None
+        # While pieces run through: what takes them, and whether the next one may be taken by its look alone.
+        self._passer: Passer | None = None
+        self._is_at_chunk = False
         self._is_awaited = False
         self._failure: BusbarError | None = None
         self._has_ended = False  # the peer closed in good order
@@ -153,9 +151,14 @@ class Upstream:
 
     def data_received(self, data: bytes) -> None:
         """Take received bytes."""
-        pass_on = self._pass_on
-        if pass_on is not None:
-            pass_on(data)
+        passer = self._passer
+        if passer is not None:
+            if not (self._is_at_chunk and passer.passes(data)):
+                self._pass_any(passer.receiver, data)
+                return
+            self.heard_at = self._wheel.coarse
+            if passer.receiver.is_congested:
+                self._tell()
         elif self.phase is _BODY:
             self._add(data)
             self._tell()
@@ -282,19 +285,16 @@ class Upstream:
     async def _run_through(self, receiver: Receiver) -> None:
         """Let pieces go straight from one transport to the other until the strand is needed again."""
         self._framing()
-        self._receiver = receiver
-        self._pass_chunk = new_passer(self, receiver, self._owner.wheel, self._pass_any, self._tell)
-        self._pass_on = self._pass_chunk if self._is_at_chunk() else self._pass_any
+        self._passer = new_passer(receiver, self.view, self.trail)
+        self._find_place()
         try:
             self._await_news()
             await PAUSE
         finally:
-            self._pass_on = self._pass_chunk = self._receiver = None  # each knows us
+            self._passer = None
 
-    def _pass_any(self, piece: bytes) -> None:
+    def _pass_any(self, receiver: Receiver, piece: bytes) -> None:
         """Take the next piece, wherever it begins."""
-        receiver = self._receiver
-        assert receiver is not None
         body = self._body
         if isinstance(body, LengthBody) and body.ends_within(len(piece)):
             self._add(piece)  # the strand decides what becomes of the last of it
@@ -307,16 +307,15 @@ class Upstream:
             return
         if piece:
             receiver.transport.write(piece)
-        self.heard_at = self._owner.wheel.coarse
+        self.heard_at = self._wheel.coarse
+        self._find_place()
         if self.is_whole or receiver.is_congested:
             self._tell()
-        elif self._pass_on is not None:
-            self._pass_on = self._pass_chunk if self._is_at_chunk() else self._pass_any
 
-    def _is_at_chunk(self) -> bool:
-        """Whether the next piece may be taken as a chunk, by its look alone."""
+    def _find_place(self) -> None:
+        """Note whether the next piece may be taken as a chunk, by its look alone."""
         view = self.view
-        return is_between_chunks(self._body) and (view is None or view.is_between)
+        self._is_at_chunk = is_between_chunks(self._body) and (view is None or view.is_between)
 
     async def next_part(self) -> bytes | None:
         """Return the next bytes of the body without their framing; None at the end."""
@@ -511,7 +510,7 @@ class Upstream:
             raise self._failure
         strand = self._strand
         assert strand is not None
-        self.heard_at = self._owner.wheel.coarse
+        self.heard_at = self._wheel.coarse
         self._is_awaited = True
         strand.source = self
 
@@ -552,7 +551,7 @@ class Upstream:
             self.abort()
             return
         # One timer serves all waits of a request: it runs on while nobody waits or something was heard meanwhile.
-        left_s = self.heard_at + self.wait_s - self._owner.wheel.coarse if self._is_awaited else self.wait_s
+        left_s = self.heard_at + self.wait_s - self._wheel.coarse if self._is_awaited else self.wait_s
         if left_s > 0:
             self._timer.arm(left_s)
         else:

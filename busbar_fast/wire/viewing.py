@@ -15,11 +15,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, Protocol
 
-from busbar_fast.wire.framing import chunk_payload, encode_chunk, one_chunk_start
+from busbar_fast.wire.framing import encode_chunk
+from busbar_fast.wire.looks import Look, chunk_payload
 
 TAIL_CHUNKS: Final = 8
 _UNIT_BYTES: Final = 4096  # of a chunk that may be kept
-_NEVER: Final = bytes(1024 * 1024)
 
 
 class Onlooker(Protocol):
@@ -65,16 +65,15 @@ class Editor(Protocol):
 class View:
     """One body as one onlooker sees it, and as an editor changes it."""
 
-    __slots__ = ("_editor", "_onlooker", "_tail", "ends", "keep", "other_sign", "sign", "start_of")
+    __slots__ = ("_editor", "_onlooker", "_tail", "keep", "look", "other_sign", "sign")
 
     def __init__(self, onlooker: Onlooker, editor: Editor | None = None) -> None:
         self._onlooker = onlooker
         self._editor = editor
         self._tail: deque[bytes] = deque(maxlen=TAIL_CHUNKS)
-        self.keep = self._tail.append  # takes a chunk that `start_of` and `ends` admit and that has no sign
-        self.start_of = _starts(onlooker.unit_head)  # a chunk of this many bytes that may be kept
+        self.keep = self._tail.append  # takes a chunk that looks like this and has no sign
+        self.look = _look_of(onlooker.ends, onlooker.unit_head)
         self.sign, self.other_sign = (onlooker.sign, b"") if editor is None else editor.signs
-        self.ends = tuple(end + b"\r\n" for end in onlooker.ends)  # of a chunk
 
     @property
     def is_edited(self) -> bool:
@@ -93,7 +92,7 @@ class View:
         return payload if self._editor is None else self._editor.feed(payload)
 
     def show_chunk(self, chunk: bytes) -> bytes:
-        """Show a whole chunk that `start_of` and `ends` admit; return what goes on, framed."""
+        """Show a whole chunk that looks as it should; return what goes on, framed."""
         if self._editor is not None and self.sign:
             # HOT: 140 instructions a frame in place of 570, python -m perf.costs --only stream-keys, 3.11, 2026-11
             edited = self._editor.maybe_edit(chunk, chunk.find(b"\n") + 1)
@@ -116,14 +115,5 @@ class View:
 
 
 @lru_cache(maxsize=16)
-def _starts(unit_head: Callable[[int], bytes]) -> Callable[[int], bytes]:
-    """Return what tells how a piece of so many bytes starts if it is one plain chunk of one unit that may be kept."""
-
-    @lru_cache(maxsize=4096)
-    def start_of(size: int) -> bytes:
-        if size > _UNIT_BYTES:
-            return _NEVER if size < len(_NEVER) else bytes(size + 1)
-        line = one_chunk_start(size)
-        return line + unit_head(max(size - len(line) - 2, 0))
-
-    return start_of
+def _look_of(ends: tuple[bytes, ...], unit_head: Callable[[int], bytes]) -> Look:
+    return Look(ends, 0, _UNIT_BYTES, unit_head)

@@ -16,10 +16,8 @@ from busbar_fast.wire.framing import (
     LengthBody,
     UntilCloseBody,
     check_coding,
-    chunk_payload,
     encode_chunk,
     is_between_chunks,
-    one_chunk_start,
     read_length,
     request_body_of,
     request_length,
@@ -27,6 +25,7 @@ from busbar_fast.wire.framing import (
     response_length,
 )
 from busbar_fast.wire.heads import CHUNKED, UNTIL_CLOSE, Fields
+from busbar_fast.wire.looks import Look, chunk_payload
 from tests.wire.twins import cut_at, every_cut
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow])
@@ -110,7 +109,7 @@ def relayed(pieces: list[bytes]) -> Passage:
     """Pass a body on as it comes: neither its end nor what is behind, and nothing of a piece that is refused."""
     body, passed, parts, end = ChunkedBody(), b"", list[bytes](), MORE
     for piece in pieces:
-        if is_between_chunks(body) and is_one_chunk(piece):
+        if is_between_chunks(body) and Look().fits(piece):
             passed += piece
             parts.append(chunk_payload(piece))
             continue
@@ -270,26 +269,6 @@ def test_end_begins_where_it_says() -> None:
                      (-2, b"", MORE), (0, b"", 4)]  # fmt: skip
 
 
-def is_one_chunk(piece: bytes) -> bool:
-    """Return whether a piece between chunks is exactly one, found the fast way."""
-    return piece.startswith(one_chunk_start(len(piece))) and piece.endswith(b"\r\n")
-
-
-@pytest.mark.parametrize(
-    "piece",
-    [
-        b"7\r\n3\r\nabc\r\n", b"A\r\n0123456789\r\n", b"5\r\nhello\r\n5\r\nhello\r\n", b"5;a\r\nhello\r\n",
-        b"5\r\nhell\r\n",
-        b"5\r\nhelloxy", b"05\r\nhello\r\n", b"0\r\n\r\n", b"00\r\n\r\n", b"\r\n\r\n", b"\r\nhello\r\n",
-        b"hello", b"\r\n", b"", b"\r\n" + b"x" * 17 + b"\r\n",
-        b"f\r\n" + b"x" * 16 + b"\r\n", b"10\r\n" + b"x" * 15 + b"\r\n", b"-1\r\nx\r\n",
-    ],
-)  # fmt: skip
-def test_piece_that_is_not_one_plain_chunk(piece: bytes) -> None:
-    """Two chunks, an end, an extension, another spelling and every wrong size are left to be read."""
-    assert not is_one_chunk(piece)
-
-
 @pytest.mark.parametrize(
     ("start", "completion"),
     [
@@ -329,17 +308,6 @@ def test_piece_that_is_refused_can_be_taken_back() -> None:
     body.rewind()
     assert body.feed(b"llo\r\n0\r\n\r\n", parts) == 10
     assert parts == [b"he", b"llo"]
-
-
-@pytest.mark.parametrize("digits", range(1, 5))
-def test_every_size_of_a_chunk_is_recognised(digits: int) -> None:
-    """Around each size that needs another digit, what we write as one chunk is found to be one, and nothing else."""
-    for size in range(max(1, 16**digits - 3), 16**digits + 4):
-        raw = encode_chunk(b"x" * size)
-        assert is_one_chunk(raw)
-        assert chunk_payload(raw) == b"x" * size
-        assert not is_one_chunk(raw + b"\r\n")
-        assert not is_one_chunk(raw[:-3] + b"\r\n")
 
 
 @pytest.mark.parametrize(

@@ -4,25 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar_fast.wire.framing import encode_chunk, one_chunk_start
+from busbar_fast.wire.framing import encode_chunk
+from busbar_fast.wire.looks import one_chunk_start
 from busbar_fast.wire.trail import (
     GROWN_BYTES,
     KEPT_BYTES,
     LEAST_CHUNK_BYTES,
     TRAIL_PIECES,
     Trail,
-    kept_chunk_start,
 )
 
 SIZES = st.one_of(
     st.integers(0, 80),
     st.sampled_from([GROWN_BYTES - 1, GROWN_BYTES, GROWN_BYTES + 1, KEPT_BYTES, KEPT_BYTES + 1, KEPT_BYTES * 10 + 7]),
 )
-
-
-def is_kept(piece: bytes) -> bool:
-    """Return whether a piece between chunks is one that is kept as it is, found the fast way."""
-    return piece.startswith(kept_chunk_start(len(piece))) and piece.endswith(b"\r\n")
 
 
 @given(st.lists(st.tuples(SIZES, st.booleans()), max_size=30))
@@ -32,7 +27,7 @@ def test_trail_is_the_end_of_what_was_passed_on(pieces: list[tuple[int, bool]]) 
     for number, (fed, is_framed) in enumerate(pieces):
         payload = bytes((number,)) * fed
         chunk = encode_chunk(payload)
-        if is_framed and is_kept(chunk):
+        if is_framed and trail.look.fits(chunk):
             trail.keep(chunk)
         else:
             trail.note(payload)
@@ -91,14 +86,14 @@ def test_large_payload_is_kept_to_its_end() -> None:
 def test_chunk_that_is_kept_as_it_is_has_a_middling_size(size: int) -> None:
     """What is too small or too large starts with nothing, so it is read instead."""
     piece = one_chunk_start(size)[:size].ljust(max(size - 2, 0), b"x") + b"\r\n"
-    assert is_kept(piece) is (LEAST_CHUNK_BYTES <= size <= KEPT_BYTES)
+    assert Trail().look.fits(piece) is (LEAST_CHUNK_BYTES <= size <= KEPT_BYTES)
 
 
 def test_beginning_of_something_long_is_kept_with_it() -> None:
     """Reliability §9: of chunks that end nothing the payloads grow together, so that many count as one piece."""
     trail = Trail(b"\n\n")
-    assert trail.ends == (b"\n\n\r\n",)
-    assert Trail().ends == (b"\r\n",)
+    crumb, event = encode_chunk(b"x" * 20), encode_chunk(b"x" * 20 + b"\n\n")
+    assert [trail.look.fits(crumb), trail.look.fits(event), Trail().look.fits(crumb)] == [False, True, True]
     for _ in range(100):
         trail.note(b"0123456789")
     assert trail.payload() == b"0123456789" * 100

@@ -2,7 +2,7 @@
 
 import pytest
 
-from busbar_fast.wire.framing import encode_chunk, one_chunk_start
+from busbar_fast.wire.framing import encode_chunk
 from busbar_fast.wire.viewing import TAIL_CHUNKS, View
 
 
@@ -58,11 +58,14 @@ class Shouter:
 
 
 def test_view_asks_for_what_its_onlooker_asks_for() -> None:
-    """Signs and ends are the onlooker's, the ends as they stand in a chunk; an editor's signs go before."""
+    """Signs and ends are the onlooker's; an editor's signs go before."""
     reader = Reader()
     plain, edited = View(reader), View(reader, Shouter())
-    assert (plain.sign, plain.other_sign, plain.ends) == (b"!", b"", (b";\r\n", b".\r\n"))
-    assert (edited.sign, edited.other_sign, edited.ends) == (b"!", b"?", (b";\r\n", b".\r\n"))
+    assert (plain.sign, plain.other_sign) == (b"!", b"")
+    assert (edited.sign, edited.other_sign) == (b"!", b"?")
+    for payload, fits in ((b"a;", True), (b"a.", True), (b"a", False), (b".;a", False)):
+        assert plain.look.fits(encode_chunk(payload)) is fits
+    assert edited.look is plain.look
     assert (plain.is_edited, edited.is_edited) == (False, True)
 
 
@@ -135,19 +138,18 @@ def test_last_chunks_that_were_kept_are_shown_late() -> None:
     assert reader.seen[TAIL_CHUNKS:] == [b"x", b"last."]
 
 
-@pytest.mark.parametrize("payload", [b"", b"x", b"y" * 9, b"z" * 15, b"t" * 16, b"u" * 300])
-def test_chunk_that_may_be_kept_starts_like_any_other(payload: bytes) -> None:
-    """A small chunk starts with its size, and with what a unit of that size begins with."""
-    chunk = encode_chunk(payload) or b"0\r\n\r\n"
-    assert View(Reader()).start_of(len(chunk)) == one_chunk_start(len(chunk))
-    if payload:
-        assert View(Sized()).start_of(len(chunk)) == b"%x\r\n%d:" % (len(payload), len(payload))
+@pytest.mark.parametrize("payload", [b"x.", b"y" * 9 + b";", b"z" * 15 + b".", b"u" * 300 + b";"])
+def test_unit_that_says_its_size_is_known_by_it(payload: bytes) -> None:
+    """Where units begin with their size, a chunk of one unit does as well, and no other chunk may be kept."""
+    sized = b"%d:%b" % (len(payload) + 2 + (len(payload) > 7) + (len(payload) > 96), payload)
+    assert View(Reader()).look.fits(encode_chunk(payload))
+    assert not View(Sized()).look.fits(encode_chunk(payload))
+    assert View(Sized()).look.fits(encode_chunk(sized))
+    assert not View(Sized()).look.fits(encode_chunk(sized + payload))
 
 
-@pytest.mark.parametrize("size", [4097, 70_000, 2**20 - 1, 2**20, 2**20 + 1])
+@pytest.mark.parametrize("size", [4090, 4091, 70_000, 2**20 - 1, 2**20, 2**20 + 1])
 def test_no_large_chunk_is_kept(size: int) -> None:
-    """No piece of such a size starts with more bytes than it has."""
-    for onlooker in (Reader(), Sized()):
-        start = View(onlooker).start_of(size)
-        assert len(start) > size
-        assert not bytes(size).startswith(start)
+    """What is kept for later is bounded."""
+    chunk = encode_chunk(bytes(size - 1) + b";")
+    assert View(Reader()).look.fits(chunk) is (len(chunk) <= 4096)
