@@ -1,7 +1,7 @@
 """What a request asks for, as far as its path and query say; the body may say the rest."""
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from busbar_fast.dialects.dialect import Dialect
@@ -19,8 +19,8 @@ class Operation(IntEnum):
     EMBED = 7  # vectors for texts; its action says by which call of the vendor
 
 
-_NAMED = (Operation.OTHER, Operation.EMBED)
-_CALLS = frozenset((Operation.CONVERSE, Operation.COUNT_TOKENS, *_NAMED))
+_NAMED: Final = (Operation.OTHER, Operation.EMBED)
+_CALLS: Final = frozenset((Operation.CONVERSE, Operation.COUNT_TOKENS, *_NAMED))
 
 
 class Ask:

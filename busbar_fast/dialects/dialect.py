@@ -6,11 +6,11 @@ neither sockets nor other dialects, and nobody asks for its name to decide somet
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from random import getrandbits  # ids must differ, not be secret
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.faults import Fault
+from busbar_fast.dialects.minting import HEXADECIMAL
 from busbar_fast.wire.heads import Fields, select_fields
 from busbar_fast.wire.json_scan import Edit, Span
 from busbar_fast.wire.viewing import Editor
@@ -258,4 +258,4 @@ class Dialect(ABC):
 
     def new_id(self) -> bytes:
         """Return an id for an answer that has none."""
-        return b"req_%032x" % getrandbits(128)
+        return b"req_" + HEXADECIMAL.take(32)

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
 from busbar_fast.wire.heads import Fields
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from busbar_fast.gateway.governor import Governor  # brings SQLite
     from busbar_fast.governance.keys import Key
 
-_PRINTABLE = re.compile(rb"[\x20-\x7e]+")
-_CARRIERS = (b"x-api-key", b"x-goog-api-key")
-_BEARER = b"bearer"
+_PRINTABLE: Final = re.compile(rb"[\x20-\x7e]+")
+_CARRIERS: Final = (b"x-api-key", b"x-goog-api-key")
+_BEARER: Final = b"bearer"
 
 
 class Admission:

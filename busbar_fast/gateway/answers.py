@@ -10,7 +10,7 @@ events can only be told apart from the beginning on, a watch sees them as they p
 import re
 import types
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol
 
 from busbar_fast.dialects.dialect import Dialect, Ending, Reframer, StreamFault, Usage, Watch
 from busbar_fast.dialects.faults import Fault, Kind
@@ -30,24 +30,24 @@ from busbar_fast.wire.viewing import Editor, Onlooker, View
 if TYPE_CHECKING:
     from busbar_fast.dialects.estimating import Estimator
 
-_OK = 200
-_EVENT_STREAM = b"text/event-stream"
-_JSON_WORD = b"json"
-_FRAMED = (b"",)  # the ends of events whose heads say how long they are
-_EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
+_OK: Final = 200
+_EVENT_STREAM: Final = b"text/event-stream"
+_JSON_WORD: Final = b"json"
+_FRAMED: Final = (b"",)  # the ends of events whose heads say how long they are
+_EVENT_ENDS: Final = (b"\n\n", b"\r\n\r\n")
 # An error, or a word of one; that there is none says nothing.
-_find_fault_sign = re.compile(rb'rror(?!" ?: ?null)').search
-_EVENT_LINES = (b"data", b"event")  # how the first line of an event begins
-_find_event_line = re.compile(rb"^(?:\xef\xbb\xbf)?(?:data|event)", re.MULTILINE).search
-_find_block = re.compile(rb"\r?\n\r?\n|^\r?\n").search  # the end of the next one, or an empty line in front of it
-_SILENT_BYTES = HELD_BYTES // 4  # a stream may go on after so much that tells nothing: not all of it is held back
-_LAST_WORDS = (b"}", b"[DONE]")  # with which the last line of a whole event ends
+_find_fault_sign: Final = re.compile(rb'rror(?!" ?: ?null)').search
+_EVENT_LINES: Final = (b"data", b"event")  # how the first line of an event begins
+_find_event_line: Final = re.compile(rb"^(?:\xef\xbb\xbf)?(?:data|event)", re.MULTILINE).search
+_find_block: Final = re.compile(rb"\r?\n\r?\n|^\r?\n").search  # the end of the next, or an empty line in front
+_SILENT_BYTES: Final = HELD_BYTES // 4  # a stream may go on after so much that tells nothing: it is not held back
+_LAST_WORDS: Final = (b"}", b"[DONE]")  # with which the last line of a whole event ends
 # When it makes sense in most dialects to say when to come back, and the header fields that say so.
-_PASSING = frozenset((429, 503, 529))
-_WHEN_AGAIN = frozenset((b"retry-after", b"retry-after-ms"))
-MOST_BYTES = 32 * 1024 * 1024  # of a document that is put into another frame
+_PASSING: Final = frozenset((429, 503, 529))
+_WHEN_AGAIN: Final = frozenset((b"retry-after", b"retry-after-ms"))
+MOST_BYTES: Final = 32 * 1024 * 1024  # of a document that is put into another frame
 
-_BROKEN = Fault(Kind.INTERNAL)
+_BROKEN: Final = Fault(Kind.INTERNAL)
 
 Source = Upstream | Decoded
 
@@ -214,7 +214,7 @@ class Answer:
             self._first = first
             return len(first) >= 4 and len(first) >= int.from_bytes(first[:4], "big")
         first = self._first = first if first.startswith(_EVENT_LINES) else _without_comments(first)
-        return any(end in first for end in _EVENT_ENDS)
+        return any(first.find(end) >= 0 for end in _EVENT_ENDS)
 
     def begin(self) -> None:
         """Begin, unless the first event is an error that another lane may spare the client."""
@@ -330,7 +330,7 @@ class Answer:
     def _encode_break(self) -> bytes | None:
         if self._trail is not None:
             tail = self._trail.payload()
-            if self._trail.is_full and not any(end in tail for end in _EVENT_ENDS):
+            if self._trail.is_full and not any(tail.find(end) >= 0 for end in _EVENT_ENDS):
                 return None  # where the event began that broke off is not known any more
             ending = self._ending = self._request.dialect.new_ending(self._request.ask)
             if self._trail.is_full:

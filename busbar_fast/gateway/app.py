@@ -7,7 +7,7 @@ whoever asks for health asks most urgently under full load.
 import logging
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Ask, Operation
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from busbar_fast.gateway.sinks import Sinks
     from busbar_fast.wire.service import Service
 
-_log = logging.getLogger("busbar_fast.gateway")
+_log: Final = logging.getLogger("busbar_fast.gateway")
 
-_PROBES = frozenset((b"/healthz", b"/livez", b"/readyz"))
-_PAGE = b"/ui"
-_READS = (b"GET", b"HEAD")
-_ANYTHING = b"*"
+_PROBES: Final = frozenset((b"/healthz", b"/livez", b"/readyz"))
+_PAGE: Final = b"/ui"
+_READS: Final = (b"GET", b"HEAD")
+_ANYTHING: Final = b"*"
 
 
 class Gateway:

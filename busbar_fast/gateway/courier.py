@@ -8,7 +8,7 @@ import asyncio
 import logging
 from base64 import b64encode
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from busbar_fast import __version__
@@ -22,13 +22,13 @@ from busbar_fast.wire.pool import Origin, OriginKey, Pool
 from busbar_fast.wire.strand import Strand
 from busbar_fast.wire.wheel import Wheel
 
-_log = logging.getLogger("busbar_fast.sinks")
+_log: Final = logging.getLogger("busbar_fast.sinks")
 
-_HEAD = (
+_HEAD: Final = (
     b"POST %b HTTP/1.1\r\nHost: %b\r\nContent-Type: %b\r\nAccept: application/json\r\n"
     b"Accept-Encoding: identity\r\nUser-Agent: busbar-fast/%b\r\n%bContent-Length: "
 )
-_ANSWER_CAP_BYTES = 65536
+_ANSWER_CAP_BYTES: Final = 65536
 
 
 class Sink(NamedTuple):

@@ -8,7 +8,7 @@ import logging
 import time
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Operation
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
     from busbar_fast.gateway.crossing import Crossed, Crossing
     from busbar_fast.gateway.rankers import Ranker
 
-_log = logging.getLogger("busbar_fast.gateway")
+_log: Final = logging.getLogger("busbar_fast.gateway")
 
-_APART_BYTES = 65536  # a larger body is not copied behind its head
-_TIMED_OUT = 504
-_REFUSAL_S = 10.0
-_OK = 200
-_NOT_OK = 300
-_HARD_DOWN = (Disposition.HARD_DOWN_AUTH, Disposition.HARD_DOWN_BILLING)
+_APART_BYTES: Final = 65536  # a larger body is not copied behind its head
+_TIMED_OUT: Final = 504
+_REFUSAL_S: Final = 10.0
+_OK: Final = 200
+_NOT_OK: Final = 300
+_HARD_DOWN: Final = (Disposition.HARD_DOWN_AUTH, Disposition.HARD_DOWN_BILLING)
 # Stands where a client sends back what another vendor has sealed: `ir.seals`, which is not imported for it.
-_SEALED_ELSEWHERE = b"bbf1"
+_SEALED_ELSEWHERE: Final = b"bbf1"
 
 
-_ANYTHING_GOES = Tolerance()
+_ANYTHING_GOES: Final = Tolerance()
 
 
 class Rejection(NamedTuple):
@@ -82,7 +82,7 @@ class Dispatch:
         tally = lane.tallies[attempts.pool.name]
         translation = None
         if lane.dialect is not request.dialect or (
-            (_SEALED_ELSEWHERE in request.body or (topology.is_mixed and _may_be_in_loop(request)))
+            (request.body.rfind(_SEALED_ELSEWHERE) >= 0 or (topology.is_mixed and _may_be_in_loop(request)))
             and _has_conversation(request)
         ):
             translation = self._maybe_translation(attempt, lane)
@@ -411,7 +411,7 @@ def _has_conversation(request: Request) -> bool:
 def _may_be_in_loop(request: Request) -> bool:
     """Return whether the client's vendor, told to think, may find itself in a loop of calls that another one began."""
     words = request.dialect.loop_words
-    return bool(words) and all(word in request.body for word in words)
+    return bool(words) and all(request.body.find(word) >= 0 for word in words)
 
 
 def _too_slow() -> UpstreamTimeout:

@@ -4,7 +4,7 @@ What one try is stands in `dispatch`; which lane is next, how often and until wh
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Operation
@@ -19,7 +19,7 @@ from busbar_fast.reliability.pools import Pool, PoolMember
 if TYPE_CHECKING:
     from busbar_fast.gateway.rankers import Ranker
 
-_AFTER_REFUSAL_S = 1
+_AFTER_REFUSAL_S: Final = 1
 
 
 async def forward(request: Request, line: Line) -> None:

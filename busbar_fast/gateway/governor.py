@@ -32,7 +32,7 @@ from busbar_fast.reliability.exhaustion import chain
 from busbar_fast.wire.heads import RequestHead
 from busbar_fast.wire.repeated import values_of
 
-_log = logging.getLogger("busbar_fast.governance")
+_log: Final = logging.getLogger("busbar_fast.governance")
 
 _SWEEP_S: Final = 60.0
 _MINTINGS: Final = 3

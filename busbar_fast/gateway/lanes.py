@@ -7,7 +7,7 @@ takes its place after a reload goes on with.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from random import random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect, StreamFault
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 # Returns header lines that sign a request to this target, with this content, at this second.
 Sign = Callable[[bytes, bytes, int], bytes]
 
-_JSON = b"Content-Type: application/json\r\n"
-_ACCEPT_ANYTHING = b"Accept: */*\r\n"
+_JSON: Final = b"Content-Type: application/json\r\n"
+_ACCEPT_ANYTHING: Final = b"Accept: */*\r\n"
 
 # For a show: rests that an onlooker can sit out.
-BRIEF_RESTS = BreakerSettings(base_cooldown_s=1.0, max_cooldown_s=4.0)
+BRIEF_RESTS: Final = BreakerSettings(base_cooldown_s=1.0, max_cooldown_s=4.0)
 
 
 def new_state(name: str, provider: str = "", settings: BreakerSettings = BreakerSettings()) -> LaneState:  # noqa: B008

@@ -4,7 +4,7 @@ An offer is made of the configuration and replaced with it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.gateway.lanes import Lane
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from busbar_fast.dialects.dialect import Dialect
     from busbar_fast.gateway.rankers import Ranker  # brings what few pools need
 
-_QUOTE = 0x22
+_QUOTE: Final = 0x22
 
 
 class Affinity(NamedTuple):

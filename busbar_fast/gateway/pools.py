@@ -4,7 +4,7 @@ Making them moves the cells of lanes that lived before to the new settings, so n
 """
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from busbar_fast.config import schema
 from busbar_fast.config.inputs import Inputs
@@ -19,8 +19,8 @@ from busbar_fast.wire.pool import Pool as Upstreams
 if TYPE_CHECKING:
     from busbar_fast.gateway.rankers import Ranker, Terms
 
-_TRIPS = {"error_rate": Trip.ERROR_RATE, "consecutive": Trip.CONSECUTIVE}
-_ACTIONS = {
+_TRIPS: Final = {"error_rate": Trip.ERROR_RATE, "consecutive": Trip.CONSECUTIVE}
+_ACTIONS: Final = {
     "reject": Action.REJECT,
     "least_bad": Action.LEAST_BAD,
     "fallback_pool": Action.FALL_BACK,

@@ -8,6 +8,7 @@ takes no permit and no budget. What its answer means is decided as for any other
 import logging
 import time
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from busbar_fast.config.schema import Health
 from busbar_fast.dialects.asks import Ask, Operation
@@ -23,15 +24,15 @@ from busbar_fast.wire.heads import ResponseHead
 from busbar_fast.wire.strand import Strand
 from busbar_fast.wire.wheel import Wheel
 
-_log = logging.getLogger("busbar_fast.gateway")
+_log: Final = logging.getLogger("busbar_fast.gateway")
 
 # Called with the name of a pool and that of a lane when a probe puts the lane out of service there. A hard-down is one
 # trip whatever pools there are, so it is told of the lane by itself, whose name then stands for the pool too.
 OnTrip = Callable[[str, str], None]
 
-_MOST_BODY_BYTES = 65536
-_REASONS = {Disposition.HARD_DOWN_AUTH: "auth", Disposition.HARD_DOWN_BILLING: "billing"}
-_WELL = "well"
+_MOST_BODY_BYTES: Final = 65536
+_REASONS: Final = {Disposition.HARD_DOWN_AUTH: "auth", Disposition.HARD_DOWN_BILLING: "billing"}
+_WELL: Final = "well"
 
 
 class Checkups:

@@ -1,15 +1,17 @@
 """Answers of our own: refusals in the caller's dialect, and the few plain texts that are nobody's dialect."""
 
+from typing import Final
+
 from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.faults import Fault, Kind, kind_of
 from busbar_fast.dialects.upstream_errors import UpstreamError
 from busbar_fast.wire.exchange import Exchange
 
-JSON = b"Content-Type: application/json\r\n"
-_WRONG_METHOD = 405
-_ABOUT_THE_REQUEST = frozenset((Kind.MALFORMED, Kind.TOO_LARGE, Kind.TOO_LONG))
-TEXT = b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"
+JSON: Final = b"Content-Type: application/json\r\n"
+_WRONG_METHOD: Final = 405
+_ABOUT_THE_REQUEST: Final = frozenset((Kind.MALFORMED, Kind.TOO_LARGE, Kind.TOO_LONG))
+TEXT: Final = b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"
 
 
 def refuse(exchange: Exchange, dialect: Dialect, ask: Ask | None, fault: Fault, allow: bytes = b"") -> None:

@@ -6,7 +6,7 @@ Numbers are read where they are kept, when somebody asks; nothing here moves one
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from busbar_fast import __version__
 from busbar_fast.clock import now
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from busbar_fast.ir.report import Report  # brings the neutral model
     from busbar_fast.wire.service import Service
 
-STATS = b"/stats"
-METRICS = b"/metrics"
+STATS: Final = b"/stats"
+METRICS: Final = b"/metrics"
 
 
 class Status:

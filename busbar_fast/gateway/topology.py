@@ -5,7 +5,7 @@ rotation of the pools whose members did.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from busbar_fast import __version__
 from busbar_fast.config.inputs import Inputs
@@ -23,9 +23,9 @@ from busbar_fast.reliability.pools import Pool
 from busbar_fast.wire.pool import Origin, OriginKey
 from busbar_fast.wire.pool import Pool as Upstreams
 
-_AGENT = b"User-Agent: busbar-fast/%b\r\n" % __version__.encode()
-_UNCODED = b"Accept-Encoding: identity\r\n"
-_DEFAULT_REGION = "us-east-1"
+_AGENT: Final = b"User-Agent: busbar-fast/%b\r\n" % __version__.encode()
+_UNCODED: Final = b"Accept-Encoding: identity\r\n"
+_DEFAULT_REGION: Final = "us-east-1"
 
 
 class Habits(NamedTuple):

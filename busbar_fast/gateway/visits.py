@@ -7,6 +7,7 @@ again.
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.dialect import Dialect
@@ -16,8 +17,8 @@ from busbar_fast.gateway.topology import Topology
 from busbar_fast.wire.heads import Fields, RequestHead
 from busbar_fast.wire.repeated import sole_value
 
-_ADMIN = b"/admin"
-_is_seconds = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?").fullmatch
+_ADMIN: Final = b"/admin"
+_is_seconds: Final = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?").fullmatch
 
 
 class Visit:

@@ -23,10 +23,10 @@ from busbar_fast.reliability.lanes import LaneState
 from busbar_fast.reliability.pools import Action, Pool, PoolMember
 from busbar_fast.reliability.selection import awaited, call_lines, select
 
-_log = logging.getLogger("busbar_fast.reliability")
+_log: Final = logging.getLogger("busbar_fast.reliability")
 
 _NO_POOLS: Mapping[str, Pool] = {}
-_AFTER_DEADLINE_S = 1
+_AFTER_DEADLINE_S: Final = 1
 
 
 class Ending(IntEnum):
@@ -60,7 +60,7 @@ class Step(IntEnum):
     UNFIT = 6
 
 
-NEXT = {
+NEXT: Final = {
     (Phase.RUNNING, Step.COMMIT): Phase.COMMITTED,
     (Phase.RUNNING, Step.FAIL): Phase.JUDGED,
     (Phase.RUNNING, Step.CLIENT_FAULT): Phase.JUDGED,

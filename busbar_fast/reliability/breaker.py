@@ -28,8 +28,8 @@ Chance = Callable[[], float]
 # What `revise` needs to know of a success: its serial in the window, the streak it ended, and the count of successes.
 Receipt = tuple[int, int, int]
 
-NO_TRIAL = 0
-_NO_SERIAL = -1
+NO_TRIAL: Final = 0
+_NO_SERIAL: Final = -1
 
 
 class State(IntEnum):
@@ -51,7 +51,7 @@ class Event(IntEnum):
     CONDEMNED = 5  # the lane is hard-down
 
 
-NEXT = {
+NEXT: Final = {
     (State.CLOSED, Event.TRIPPED): State.OPEN,
     (State.CLOSED, Event.RECOVERED): State.CLOSED,
     (State.CLOSED, Event.CONDEMNED): State.OPEN,

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from math import ceil
+from typing import Final
 
 from busbar_fast.reliability.breaker import State
 from busbar_fast.reliability.lanes import LaneState
 from busbar_fast.reliability.pools import Action, Pool, PoolMember
 
-_SOON_S = 2  # for a permit, or for the end of somebody else's trial
-_NOW_S = 1
+_SOON_S: Final = 2  # for a permit, or for the end of somebody else's trial
+_NOW_S: Final = 1
 
 
 def retry_after_s(pools: Iterable[Pool], now_s: float) -> int:

@@ -11,12 +11,13 @@ newcomers only when nobody waits. Hot: `is_available`, `take` and `give_back`; p
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from math import inf, isfinite
+from typing import Final
 
 from busbar_fast.reliability.breaker import BreakerSettings, Cell, Chance
 
-DEFAULT = ""
-UNLIMITED = -1
-_EWMA_SHARE = 0.2  # of the newest sample
+DEFAULT: Final = ""
+UNLIMITED: Final = -1
+_EWMA_SHARE: Final = 0.2  # of the newest sample
 
 
 class LaneState:

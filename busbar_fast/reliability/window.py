@@ -6,8 +6,9 @@ grows to `MOST` outcomes and then forgets the oldest, so a busy window is judged
 """
 
 from array import array
+from typing import Final
 
-MOST = 1024
+MOST: Final = 1024
 
 
 class Window:

@@ -8,12 +8,12 @@ bounded buffers only.
 """
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 # Reasons not to read; they add up.
-BUFFERED = 1  # enough received that nobody took
-PIPELINED = 2  # enough requests waiting for their turn
-UNTAKEN = 4  # enough answers written that the peer did not take
+BUFFERED: Final = 1  # enough received that nobody took
+PIPELINED: Final = 2  # enough requests waiting for their turn
+UNTAKEN: Final = 4  # enough answers written that the peer did not take
 
 
 class Receiver(Protocol):

@@ -5,9 +5,11 @@ everything behind it stays. It must not know what the bytes mean beyond CRLF. Th
 own one each. A piece that arrives while nothing is held is kept as it is, so the usual request costs no copy.
 """
 
-HEAD_END = b"\r\n\r\n"
-_CR = 0x0D
-_COMPACT_BYTES = 65536
+from typing import Final
+
+HEAD_END: Final = b"\r\n\r\n"
+_CR: Final = 0x0D
+_COMPACT_BYTES: Final = 65536
 
 
 class HeadBuffer:

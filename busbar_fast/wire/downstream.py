@@ -47,7 +47,7 @@ from busbar_fast.wire.states import (
 )
 from busbar_fast.wire.wheel import TICK_S
 
-_log = logging.getLogger("busbar_fast.wire")
+_log: Final = logging.getLogger("busbar_fast.wire")
 
 _IDLE: Final[DownstreamPhase] = DownstreamPhase.IDLE
 _HEAD: Final[DownstreamPhase] = DownstreamPhase.HEAD
@@ -58,8 +58,8 @@ _CLOSING: Final[DownstreamPhase] = DownstreamPhase.CLOSING
 _CLOSED: Final[DownstreamPhase] = DownstreamPhase.CLOSED
 _DONE: Final[AnswerPhase] = AnswerPhase.DONE
 _CUT: Final[AnswerPhase] = AnswerPhase.CUT
-_NEXT_TURN_S = -TICK_S  # the wheel's coarse time is a tick ahead
-_PLAIN_TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
+_NEXT_TURN_S: Final = -TICK_S  # the wheel's coarse time is a tick ahead
+_PLAIN_TEXT: Final = b"Content-Type: text/plain; charset=utf-8\r\n"
 
 
 def _spread(service: Service) -> float:

@@ -18,9 +18,9 @@ from busbar_fast.wire.states import CUT, FINISH, FIRST_PART, REPLY, START, Answe
 from busbar_fast.wire.strand import Strand
 from busbar_fast.wire.wheel import Wheel
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 # A body nobody asked for on these is read and dropped, and the connection lives on.
-_BODY_IS_NOISE = frozenset((b"GET", b"HEAD", b"DELETE"))
+_BODY_IS_NOISE: Final = frozenset((b"GET", b"HEAD", b"DELETE"))
 
 _PENDING: Final[AnswerPhase] = AnswerPhase.PENDING
 _HELD: Final[AnswerPhase] = AnswerPhase.HELD

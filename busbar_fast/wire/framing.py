@@ -8,26 +8,28 @@ module must not know transports; both protocols and the mock backend use it.
 
 import re
 from enum import IntEnum
-from functools import lru_cache
 from typing import Final
 
 from busbar_fast.errors import Refused, UpstreamGarbled
 from busbar_fast.wire.heads import CHUNKED, UNTIL_CLOSE, Fields, has_body
 from busbar_fast.wire.limits import MAX_CHUNK_EXTENSION_BYTES, MAX_TRAILERS
 
-MORE = -1
-LAST_CHUNK = b"0\r\n\r\n"
-_ZERO = 0x30
-_MAX_LENGTH_DIGITS = 18  # leading zeros count: below 2**63 whatever the digits are, and h11 reads no more than 20
-_MAX_SIZE_LINE_BYTES = 16 + MAX_CHUNK_EXTENSION_BYTES + 2
-_MAX_TRAILER_BYTES = 8192
-_MOST_FILLED_BYTES = 65536  # of a chunk that broke off
-_NO_CAP = 2**63
+MORE: Final = -1
+LAST_CHUNK: Final = b"0\r\n\r\n"
+_CR: Final = 0x0D
+_LF: Final = 0x0A
+_DIGITS: Final = [int(chr(byte), 16) if byte in b"0123456789abcdefABCDEF" else -1 for byte in range(256)]
+_PLAIN_DIGITS: Final = 7  # of the size of a chunk that can be one piece
+_MAX_LENGTH_DIGITS: Final = 18  # leading zeros count: below 2**63 whatever the digits are; h11 reads up to 20
+_MAX_SIZE_LINE_BYTES: Final = 16 + MAX_CHUNK_EXTENSION_BYTES + 2
+_MAX_TRAILER_BYTES: Final = 8192
+_MOST_FILLED_BYTES: Final = 65536  # of a chunk that broke off
+_NO_CAP: Final = 2**63
 
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(;[\t\x20-\x7e\x80-\xff]*)?\r\n")
-_SIZE_LINE_START = re.compile(rb"[0-9A-Fa-f]{1,15}(?:;[\t\x20-\x7e\x80-\xff]*)?\r?")
-_TRAILER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
-_CODINGS = frozenset((b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress", b"br", b"zstd"))
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+_SIZE_LINE_START: Final = re.compile(rb"[0-9A-Fa-f]{1,15}(?:;[\t\x20-\x7e\x80-\xff]*)?\r?")
+_TRAILER_LINE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
+_CODINGS: Final = frozenset((b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress", b"br", b"zstd"))
 
 
 def read_length(value: bytes) -> int:
@@ -173,14 +175,11 @@ class ChunkedBody:
         """Consume from a piece; return the offset just past the body's end, or MORE. Raise Refused on nonsense."""
         size = self.travels_to = len(piece)
         self._before = self._reading, self._left, self._held
+        at = 0
         if self.is_between_chunks:
             at = self._feed_whole_chunks(piece, parts)
-            if at == size and self._reading is _TRAILERS:
-                return at
-        else:
-            at = 0
-            if self._reading is _TRAILERS or not piece:
-                self.travels_to = -len(self.withheld)
+        elif self._reading is _TRAILERS or not piece:
+            self.travels_to = -len(self.withheld)
         while at < size:
             reading = self._reading
             if reading is _AT_SIZE:
@@ -224,21 +223,25 @@ class ChunkedBody:
         return open_end + encode_chunk(payload)
 
     def _feed_whole_chunks(self, piece: bytes, parts: list[bytes] | None) -> int:
-        """Consume a piece of nothing but whole plain chunks, with or without the last one; else consume nothing."""
-        # HOT: frames that were held up together take no Python step each, perf/micro/bench_exchange.py, 3.11, 2026-11
-        is_last = piece.endswith(LAST_CHUNK)
-        lines = (piece[: -len(LAST_CHUNK)] if is_last else piece).split(b"\r\n")
-        payloads = lines[1::2]
-        if lines.pop() or len(lines) % 2 or b"" in payloads:
-            return 0
-        if list(map(_encode_size, map(len, payloads))) != lines[::2]:
-            return 0
-        if parts is not None:
-            parts += payloads
-        if is_last:
-            self._reading = _TRAILERS
-            self.travels_to -= len(LAST_CHUNK)
-        return len(piece)
+        """Consume the plain chunks that lie whole at the start of a piece; return where they end."""
+        # HOT: a twentieth of a microsecond for each chunk when compiled, perf/micro/bench_exchange.py, 3.11, 2026-11
+        size, done = len(piece), 0
+        while True:
+            at, left = done, 0
+            while at < size and at - done < _PLAIN_DIGITS:
+                digit = _DIGITS[piece[at]]
+                if digit < 0:
+                    break
+                left = left * 16 + digit
+                at += 1
+            start, end = at + 2, at + 2 + left
+            if not left or end + 2 > size or piece[at] != _CR or piece[at + 1] != _LF:
+                return done
+            if piece[end] != _CR or piece[end + 1] != _LF:
+                return done
+            if parts is not None:
+                parts.append(piece[start:end])
+            done = end + 2
 
     def _feed_size(self, piece: bytes, at: int, parts: list[bytes] | None) -> int:
         """Read a size line and, when the whole chunk lies in the piece, the chunk with it."""
@@ -346,12 +349,6 @@ def response_body_of(length: int) -> Body:
     if length >= 0:
         return LengthBody(length)
     return ChunkedBody(_NO_CAP) if length == CHUNKED else UntilCloseBody()
-
-
-@lru_cache(maxsize=4096)
-def _encode_size(size: int) -> bytes:
-    """Return a chunk's size as nearly everyone writes it. Sizes repeat, and a look-up costs less than writing."""
-    return b"%x" % size
 
 
 def is_between_chunks(body: Body | None) -> bool:

@@ -6,16 +6,17 @@ module must not know how a head is parsed (`parsers`) or what makes one acceptab
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from busbar_fast.clock import DateLine
 
 Fields = dict[bytes, bytes]
 
 # Lengths of a body that no Content-Length gives.
-CHUNKED = -1
-UNTIL_CLOSE = -2
+CHUNKED: Final = -1
+UNTIL_CLOSE: Final = -2
 
-_REASONS = {
+_REASONS: Final = {
     100: b"Continue", 101: b"Switching Protocols", 200: b"OK", 201: b"Created", 202: b"Accepted",
     203: b"Non-Authoritative Information", 204: b"No Content", 205: b"Reset Content", 206: b"Partial Content",
     300: b"Multiple Choices", 301: b"Moved Permanently", 302: b"Found", 303: b"See Other", 304: b"Not Modified",
@@ -33,12 +34,12 @@ _REASONS = {
 }  # fmt: skip
 
 # Prepared once, so that an answer formats no status line.
-STATUS_LINES = {
+STATUS_LINES: Final = {
     status: b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b"Status %d" % status)) for status in range(100, 600)
 }
-REASONS = {status: reason.decode("ascii") for status, reason in _REASONS.items()}
+REASONS: Final = {status: reason.decode("ascii") for status, reason in _REASONS.items()}
 
-HOP_BY_HOP = frozenset(
+HOP_BY_HOP: Final = frozenset(
     (
         b"connection",
         b"keep-alive",
@@ -52,8 +53,8 @@ HOP_BY_HOP = frozenset(
     )
 )
 
-_UNSAFE_IN_VALUE = (b"\r", b"\n", b"\0")
-_BODILESS = frozenset((204, 304))
+_UNSAFE_IN_VALUE: Final = (b"\r", b"\n", b"\0")
+_BODILESS: Final = frozenset((204, 304))
 
 
 class RequestHead:

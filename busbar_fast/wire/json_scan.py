@@ -32,48 +32,55 @@ _Eater = Callable[[bytes, int, int], re.Match[bytes]]
 
 MAX_DEPTH: Final = 128
 
-_QUOTE, _BACKSLASH, _COMMA, _BRACE, _BRACE_END, _BRACKET, _BRACKET_END = b'"\\,{}[]'
-_SEPARATORS: Final = (_COMMA, _BRACE_END)
+_QUOTE: Final = 0x22
+_BACKSLASH: Final = 0x5C
+_COMMA: Final = 0x2C
+_BRACE: Final = 0x7B
+_BRACE_END: Final = 0x7D
+_BRACKET: Final = 0x5B
+_BRACKET_END: Final = 0x5D
 _CLOSERS: Final = {_BRACE: _BRACE_END, _BRACKET: _BRACKET_END}
 
 # Before 3.11.5 a match goes on from wherever the last, failed round of a possessive group had got to (gh-106052); an
 # atomic round goes back to its start. HOT: the others save a seventh, perf/micro/bench_json_scan.py, 3.11, 2026-11
 _MANY: Final = b"(?:%b)*+" if sys.version_info >= (3, 11, 5) else b"(?>%b)*+"
-_SPACE = rb"[ \t\r\n]*+"
-_SCALAR = rb"[-+.0-9A-Za-z]++"
-_BETWEEN = rb"[+-.0-:A-Za-z \t\r\n]*+"  # scalars, commas, colons and space
+_SPACE: Final = rb"[ \t\r\n]*+"
+_SCALAR: Final = rb"[-+.0-9A-Za-z]++"
+_BETWEEN: Final = rb"[+-.0-:A-Za-z \t\r\n]*+"  # scalars, commas, colons and space
 # The quote just read follows a run of one, or of three backslashes, so the string goes on to the next quote. The bound
 # leaves long strings to _string_end, which is faster.
-_AFTER_ONE = _MANY % rb'(?<=[^\\]\\")[^"]{0,4096}+"'
-_AFTER_ESCAPES = _AFTER_ONE + _MANY % (rb'(?<=[^\\]\\\\\\")[^"]{0,4096}+"' + _AFTER_ONE)
-_STRING = rb'"[^"]{0,4096}+"(?:(?<!\\")|%b(?<!\\"))' % _AFTER_ESCAPES
-_FLAT = _BETWEEN + _MANY % (_STRING + _BETWEEN)
-_OBJECT = rb"\{%b\}" % _FLAT
-_ARRAY = rb"\[%b%b\]" % (_FLAT, _MANY % (_OBJECT + _FLAT))
-_MESSAGE = rb"\{%b%b\}" % (_FLAT, _MANY % (rb"(?:%b|%b)%b" % (_OBJECT, _ARRAY, _FLAT)))
-_RUN = _FLAT + _MANY % (rb"(?:%b|\[%b\])%b" % (_MESSAGE, _FLAT, _FLAT))
+_AFTER_ONE: Final = _MANY % rb'(?<=[^\\]\\")[^"]{0,4096}+"'
+_AFTER_ESCAPES: Final = _AFTER_ONE + _MANY % (rb'(?<=[^\\]\\\\\\")[^"]{0,4096}+"' + _AFTER_ONE)
+_STRING: Final = rb'"[^"]{0,4096}+"(?:(?<!\\")|%b(?<!\\"))' % _AFTER_ESCAPES
+_FLAT: Final = _BETWEEN + _MANY % (_STRING + _BETWEEN)
+_OBJECT: Final = rb"\{%b\}" % _FLAT
+_ARRAY: Final = rb"\[%b%b\]" % (_FLAT, _MANY % (_OBJECT + _FLAT))
+_MESSAGE: Final = rb"\{%b%b\}" % (_FLAT, _MANY % (rb"(?:%b|%b)%b" % (_OBJECT, _ARRAY, _FLAT)))
+_RUN: Final = _FLAT + _MANY % (rb"(?:%b|\[%b\])%b" % (_MESSAGE, _FLAT, _FLAT))
 _RUN_DEPTH: Final = 3  # how many containers a match of _RUN may open inside each other
 
 # These match anywhere, if only nothing.
-_eat_space = cast("_Eater", re.compile(_SPACE).match)
-_eat_scalar = cast("_Eater", re.compile(_SCALAR + rb"|").match)
-_eat_flat = cast("_Eater", re.compile(_FLAT).match)
+_eat_space: Final = cast("_Eater", re.compile(_SPACE).match)
+_eat_scalar: Final = cast("_Eater", re.compile(_SCALAR + rb"|").match)
+_eat_flat: Final = cast("_Eater", re.compile(_FLAT).match)
 # HOT: 500 messages in one call instead of 3,000 strings in Python, perf/micro/bench_json_scan.py, 3.11, 2026-11
-_eat_run = cast("_Eater", re.compile(_RUN).match)
+_eat_run: Final = cast("_Eater", re.compile(_RUN).match)
 # A key and a whole scalar or string up to the comma or brace behind it, or a key and the first byte of its value.
-_match_member = re.compile(
+_match_member: Final = re.compile(
     rb'%b"([^"\\]*+%b)"%b:%b(?:(%b|%b)%b[,}]|["\[{])'
     % (_SPACE, _MANY % rb'\\.[^"\\]*+', _SPACE, _SPACE, _STRING, _SCALAR, _SPACE),
     re.DOTALL,
 ).match
-_match_empty = re.compile(rb"%b\{%b\}%b" % (_SPACE, _SPACE, _SPACE)).fullmatch
-_match_item = re.compile(rb'%b(?:(%b|%b)(?=[ \t\r\n,\]])|["\[{])' % (_SPACE, _STRING, _SCALAR), re.DOTALL).match
-_match_no_items = re.compile(rb"\[%b\]" % _SPACE).fullmatch
-_match_string_rest = re.compile(rb'[^"]*+"%b' % _AFTER_ESCAPES).match
-_replace_escapes = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.?))", re.DOTALL).sub
+_match_empty: Final = re.compile(rb"%b\{%b\}%b" % (_SPACE, _SPACE, _SPACE)).fullmatch
+_match_item: Final = re.compile(rb'%b(?:(%b|%b)(?=[ \t\r\n,\]])|["\[{])' % (_SPACE, _STRING, _SCALAR), re.DOTALL).match
+_match_no_items: Final = re.compile(rb"\[%b\]" % _SPACE).fullmatch
+_match_string_rest: Final = re.compile(rb'[^"]*+"%b' % _AFTER_ESCAPES).match
+_replace_escapes: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.?))", re.DOTALL).sub
 
-_ESCAPED = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_ESCAPES = {code: f"\\u{code:04x}" for code in range(32)} | {ord(v): "\\" + k for k, v in _ESCAPED.items() if k != "/"}
+_ESCAPED: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPES: Final = {code: f"\\u{code:04x}" for code in range(32)} | {
+    ord(v): "\\" + k for k, v in _ESCAPED.items() if k != "/"
+}
 
 
 def find_members(
@@ -129,18 +136,18 @@ def _rows(document: bytes, names: Collection[bytes], start: int, end: int) -> li
             if _match_empty(document, start, end):
                 return found
             raise NotJson("not a member of an object")
-        key, at = match[1], match.end()
+        (_, at), (key_start, key_end), (value_start, value_end) = match.regs
+        key = document[key_start:key_end]
         byte = document[at - 1]
-        value_start, value_end = match.span(2)
         if value_end < 0:
             value_start = at - 1
             value_end = _value_end(document, value_start, end)
             at = _separator_end(document, value_end, end)
             byte = document[at - 1]
         if key in names:
-            found.append((key, match.start(1) - 1, (value_start, value_end)))
+            found.append((key, key_start - 1, (value_start, value_end)))
         elif _BACKSLASH in key and (name := _name_of(key, names)):
-            found.append((name, match.start(1) - 1, (value_start, value_end)))
+            found.append((name, key_start - 1, (value_start, value_end)))
     if at != end and _eat_space(document, at, end).end() != end:
         raise NotJson("something follows the object")
     return found
@@ -156,10 +163,10 @@ def _object_start(document: bytes, start: int, end: int) -> int:
 
 def _separator_end(document: bytes, at: int, end: int) -> int:
     """Return the offset behind the comma or closing brace that follows a value."""
-    if at < end and document[at] in _SEPARATORS:
+    if at < end and document[at] in (_COMMA, _BRACE_END):
         return at + 1
     at = _eat_space(document, at, end).end()
-    if at < end and document[at] in _SEPARATORS:
+    if at < end and document[at] in (_COMMA, _BRACE_END):
         return at + 1
     raise NotJson("no comma or brace behind a value")
 

@@ -6,15 +6,16 @@ This module knows nothing of how a limit is enforced.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-BODY_FLOOR_BYTES_PER_S = 1024
-BODY_GRACE_S = 10.0
-LINGER_BYTES = 65536
-LINGER_S = 2.0
-MAX_TRAILERS = 32
-MAX_CHUNK_EXTENSION_BYTES = 4096
-HIGH_WATER_BYTES = 65536
-LOW_WATER_BYTES = 16384
+BODY_FLOOR_BYTES_PER_S: Final = 1024
+BODY_GRACE_S: Final = 10.0
+LINGER_BYTES: Final = 65536
+LINGER_S: Final = 2.0
+MAX_TRAILERS: Final = 32
+MAX_CHUNK_EXTENSION_BYTES: Final = 4096
+HIGH_WATER_BYTES: Final = 65536
+LOW_WATER_BYTES: Final = 16384
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,10 @@ class Look:
         start = self._starts[size] if size <= PREPARED_BYTES else one_chunk_start(size)
         if start is None:
             start = self._prepared(size)
-        if not piece.startswith(start) or size > self._most_bytes:
-            return False
+        return piece.startswith(start) and size <= self._most_bytes and self.has_end(piece)
+
+    def has_end(self, piece: bytes) -> bool:
+        """Say whether a piece ends with a chunk that ends like this."""
         for end in self._ends:  # noqa: SIM110  a generator takes longer than all of this
             if piece.endswith(end):
                 return True

@@ -7,14 +7,14 @@ An umpire may have a say in all of them. An answer that broke off in the middle 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from busbar_fast.wire.exchange import Exchange
 from busbar_fast.wire.framing import Body, encode_chunk, read_length, response_body_of
 from busbar_fast.wire.heads import CHUNKED, UNTIL_CLOSE
 from busbar_fast.wire.upstream import Upstream
 
-HELD_BYTES = 65536  # a document up to this size is kept until its end, and no more of any body before it is begun
+HELD_BYTES: Final = 65536  # a document up to this size is kept until its end, and of no body more before it is begun
 
 
 class Source(Protocol):

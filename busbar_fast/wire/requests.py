@@ -9,6 +9,7 @@ how the bytes were split.
 """
 
 import re
+from typing import Final
 
 from busbar_fast.errors import Refused
 from busbar_fast.wire.buffers import HeadBuffer
@@ -17,29 +18,31 @@ from busbar_fast.wire.heads import RequestHead, is_keep_alive
 from busbar_fast.wire.limits import Limits
 from busbar_fast.wire.parsers import HeadParser
 
-NO_ANSWER = 0
+NO_ANSWER: Final = 0
 
-METHODS = frozenset(
+METHODS: Final = frozenset(
     b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND "
     b"REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR LINK "
     b"UNLINK SOURCE QUERY".split()
 )
 
-_TLS_HANDSHAKE = b"\x16"
-_LENGTH_NAME = b"\r\ncontent-length: "
-_USUAL_DIGITS = 12  # of a length; a longer one is read the long way
+_TLS_HANDSHAKE: Final = b"\x16"
+_LENGTH_NAME: Final = b"\r\ncontent-length: "
+_ZERO: Final = 0x30
+_NINE: Final = 0x39
+_USUAL_DIGITS: Final = 12  # of a length; a longer one is read the long way
 # More than a method, two spaces and a version; a request line that is longer by this holds too long a target.
-_LINE_OVERHEAD_BYTES = 32
+_LINE_OVERHEAD_BYTES: Final = 32
 
-_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (/[!\"$-\[\]-~]*) HTTP/1\.([01])\r\n")
-_ODD_BYTE = re.compile(rb"[^\x20-\x7e]")
-_BARE_LINE_END = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_TARGET = re.compile(rb"[!\"$-\[\]-~]+")
-_BAD_ESCAPE = re.compile(rb"%(?:00|(?![0-9A-Fa-f]{2}))")
-_FOREIGN_VERSION = re.compile(rb"(?:HTTP/(?:0\.9|[2-9](?:\.[0-9])?)|(?:RTSP|ICE)/[0-9]\.[0-9])")
-_ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
-_HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+;=:\[\]-]*")
+_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (/[!\"$-\[\]-~]*) HTTP/1\.([01])\r\n")
+_ODD_BYTE: Final = re.compile(rb"[^\x20-\x7e]")
+_BARE_LINE_END: Final = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TARGET: Final = re.compile(rb"[!\"$-\[\]-~]+")
+_BAD_ESCAPE: Final = re.compile(rb"%(?:00|(?![0-9A-Fa-f]{2}))")
+_FOREIGN_VERSION: Final = re.compile(rb"(?:HTTP/(?:0\.9|[2-9](?:\.[0-9])?)|(?:RTSP|ICE)/[0-9]\.[0-9])")
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
+_HOST: Final = re.compile(rb"[A-Za-z0-9._~%!$&'()*+;=:\[\]-]*")
 
 
 class RequestReader:
@@ -82,14 +85,14 @@ class RequestReader:
         if not self._has_length:
             return (last, b"") if len(piece) == len(before) else None
         at = len(before)
-        end = piece.find(self._after, at)
-        if end < 0:
+        size, most, length = len(piece), at + _USUAL_DIGITS, 0
+        while at < size and at < most and _ZERO <= piece[at] <= _NINE:
+            length = length * 10 + piece[at] - _ZERO
+            at += 1
+        body_at = at + len(self._after)
+        if at == len(before) or length != size - body_at or piece[at:body_at] != self._after:
             return None
-        digits = piece[at:end]
-        body = piece[end + len(self._after) :]
-        if not digits.isdigit() or len(digits) > _USUAL_DIGITS or len(body) != int(digits):
-            return None
-        return last.with_length(len(body)), body
+        return last.with_length(length), piece[body_at:]
 
     def next_head(self, piece: bytes) -> RequestHead | None:
         """Add bytes, which may be none; return the next head or None when starved. What is behind it stays held.

@@ -4,7 +4,7 @@ It must not know what bodies mean. Keeping a piece is one append: it is taken ou
 asks. What is kept is never interrupted and ends with the last byte that was passed on. Hot:
 perf/micro/bench_exchange.py, together with `Upstream`.
 
-Theory of operation. A whole plain chunk that ends like something whole is kept as it came; other payload is kept in a
+Theory of operation. Whole chunks that end like something whole are kept as they came; other payload is kept in a
 tuple of its own, to be told from those, and small payloads grow together: so something that comes in crumbs leaves more
 than a few bytes, and its beginning with it. Memory is bounded by TRAIL_PIECES times KEPT_BYTES.
 """
@@ -13,7 +13,8 @@ from collections import deque
 from functools import lru_cache
 from typing import Final
 
-from busbar_fast.wire.looks import Look, chunk_payload
+from busbar_fast.wire.framing import ChunkedBody
+from busbar_fast.wire.looks import Look
 
 TRAIL_PIECES: Final = 8
 KEPT_BYTES: Final = 65536  # of one piece
@@ -28,8 +29,12 @@ class Trail:
 
     def __init__(self, *ends: bytes) -> None:
         self._kept: deque[bytes | tuple[bytes]] = deque(maxlen=TRAIL_PIECES)
-        self.keep = self._kept.append  # takes a chunk that looks like this
+        self.keep = self._kept.append  # takes a chunk that looks like this, or chunks that `takes` admits
         self.look = _look_of(ends or (b"",))
+
+    def takes(self, chunks: bytes) -> bool:
+        """Say whether a piece, if it is nothing but whole chunks, may be kept as it is."""
+        return LEAST_CHUNK_BYTES <= len(chunks) <= KEPT_BYTES and self.look.has_end(chunks)
 
     @property
     def is_full(self) -> bool:
@@ -51,7 +56,13 @@ class Trail:
 
     def payload(self) -> bytes:
         """Return the end of the payload that was passed on: all of it, or TRAIL_PIECES pieces at least."""
-        return b"".join([piece[0] if isinstance(piece, tuple) else chunk_payload(piece) for piece in self._kept])
+        parts: list[bytes] = []
+        for piece in self._kept:
+            if isinstance(piece, tuple):
+                parts.append(piece[0])
+            else:
+                ChunkedBody(len(piece)).feed(piece, parts)
+        return b"".join(parts)
 
 
 @lru_cache(maxsize=8)

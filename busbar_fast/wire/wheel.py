@@ -8,12 +8,12 @@ up to one tick more.
 
 from collections.abc import Callable
 from math import inf
-from typing import Protocol
+from typing import Final, Protocol
 
 from busbar_fast.clock import Now
 
-TICK_S = 0.05
-_ROUNDING = 1e-6  # of a tick: a turn that comes early by what floating point loses is still its own
+TICK_S: Final = 0.05
+_ROUNDING: Final = 1e-6  # of a tick: a turn that comes early by what floating point loses is still its own
 
 
 class TimerHandle(Protocol):

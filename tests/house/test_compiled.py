@@ -54,8 +54,16 @@ def is_built_in(base: ast.expr) -> bool:
     return isinstance(kind, type) and kind is not object
 
 
+def is_alias(name: str, value: ast.expr) -> bool:
+    """Say whether a name stands for a type."""
+    return name.lstrip("_")[1:2].islower() and name.lstrip("_")[:1].isupper() and not isinstance(value, ast.Constant)
+
+
 def oddities(module: Module) -> Iterator[str]:
-    """Yield what compiles to something else than it says."""
+    """Yield what compiles to something else than it says, or to something slow."""
+    for at in module.tree.body:
+        if isinstance(at, ast.Assign) and not is_alias(ast.unparse(at.targets[0]), at.value):
+            yield module.at(at.lineno, f"{ast.unparse(at.targets[0])} is looked up in a dictionary unless it is Final")
     for one in classes(module):
         if any(map(is_built_in, one.bases)):
             yield module.at(one.lineno, f"{one.name} inherits from a built-in type")
@@ -78,6 +86,9 @@ def oddities(module: Module) -> Iterator[str]:
     ("text", "word"),
     [
         ("class A(bytes):\n    pass", "built-in"),
+        ("_a = 1", "_a is looked up"),
+        ("A = 1", "A is looked up"),
+        ("A, B = b'ab'", "(A, B) is looked up"),
         ("class A(BusbarError):\n    status = 1", "exception"),
         ("def a():\n    try:\n        error = 1\n    except OSError as error:\n        pass", "except as well"),
         ("def a(b, c):\n    return b[slice(*c)]", "slice"),

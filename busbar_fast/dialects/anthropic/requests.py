@@ -4,13 +4,13 @@ It must not know where a request goes or what its body says. What costs an impor
 modules beside this one until it is needed; taps are in `usage`.
 """
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, Watch
 from busbar_fast.dialects.faults import Fault
+from busbar_fast.dialects.minting import BASE58
 from busbar_fast.dialects.paths import claim_models, decode_segment, with_query, without_key
 from busbar_fast.dialects.registry import DIALECTS
 from busbar_fast.wire.heads import Fields
@@ -37,12 +37,7 @@ _API_KEY: Final = "sk-ant-api"
 _OAUTH_TOKEN: Final = "sk-ant-oat"  # noqa: S105  what such tokens begin with
 _OAUTH_BETA: Final = b"anthropic-beta: oauth-2025-04-20\r\n"
 
-# Ids are a prefix, `01` and 22 characters of base58. The first 232 values of a byte are four rounds of the alphabet;
-# the rest would favour some characters and are thrown away.
-_BASE58: Final = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_ID_CHARACTERS: Final = 22
-_LETTERS: Final = (_BASE58 * 5)[:256]
-_UNFAIR: Final = bytes(range(232, 256))
+_ID_CHARACTERS: Final = 22  # behind a prefix and `01`
 
 
 class Anthropic(Dialect):
@@ -171,10 +166,7 @@ class Anthropic(Dialect):
 
     def new_id(self) -> bytes:
         """Return an id as the vendor makes them: every character of it equally likely."""
-        letters = b""
-        while len(letters) < _ID_CHARACTERS:
-            letters += os.urandom(32).translate(_LETTERS, _UNFAIR)
-        return b"req_01" + letters[:_ID_CHARACTERS]
+        return b"req_01" + BASE58.take(_ID_CHARACTERS)
 
 
 DIALECT: Final = Anthropic()

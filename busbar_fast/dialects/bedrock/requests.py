@@ -6,13 +6,13 @@ which is why a key of two parts makes no header. This module knows no body and n
 is imported when the first such answer is written. The gateway calls `DIALECT`.
 """
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Dialect, Ending, Refusal, StreamFault, Watch
 from busbar_fast.dialects.faults import Fault
+from busbar_fast.dialects.minting import uuid4
 from busbar_fast.dialects.paths import decode_segment
 from busbar_fast.wire.heads import Fields
 
@@ -136,11 +136,7 @@ class _Bedrock(Dialect):
 
     def new_id(self) -> bytes:
         """Return a random UUID, version 4."""
-        raw = bytearray(os.urandom(16))
-        raw[6] = raw[6] & 0x0F | 0x40
-        raw[8] = raw[8] & 0x3F | 0x80
-        digits = raw.hex()
-        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])).encode()
+        return uuid4().encode()
 
 
 DIALECT: Final = _Bedrock()
