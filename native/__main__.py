@@ -6,10 +6,12 @@ with BUSBAR_PURE=1, has the program as it was written. It needs mypy and a C com
 """
 
 import argparse
+import io
 import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,8 @@ PACKAGE: Final = "busbar_fast"
 LIST: Final = ROOT / "native" / "modules.txt"
 # Other modules of ours do not call what is inside, so the compiler may.
 _C_FLAGS: Final = "-fvisibility=hidden -fno-semantic-interposition -fno-plt"
+# What the compiler warns of where it leaves the value of an attribute out, so that the program would not find it.
+_LEFT_OUT: Final = "Unsupported default attribute value"
 _CONFIGURATION: Final = """\
 [mypy]
 strict = true
@@ -48,13 +52,20 @@ def build(folder: Path, wanted: Sequence[str], effort: str) -> int:
     (work / "mypy.ini").write_text(_CONFIGURATION, encoding="utf-8")
     os.environ["CFLAGS"] = f"{os.environ.get('CFLAGS', '')} {_C_FLAGS}".strip()
     os.chdir(folder)
-    extensions = mypycify(
-        ["--config-file", "work/mypy.ini", "--cache-dir", "work/cache", *wanted],
-        opt_level=effort,
-        debug_level="0",
-        group_name=PACKAGE,
-        target_dir="work/c",
-    )
+    told = io.StringIO()
+    try:
+        with redirect_stdout(told):
+            extensions = mypycify(
+                ["--config-file", "work/mypy.ini", "--cache-dir", "work/cache", *wanted],
+                opt_level=effort,
+                debug_level="0",
+                group_name=PACKAGE,
+                target_dir="work/c",
+            )
+    finally:
+        sys.stdout.write(told.getvalue())
+    if _LEFT_OUT in told.getvalue():
+        return 0
     steps = ["--quiet", "build_ext", "--build-lib", ".", "--build-temp", "work/o"]
     setup(name=PACKAGE, packages=[], ext_modules=extensions, script_args=steps)
     shutil.rmtree(work)

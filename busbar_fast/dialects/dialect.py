@@ -6,7 +6,7 @@ neither sockets nor other dialects, and nobody asks for its name to decide somet
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.faults import Fault
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
     from busbar_fast.dialects.upstream_errors import UpstreamError
 
-JSON = b"Content-Type: application/json\r\n"
+JSON: Final = b"Content-Type: application/json\r\n"
 
 
 class Refusal(NamedTuple):

@@ -30,10 +30,10 @@ _SPACE: Final = b" \t\r\n"
 _COUNT_DIGITS: Final = 18  # more is no count, and the sum of a few still fits 64 bits
 
 _BACKSLASH: Final = ord("\\")
-_match_last_object = re.compile(
+_match_last_object: Final = re.compile(
     rb"%b:%b(\{[^{}\"]*+(?:(?:\{[^{}]*+\}|\"[^\"\\{}]*+\")[^{}\"]*+)*+\})%b\}%b\Z" % ((rb"[ \t\r\n]*+",) * 4)
 ).match
-_find_line_end = re.compile(rb"[\r\n]").search
+_find_line_end: Final = re.compile(rb"[\r\n]").search
 
 TakeValue = Callable[[bytes], None]
 ReadUsage = Callable[[bytes], Usage | None]
@@ -243,7 +243,7 @@ class EventWatch(Watch):
 
     __slots__ = ("_fault", "_has_ended", "_is_skipping", "_large", "_may_end", "_splitter", "_tail", "_usage")
 
-    ends = (b"\n\n", b"\r\n\r\n")
+    ends: tuple[bytes, ...] = (b"\n\n", b"\r\n\r\n")
     path: ClassVar[tuple[bytes, ...]] = ()
     last_names: ClassVar[frozenset[bytes]] = frozenset()  # of the events that end a stream, where events have names
     fault_signs: ClassVar[tuple[bytes, ...]] = (b"error",)  # one of them stands in any event that is a fault

@@ -136,18 +136,18 @@ def _rows(document: bytes, names: Collection[bytes], start: int, end: int) -> li
             if _match_empty(document, start, end):
                 return found
             raise NotJson("not a member of an object")
-        (_, at), (key_start, key_end), (value_start, value_end) = match.regs
-        key = document[key_start:key_end]
+        key, at = match[1], match.end()
         byte = document[at - 1]
+        value_start, value_end = match.span(2)
         if value_end < 0:
             value_start = at - 1
             value_end = _value_end(document, value_start, end)
             at = _separator_end(document, value_end, end)
             byte = document[at - 1]
         if key in names:
-            found.append((key, key_start - 1, (value_start, value_end)))
+            found.append((key, match.start(1) - 1, (value_start, value_end)))
         elif _BACKSLASH in key and (name := _name_of(key, names)):
-            found.append((name, key_start - 1, (value_start, value_end)))
+            found.append((name, match.start(1) - 1, (value_start, value_end)))
     if at != end and _eat_space(document, at, end).end() != end:
         raise NotJson("something follows the object")
     return found

@@ -19,10 +19,11 @@ from busbar_fast.errors import UpstreamGarbled
 EVENT_CAP_BYTES: Final = 16 * 1024 * 1024
 
 BOM: Final = b"\xef\xbb\xbf"
-_LF, _CR = b"\n\r"
+_LF: Final = 0x0A
+_CR: Final = 0x0D
 _RETRY_DIGITS: Final = 15  # more is no waiting time, and int() of thousands of digits raises
-_match_usual = re.compile(rb"(?:event: ([^\n]*+)\n)?+data: ([^\n]*+)\n\n").fullmatch
-_find_ends = re.compile(rb"\n\n|[\n\r]\r\n?").finditer
+_match_usual: Final = re.compile(rb"(?:event: ([^\n]*+)\n)?+data: ([^\n]*+)\n\n").fullmatch
+_find_ends: Final = re.compile(rb"\n\n|[\n\r]\r\n?").finditer
 
 
 class SseSplitter:

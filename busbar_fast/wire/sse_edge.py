@@ -22,7 +22,7 @@ _TRIM_BYTES: Final = 64 * 1024  # so much is kept before it is looked through fo
 _USUAL_END: Final = b"\n\n"
 _USUAL_ENDS: Final = (_USUAL_END, b"\r\n\r\n")
 _FIELD: Final = b"data: "
-_is_end = re.compile(rb"(?:\n\n|[\n\r]\r\n?)\Z").search
+_is_end: Final = re.compile(rb"(?:\n\n|[\n\r]\r\n?)\Z").search
 
 
 class Mended(NamedTuple):

@@ -13,7 +13,7 @@ class EventEnding(SseEnding):
 
     __slots__ = ()
 
-    name = b"error"
+    name: bytes | None = b"error"
 
     def members(self, usage: Usage | None) -> bytes:  # noqa: ARG002  the vendor tells it elsewhere
         return _MEMBERS

@@ -31,6 +31,7 @@ _LIMITED: Final = ("requests", "tokens", "input-tokens", "output-tokens")
 _RATE_LIMITS: Final = tuple(
     f"anthropic-ratelimit-{thing}-{fact}".encode() for thing in _LIMITED for fact in ("limit", "remaining", "reset")
 )
+_RELAYED: Final = (b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry", *_RATE_LIMITS)
 
 _STYLES: Final = {"bearer": b"Authorization: Bearer ", "api-key": b"api-key: ", "x-api-key": b"x-api-key: "}
 _API_KEY: Final = "sk-ant-api"
@@ -46,11 +47,11 @@ class Anthropic(Dialect):
     id_field = b"request-id"
     keepalive = b'event: ping\ndata: {"type": "ping"}\n\n'
     keepalive_s = 15.0
-    forwarded = (b"anthropic-beta", b"anthropic-user-profile-id", b"anthropic-workspace-id")
+    forwarded: tuple[bytes, ...] = (b"anthropic-beta", b"anthropic-user-profile-id", b"anthropic-workspace-id")
     ping = b'{"max_tokens":1,"messages":[{"role":"user","content":"ping"}]}'
-    relayed = (b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry", *_RATE_LIMITS)
+    relayed: tuple[bytes, ...] = _RELAYED
     says_when_at_any_status = True
-    loop_words = (b'"toolu_bb', b'"budget_tokens"')
+    loop_words: tuple[bytes, ...] = (b'"toolu_bb', b'"budget_tokens"')
 
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:
         """Return what is asked for; every path that ends in `/v1/messages` or goes on behind it is ours.

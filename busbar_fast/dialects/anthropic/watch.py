@@ -20,7 +20,11 @@ from busbar_fast.errors import NotJson, TooDeep
 from busbar_fast.wire.json_scan import cut_out, find_members, is_object
 from busbar_fast.wire.sse import Event
 
-_TYPE, _MESSAGE, _USAGE, _DELTA, _REASON = b"type", b"message", b"usage", b"delta", b"stop_reason"
+_TYPE: Final = b"type"
+_MESSAGE: Final = b"message"
+_USAGE: Final = b"usage"
+_DELTA: Final = b"delta"
+_REASON: Final = b"stop_reason"
 _MEMBERS: Final = (_TYPE, _MESSAGE, _USAGE, _DELTA)
 _INPUTS: Final = (b"input_tokens", b"cache_creation_input_tokens", b"cache_read_input_tokens")
 _OUTPUT: Final = b"output_tokens"

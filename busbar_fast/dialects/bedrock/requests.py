@@ -28,7 +28,9 @@ _OPERATIONS: Final = {
     b"converse-stream": (Operation.CONVERSE, True),
     b"count-tokens": (Operation.COUNT_TOKENS, False),
 }
-_WHOLE, _STREAMED, _COUNTED = "/converse", "/converse-stream", "/count-tokens"
+_WHOLE: Final = "/converse"
+_STREAMED: Final = "/converse-stream"
+_COUNTED: Final = "/count-tokens"
 # In the names of models that make vectors of texts; all others talk.
 _EMBEDDING: Final = ("titan-embed-text", "titan-embed-g1-text", "cohere.embed-")
 _BEARER: Final = "Authorization: Bearer "
@@ -39,15 +41,17 @@ class _Bedrock(Dialect):
 
     id_field = b"x-amzn-requestid"
     ping = b'{"messages":[{"role":"user","content":[{"text":"ping"}]}],"inferenceConfig":{"maxTokens":1}}'
-    kept_words = (b'"guardrailConfig"', b'"guardContent"')
-    loop_words = (b'"tooluse_bb', b'"budget_tokens"')
-    relayed = (b"content-type", b"retry-after", b"x-amz-retry-after", b"x-amzn-errortype")
-    counted_at = ((b"input", b"converse"),)  # beside it bodies in the words of a model's maker are counted
+    kept_words: tuple[bytes, ...] = (b'"guardrailConfig"', b'"guardContent"')
+    loop_words: tuple[bytes, ...] = (b'"tooluse_bb', b'"budget_tokens"')
+    relayed: tuple[bytes, ...] = (b"content-type", b"retry-after", b"x-amz-retry-after", b"x-amzn-errortype")
+    counted_at: tuple[tuple[bytes, ...], ...] = (
+        (b"input", b"converse"),
+    )  # beside it bodies in the words of a model's maker are counted
     has_model_in_body = False
     needs_model_in_body = False
     aws_service = b"bedrock"
     embed_action = "invoke"
-    span_names = ("bedrock_converse", "bedrock_converse_stream")
+    span_names: tuple[str, str] | None = ("bedrock_converse", "bedrock_converse_stream")
 
     def claim(self, path: bytes, query: bytes, fields: Fields) -> Ask | None:  # noqa: ARG002  the path says it all
         """Claim everything below `/model/` but what another vendor's clients put there."""

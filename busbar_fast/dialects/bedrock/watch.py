@@ -14,7 +14,8 @@ from busbar_fast.dialects.watching import CAP_BYTES, DocumentWatch, maybe_object
 from busbar_fast.errors import NotJson, TooDeep
 
 _USAGE: Final = b"usage"
-_INPUT, _OUTPUT = b"inputTokens", b"outputTokens"
+_INPUT: Final = b"inputTokens"
+_OUTPUT: Final = b"outputTokens"
 # Some models spell the counts of the cache in a way of their own; either may stand there.
 _CACHES: Final = (
     (b"cacheReadInputTokens", b"cacheReadInputTokenCount"),
@@ -53,7 +54,7 @@ class FrameWatch(Watch):
     __slots__ = ("_fault", "_has_ended", "_held", "_is_spent", "_reader", "_skipped_bytes", "_usage")
 
     sign = b'Tokens"'
-    ends = (b"",)  # their heads say how long frames are
+    ends: tuple[bytes, ...] = (b"",)  # their heads say how long frames are
 
     def __init__(self) -> None:
         self._reader = FrameReader(CAP_BYTES)
@@ -136,7 +137,7 @@ class FrameWatch(Watch):
             with suppress(NotJson, TooDeep):
                 usage_at = maybe_object(frame.payload, _USAGE)
                 if usage_at is not None:
-                    self._usage = _read_usage(frame.payload[slice(*usage_at)]) or self._usage
+                    self._usage = _read_usage(frame.payload[usage_at[0] : usage_at[1]]) or self._usage
 
 
 def _dull_end(piece: bytes) -> int:

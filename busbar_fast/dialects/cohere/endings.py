@@ -16,7 +16,7 @@ class EventEnding(SseEnding):
 
     __slots__ = ()
 
-    name = b"message-end"
+    name: bytes | None = b"message-end"
     marker = DONE
 
     def members(self, usage: Usage | None) -> bytes:

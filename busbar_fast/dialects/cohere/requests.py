@@ -50,7 +50,7 @@ _STYLES: Final = {"bearer": b"Authorization: Bearer ", "api-key": b"api-key: ", 
 class Cohere(Dialect):
     """Cohere's chat API, version 2. Of what a client says of itself, the name that its user chose travels on."""
 
-    forwarded = (b"x-client-name",)
+    forwarded: tuple[bytes, ...] = (b"x-client-name",)
     keepalive = b": keepalive\n\n"
     embed_action = _EMBED
 

@@ -14,9 +14,16 @@ from busbar_fast.errors import NotJson, TooDeep
 from busbar_fast.wire.json_scan import Span, find_members, is_object
 from busbar_fast.wire.sse import Event
 
-_TYPE, _DELTA, _USAGE, _ERROR, _REASON = b"type", b"delta", b"usage", b"error", b"finish_reason"
-_TOKENS, _BILLED, _CACHED = b"tokens", b"billed_units", b"cached_tokens"
-_INPUT, _OUTPUT = b"input_tokens", b"output_tokens"
+_TYPE: Final = b"type"
+_DELTA: Final = b"delta"
+_USAGE: Final = b"usage"
+_ERROR: Final = b"error"
+_REASON: Final = b"finish_reason"
+_TOKENS: Final = b"tokens"
+_BILLED: Final = b"billed_units"
+_CACHED: Final = b"cached_tokens"
+_INPUT: Final = b"input_tokens"
+_OUTPUT: Final = b"output_tokens"
 _META: Final = b"meta"
 _END: Final = b"message-end"
 _DONE: Final = b"[DONE]"
@@ -24,7 +31,7 @@ _FAILURES: Final = frozenset((b"ERROR", b"TIMEOUT"))
 
 _COUNT_CAP: Final = 10**18  # more is no count
 # A number, or a string that holds one. The vendor's type is a float, so `31.0` is a count.
-_match_count = re.compile(rb'("?)([0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][-+]?[0-9]{1,3})?)\1').fullmatch
+_match_count: Final = re.compile(rb'("?)([0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][-+]?[0-9]{1,3})?)\1').fullmatch
 
 
 def new_watch(content_type: bytes) -> Watch:

@@ -46,7 +46,9 @@ _AS_JSON: Final = b"$alt=json"  # with or without numbers for enums
 # What may hold a whole request inside one that counts its tokens, and what holds those of a batch.
 _INNER_REQUESTS: Final = (b"generateContentRequest", b"generate_content_request", b"requests")
 
-_WHOLE, _STREAMED, _COUNTED = ":generateContent", ":streamGenerateContent", ":countTokens"
+_WHOLE: Final = ":generateContent"
+_STREAMED: Final = ":streamGenerateContent"
+_COUNTED: Final = ":countTokens"
 _STYLES: Final = {"": "x-goog-api-key: ", "bearer": "Authorization: Bearer "}
 
 
@@ -55,8 +57,8 @@ class _Gemini(Dialect):
 
     has_key_in_query = True
     ping = b'{"contents":[{"role":"user","parts":[{"text":"ping"}]}],"generationConfig":{"maxOutputTokens":1}}'
-    kept_words = (b'"cachedContent"', b'"cached_content"')
-    counted_at = ((b"generateContentRequest",), (b"generate_content_request",), ())
+    kept_words: tuple[bytes, ...] = (b'"cachedContent"', b'"cached_content"')
+    counted_at: tuple[tuple[bytes, ...], ...] = ((b"generateContentRequest",), (b"generate_content_request",), ())
     needs_model_in_body = False
     before_model = "models/"
     embed_action = "batchEmbedContents"

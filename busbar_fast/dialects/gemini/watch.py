@@ -13,14 +13,20 @@ from busbar_fast.errors import NotJson, TooDeep
 from busbar_fast.wire.json_scan import find_members, is_object
 from busbar_fast.wire.sse import Event
 
-_USAGE, _CANDIDATES, _FEEDBACK, _ERROR = b"usageMetadata", b"candidates", b"promptFeedback", b"error"
+_USAGE: Final = b"usageMetadata"
+_CANDIDATES: Final = b"candidates"
+_FEEDBACK: Final = b"promptFeedback"
+_ERROR: Final = b"error"
 _MEMBERS: Final = (_USAGE, _CANDIDATES, _FEEDBACK, _ERROR)
-_PROMPT, _CACHED, _TOOLS = b"promptTokenCount", b"cachedContentTokenCount", b"toolUsePromptTokenCount"
-_ANSWER, _THOUGHTS = b"candidatesTokenCount", b"thoughtsTokenCount"
+_PROMPT: Final = b"promptTokenCount"
+_CACHED: Final = b"cachedContentTokenCount"
+_TOOLS: Final = b"toolUsePromptTokenCount"
+_ANSWER: Final = b"candidatesTokenCount"
+_THOUGHTS: Final = b"thoughtsTokenCount"
 _COUNTS: Final = (_PROMPT, _CACHED, _TOOLS, _ANSWER, _THOUGHTS)
 
 # No text can hold this: its quotes have backslashes before them.
-_find_reason = re.compile(rb'"(?:finishReason|blockReason)"[ \t\r\n]*+:[ \t\r\n]*+"[^"]').search
+_find_reason: Final = re.compile(rb'"(?:finishReason|blockReason)"[ \t\r\n]*+:[ \t\r\n]*+"[^"]').search
 
 
 def new_watch(content_type: bytes) -> Watch:

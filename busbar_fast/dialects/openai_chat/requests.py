@@ -6,7 +6,7 @@ dialects have the first say there. Knows neither bodies nor answers.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Ending, Refusal, Watch
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
     from busbar_fast.dialects.upstream_errors import UpstreamError
 
-_BELOW_MODELS = (b"/v1/models/", b"/models/")
-_CHAT = "/chat/completions"
-_EMBEDDINGS = "embeddings"
-_OTHERS = (
+_BELOW_MODELS: Final = (b"/v1/models/", b"/models/")
+_CHAT: Final = "/chat/completions"
+_EMBEDDINGS: Final = "embeddings"
+_OTHERS: Final = (
     "moderations",
     "images/generations",
     "images/edits",
@@ -114,7 +114,7 @@ class OpenAIChat(OpenAIDialect):
         return endings.EventEnding()
 
 
-DIALECT = OpenAIChat()
+DIALECT: Final = OpenAIChat()
 
 
 @cache

@@ -28,9 +28,9 @@ _BACKSLASH: Final = b"\\"[0]
 _KEY_END: Final = b'usage"'
 _ESCAPE: Final = b"\\u00"  # the key may be written with escapes
 # What follows the member in a chunk of the vendor: the end, with or without its padding.
-_USUAL_REST = rb'(?:,"obfuscation":"[^"\\\r\n]*+")?+\}(?:\n\n|\r\n\r\n)'
-_match_usual_rest = re.compile(_USUAL_REST).fullmatch
-_match_usual_end = re.compile(rb"%b(%b)\r\n" % (_NULL_MEMBER, _USUAL_REST)).fullmatch  # of a chunk
+_USUAL_REST: Final = rb'(?:,"obfuscation":"[^"\\\r\n]*+")?+\}(?:\n\n|\r\n\r\n)'
+_match_usual_rest: Final = re.compile(_USUAL_REST).fullmatch
+_match_usual_end: Final = re.compile(rb"%b(%b)\r\n" % (_NULL_MEMBER, _USUAL_REST)).fullmatch  # of a chunk
 
 
 def is_usage_wanted(body: bytes, options_at: Sequence[Span]) -> bool:

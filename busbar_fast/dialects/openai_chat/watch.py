@@ -22,19 +22,21 @@ _WORDS: Final = Words(
 )
 # Those of pictures and of sound.
 _OTHER_WORDS: Final = Words(b"input_tokens", b"output_tokens", b"input_tokens_details")
-_USAGE, _CHOICES, _ERROR = b"usage", b"choices", b"error"
+_USAGE: Final = b"usage"
+_CHOICES: Final = b"choices"
+_ERROR: Final = b"error"
 _MEMBERS: Final = (_USAGE, _CHOICES, _ERROR)
 _DONE: Final = b"[DONE]"
 NO_ERRORS: Final = frozenset(
     (b"null", b"false", b"0", b'""', b"{}", b"[]")
 )  # the vendor's client sees no error in these
 # No text can hold this: its quotes have backslashes before them. An empty reason is none.
-_match_usual = re.compile(
+_match_usual: Final = re.compile(
     rb'\{"prompt_tokens": ?(\d{1,18}), ?"completion_tokens": ?(\d{1,18})(?:, ?"total_tokens": ?\d{1,18})?'
     rb'(?:, ?"prompt_tokens_details": ?\{"cached_tokens": ?(\d{1,18})(?:, ?"audio_tokens": ?\d{1,18})?\})?'
     rb'(?:, ?"completion_tokens_details": ?\{[^{}]*+\})?\}'
 ).fullmatch
-_find_reason = re.compile(rb'"finish_reason"[ \t\r\n]*+:[ \t\r\n]*+"[^"]').search
+_find_reason: Final = re.compile(rb'"finish_reason"[ \t\r\n]*+:[ \t\r\n]*+"[^"]').search
 
 
 def new_watch(content_type: bytes) -> Watch:

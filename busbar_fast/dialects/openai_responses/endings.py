@@ -16,8 +16,8 @@ from busbar_fast.errors import UpstreamGarbled
 from busbar_fast.wire.sse import SseSplitter, parse_event
 from busbar_fast.wire.sse_edge import KEPT_BYTES
 
-_find_id = re.compile(rb'"id" ?: ?"(resp_[0-9A-Za-z_-]{1,256})"').search
-_find_number = re.compile(rb'"sequence_number" ?: ?([0-9]{1,18})[,} ]').search
+_find_id: Final = re.compile(rb'"id" ?: ?"(resp_[0-9A-Za-z_-]{1,256})"').search
+_find_number: Final = re.compile(rb'"sequence_number" ?: ?([0-9]{1,18})[,} ]').search
 _ERROR: Final = {"code": "server_error", "message": BROKEN}
 
 
@@ -26,7 +26,7 @@ class EventEnding(SseEnding):
 
     __slots__ = ("_first", "_opening")
 
-    name = b"response.failed"
+    name: bytes | None = b"response.failed"
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """Routes of the Responses dialect: answers can be asked for, kept ones cannot. Knows neither bodies nor answers."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.dialect import Ending, Refusal, Watch
@@ -13,14 +13,20 @@ if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
     from busbar_fast.dialects.upstream_errors import UpstreamError
 
-_KEPT = (b"/v1/responses/", b"/responses/")
+_KEPT: Final = (b"/v1/responses/", b"/responses/")
 
 
 class OpenAIResponses(OpenAIDialect):
     """The Responses API. The SDK appends `/responses` to a base URL that may or may not end in `/v1`."""
 
     ping = b'{"input":"ping","max_output_tokens":16}'  # fewer are refused
-    kept_words = (b'"previous_response_id"', b'"conversation"', b'"prompt"', b'"background"', b'"item_reference"')
+    kept_words: tuple[bytes, ...] = (
+        b'"previous_response_id"',
+        b'"conversation"',
+        b'"prompt"',
+        b'"background"',
+        b'"item_reference"',
+    )
 
     def __init__(self) -> None:
         converse = Ask(self, Operation.CONVERSE)
@@ -57,4 +63,4 @@ class OpenAIResponses(OpenAIDialect):
         return endings.EventEnding()
 
 
-DIALECT = OpenAIResponses()
+DIALECT: Final = OpenAIResponses()

@@ -12,7 +12,9 @@ from busbar_fast.wire.json_scan import cut_out, find_members
 from busbar_fast.wire.sse import Event
 
 _WORDS: Final = Words(b"input_tokens", b"output_tokens", b"input_tokens_details")
-_TYPE, _RESPONSE, _USAGE = b"type", b"response", b"usage"
+_TYPE: Final = b"type"
+_RESPONSE: Final = b"response"
+_USAGE: Final = b"usage"
 _ENDS: Final = frozenset((b"response.completed", b"response.incomplete", b"response.failed"))
 _FAULTS: Final = frozenset((b"response.failed", b"error"))
 
