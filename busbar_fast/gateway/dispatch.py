@@ -184,7 +184,7 @@ class Dispatch:
     def _count_usage(self, lane: Lane, usage: Usage) -> None:
         """Count what an answer used, for the lane that gave it and for whoever pays."""
         self._request.used = usage
-        lane.tallies[self._attempts.pool.name].add_usage(usage)
+        lane.tallies[self._attempts.pool.name].add_usage(usage.input_tokens, usage.output_tokens)
 
     def _count_whole(self, lane: Lane, head: ResponseHead, document: bytes) -> None:
         """Count what an answer used that is here as a whole."""

@@ -28,7 +28,6 @@ from busbar_fast.governance.ledger import Charge, Delta, Ledger, Prices, Refused
 from busbar_fast.governance.sealing import Sealer, parse_key
 from busbar_fast.governance.store import Store, StoreError
 from busbar_fast.observe.log import fields
-from busbar_fast.reliability.exhaustion import chain
 from busbar_fast.wire.heads import RequestHead
 from busbar_fast.wire.repeated import values_of
 
@@ -308,7 +307,7 @@ class Governor:
 def is_permitted(key: Key, name: str, topology: Topology) -> bool:
     """Say whether a key may ask for a name, and for every pool that a request for it may fall back to."""
     offer = topology.find(name) or topology.find_lane(name.partition("/")[2])
-    return offer is not None and all(key.permits(pool.name) for pool in chain(offer.pool, topology.pools))
+    return offer is not None and all(key.permits(reached) for reached in topology.reach(offer))
 
 
 def _prices(rules: Governance) -> Prices:

@@ -4,7 +4,7 @@ A topology never changes; a reload makes a new one that takes over the states of
 rotation of the pools whose members did.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from busbar_fast import __version__
@@ -18,6 +18,7 @@ from busbar_fast.gateway.lanes import Access, Lane, Sign, Traits, new_state
 from busbar_fast.gateway.offers import Offer, single
 from busbar_fast.gateway.pools import new_offers, new_rankers
 from busbar_fast.gateway.targets import target_of
+from busbar_fast.reliability.exhaustion import chain
 from busbar_fast.reliability.lanes import LaneState
 from busbar_fast.reliability.pools import Pool
 from busbar_fast.wire.pool import Origin, OriginKey
@@ -47,6 +48,7 @@ class Topology:
 
     __slots__ = (
         "_alike",
+        "_reach",
         "_serving",
         "_singles",
         "counts_tokens",
@@ -76,6 +78,7 @@ class Topology:
         self.pools = {name: offer.pool for name, offer in self.offers.items()}
         self._alike: dict[tuple[Dialect, str], Mapping[str, Pool]] = {}
         self._serving: dict[tuple[Dialect, Operation, str], Mapping[str, Pool]] = {}
+        self._reach: dict[Offer, Sequence[str]] = {}
 
     def find(self, name: str) -> Offer | None:
         """Return the pool of this name, else the lane of this name."""
@@ -84,6 +87,13 @@ class Topology:
     def find_lane(self, name: str) -> Offer | None:
         """Return the lane of this name as an offer of its own."""
         return self._singles.get(name)
+
+    def reach(self, offer: Offer) -> Sequence[str]:
+        """Return the name of every pool that a request for this offer may come to, its own first."""
+        found = self._reach.get(offer)
+        if found is None:
+            found = self._reach[offer] = [pool.name for pool in chain(offer.pool, self.pools)]
+        return found
 
     def pools_alike(self, ask: Ask) -> Mapping[str, Pool]:
         """Return what is left of the pools for what only lanes of the client's own dialect understand."""

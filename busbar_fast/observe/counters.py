@@ -77,9 +77,8 @@ class LaneTally:
         self.tokens = {"input": 0, "output": 0}
         self.trips = 0
 
-    def add_usage(self, usage: tuple[int, int]) -> None:
+    def add_usage(self, went_in: int, came_out: int) -> None:
         """Count what one answer used: tokens that went in, tokens that came out."""
-        went_in, came_out = usage
         self.tokens["input"] += went_in
         self.tokens["output"] += came_out
 

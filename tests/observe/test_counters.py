@@ -87,8 +87,8 @@ def test_lane_begins_at_zero_and_adds_up_tokens() -> None:
     assert (tally.attempts, tally.trips) == (0, 0)
     assert tally.failures == {"transient_upstream": 0, "hard_down": 0, "context_length": 0}
     assert list(tally.failures) == list(FAILURES)
-    tally.add_usage((3, 5))
-    tally.add_usage((10, 20))
+    tally.add_usage(3, 5)
+    tally.add_usage(10, 20)
     assert tally.tokens == {"input": 13, "output": 25}
 
 

@@ -49,7 +49,7 @@ def _maybe_usage(raw: bytes) -> Usage | None:
     usual = _match_usual(raw)
     if usual is not None:
         taken, given, cached = usual.groups(b"0")
-        return Usage(max(int(taken), int(cached)), int(given))
+        return Usage(int(taken) if cached == b"0" else max(int(taken), int(cached)), int(given))
     return read_usage(raw, _WORDS) or read_usage(raw, _OTHER_WORDS)
 
 
