@@ -166,26 +166,35 @@ class ValueFinder:
                 self.is_sound = False
 
 
-def _last_object(document: bytes, name: bytes) -> bytes:
-    """Return the value of the last member of a whole object, if that has this name and is an object; else nothing.
+def _last_object(document: bytes, after: int) -> bytes:
+    """Return the value of the last member of a whole object, if its key ends there and it is an object; else nothing.
 
     A key and its colon can stand in no string, whose quotes would have backslashes before them, and what only one brace
     follows is a member of the outermost object.
     """
     # HOT: 0.8 µs in place of 4.4, perf/micro/bench_watch.py, CPython 3.11, 2026-11
-    at = document.rfind(b'"' + name + b'"')
-    match = _match_last_object(document, at + len(name) + 2) if at > 0 and document[at - 1] != _BACKSLASH else None
+    match = _match_last_object(document, after)
     return b"" if match is None else match[1]
 
 
+def _key_end(document: bytes, name: bytes) -> int:
+    """Return where the last key of this name ends, 0 if there is none."""
+    at = document.rfind(b'"' + name + b'"')
+    return at + len(name) + 2 if at > 0 and document[at - 1] != _BACKSLASH else 0
+
+
 class DocumentWatch(Watch):
-    """Looks at one JSON document; one that proves malformed has no usage."""
+    """Looks at one JSON document; one that proves malformed has no usage.
 
-    __slots__ = ("_finder", "_has_begun", "_is_sound", "_is_whole", "_name", "_read", "_usage")
+    `read_usual` reads usage that looks like most, and nothing else: all the bytes it is given.
+    """
 
-    def __init__(self, name: bytes, read: ReadUsage) -> None:
+    __slots__ = ("_finder", "_has_begun", "_is_sound", "_is_whole", "_name", "_read", "_read_usual", "_usage")
+
+    def __init__(self, name: bytes, read: ReadUsage, read_usual: ReadUsage | None = None) -> None:
         self._name = name
         self._read = read
+        self._read_usual = read_usual
         self._finder: ValueFinder | None = None
         self._is_sound = True
         self._has_begun = False
@@ -204,7 +213,13 @@ class DocumentWatch(Watch):
             self._finder.feed(piece)
 
     def feed_whole(self, document: bytes) -> None:
-        last = _last_object(document, self._name)
+        after = _key_end(document, self._name)
+        if after and self._read_usual is not None and document[after : after + 1] == b":" and document.endswith(b"}}"):
+            # HOT: what is usual to its last byte is the last member: one pattern instead of two, 0.7 µs fewer, as above
+            self._usage = self._read_usual(document[after + 1 : -1])
+            if self._usage is not None:
+                return
+        last = _last_object(document, after) if after else b""
         if last:
             self._take(last)
         else:

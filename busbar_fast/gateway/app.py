@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("busbar_fast.gateway")
 
 _PROBES: Final = frozenset((b"/healthz", b"/livez", b"/readyz"))
+_PENDING: Final[AnswerPhase] = AnswerPhase.PENDING
 _PAGE: Final = b"/ui"
 _READS: Final = (b"GET", b"HEAD")
 _ANYTHING: Final = b"*"
@@ -141,11 +142,11 @@ class Gateway:
         except ProcessEnds:
             self._end_early(request)
         except OutOfTime:
-            if exchange.phase is not AnswerPhase.PENDING:
+            if exchange.phase is not _PENDING:
                 raise
             request.refuse(Kind.TIMED_OUT)
         except Exception as error:  # whatever it is, a client of the vendor is to understand it
-            if isinstance(error, BusbarError) or exchange.phase is not AnswerPhase.PENDING:
+            if isinstance(error, BusbarError) or exchange.phase is not _PENDING:
                 raise
             _log.exception("a request failed")
             request.refuse(Kind.INTERNAL)
@@ -157,7 +158,7 @@ class Gateway:
         exchange, dialect = request.exchange, request.dialect
         label = UNRESOLVED if request.offer is None else request.offer.name
         # An answer that was cut short counts by its status: that is what the client has of it.
-        status = None if exchange.phase is AnswerPhase.PENDING else exchange.status
+        status = None if exchange.phase is _PENDING else exchange.status
         ended_s = now()
         # An answer that was not passed on piece by piece left as a whole.
         delay_s = (request.first_byte_s or ended_s) - request.began_s
@@ -177,7 +178,7 @@ class Gateway:
     def _end_early(self, request: Request) -> None:
         """Refuse a request that the end of the process overtakes; raise again where only a cut can tell its client."""
         exchange = request.exchange
-        if exchange.phase is AnswerPhase.PENDING:
+        if exchange.phase is _PENDING:
             request.refuse(Kind.OVERLOADED, retry_after_s=1)
             return
         if request.in_stream:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("busbar_fast.gateway")
 
+_RUNNING: Final[Phase] = Phase.RUNNING
 _APART_BYTES: Final = 65536  # a larger body is not copied behind its head
 _TIMED_OUT: Final = 504
 _REFUSAL_S: Final = 10.0
@@ -130,7 +131,7 @@ class Dispatch:
             begun = Rejection(_OK, failed.fields, failed.begun)
             return self._act(attempt, lane, told, begun if failed.begun else reworded(request, told))
         except BusbarError as error:
-            if error.side is Side.OURS or attempt.phase is not Phase.RUNNING:
+            if error.side is Side.OURS or attempt.phase is not _RUNNING:
                 raise
             self._tell("lane %s failed: %s", lane.name, error)
             self._fail(attempt, lane)
@@ -178,7 +179,7 @@ class Dispatch:
     def _commit(self, attempt: Attempt, latency_ms: float) -> None:
         """Take notice that an answer begins: the lane has succeeded, unless it is blamed already."""
         now_s = self._request.first_byte_s = now()
-        if attempt.phase is Phase.RUNNING:
+        if attempt.phase is _RUNNING:
             attempt.commit(now_s, latency_ms)
 
     def _count_usage(self, lane: Lane, usage: Usage) -> None:

@@ -19,6 +19,7 @@ from busbar_fast.reliability.pools import Pool, PoolMember
 if TYPE_CHECKING:
     from busbar_fast.gateway.rankers import Ranker
 
+_CONVERSE: Final[Operation] = Operation.CONVERSE
 _AFTER_REFUSAL_S: Final = 1
 
 
@@ -69,7 +70,7 @@ def reachable(request: Request, offer: Offer) -> tuple[Pool, Mapping[str, Pool]]
     What only the client's own vendor can do goes to lanes of that vendor's dialect, as long as there are any.
     """
     topology, ask = request.visit.topology, request.ask
-    if ask.operation is Operation.CONVERSE and request.dialect.kept_words and request.leans_on_vendor():
+    if ask.operation is _CONVERSE and request.dialect.kept_words and request.leans_on_vendor():
         alike = offer.alike(ask)
         if alike.members:
             return alike, topology.pools_alike(ask)

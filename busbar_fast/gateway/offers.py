@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from busbar_fast.dialects.dialect import Dialect
     from busbar_fast.gateway.rankers import Ranker  # brings what few pools need
 
+_CONVERSE: Final[Operation] = Operation.CONVERSE
 _QUOTE: Final = 0x22
 
 
@@ -72,7 +73,7 @@ class Offer:
 
     def serving(self, ask: Ask) -> Pool:
         """Return the pool of those members that offer what is asked, in whatever dialect if it can be translated."""
-        if ask.operation is Operation.CONVERSE:
+        if ask.operation is _CONVERSE:
             return self.pool  # every lane talks
         found = self._serving.get((ask.dialect, ask.operation, ask.action))
         if found is None:

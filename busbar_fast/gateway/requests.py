@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("busbar_fast.gateway")
 
 # By which limit of its key a request was refused, as the log says it.
+_CONVERSE: Final[Operation] = Operation.CONVERSE
 _WHY: Final = {Kind.FORBIDDEN: "allowed_pools", Kind.OVER_BUDGET: "budget", Kind.RATE_LIMITED: "rate"}
 _MEMBERS: Final = (b"model", b"stream")
 _QUOTE: Final = 0x22
@@ -187,7 +188,7 @@ class Request:
             return ask.name or (cut_out(body, self.spans[-1]).decode("utf-8", "replace") if self.spans else None)
         found = find_members(body, _MEMBERS)
         self.spans = found.get(b"model", [])
-        if ask.operation is not Operation.CONVERSE:
+        if ask.operation is not _CONVERSE:
             self.spans = [*dialect.find_inner_models(body, ask), *self.spans]
         streams = found.get(b"stream") if ask.in_stream is None else None
         if streams and self.key is not None and cut_out(body, streams[-1]) not in _SWITCHES:

@@ -24,6 +24,7 @@ from busbar_fast.reliability.pools import Pool
 from busbar_fast.wire.pool import Origin, OriginKey
 from busbar_fast.wire.pool import Pool as Upstreams
 
+_CONVERSE: Final[Operation] = Operation.CONVERSE
 _AGENT: Final = b"User-Agent: busbar-fast/%b\r\n" % __version__.encode()
 _UNCODED: Final = b"Accept-Encoding: identity\r\n"
 _DEFAULT_REGION: Final = "us-east-1"
@@ -105,7 +106,7 @@ class Topology:
 
     def pools_serving(self, ask: Ask) -> Mapping[str, Pool]:
         """Return what is left of the pools for what not every lane offers."""
-        if ask.operation is Operation.CONVERSE:
+        if ask.operation is _CONVERSE:
             return self.pools
         found = self._serving.get((ask.dialect, ask.operation, ask.action))
         if found is None:

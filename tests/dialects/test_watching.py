@@ -254,10 +254,12 @@ def test_a_whole_document_is_read_from_its_end(document: bytes, counted: bool) -
     """Governance §7: what is read at once is what would be found piece by piece, wherever it stands."""
     raw = document % USAGE
     watch, patient = DocumentWatch(b"usage", maybe_usage), DocumentWatch(b"usage", maybe_usage)
+    quick = DocumentWatch(b"usage", maybe_usage, lambda value: FOUND if value == USAGE else None)
     watch.feed_whole(raw)
+    quick.feed_whole(raw)
     for at in range(len(raw)):
         patient.feed(raw[at : at + 1])
-    assert watch.maybe_usage() == patient.maybe_usage() == (FOUND if counted else None)
+    assert watch.maybe_usage() == patient.maybe_usage() == quick.maybe_usage() == (FOUND if counted else None)
 
 
 def test_many_usages_do_not_pile_up() -> None:
