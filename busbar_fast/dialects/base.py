@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Final
 
 # Says why a text is refused; nothing if it is fine.
 Check = Callable[[str], str]
 # The default of a setting, and what a text in its place must pass.
 Option = tuple[str | bool, Check]
 
-_find_unsendable = re.compile(r"[^\x20-\x7e]").search
-_is_word = re.compile(r"[\x21-\x7e]+").fullmatch
-_is_region = re.compile(r"[a-z]+(?:-[a-z]+)+-[0-9]+").fullmatch
+_find_unsendable: Final = re.compile(r"[^\x20-\x7e]").search
+_is_word: Final = re.compile(r"[\x21-\x7e]+").fullmatch
+_is_region: Final = re.compile(r"[a-z]+(?:-[a-z]+)+-[0-9]+").fullmatch
 
 
 class Facts:

@@ -3,6 +3,8 @@
 It reads a stream as a translation would. One that cannot be read any further counts as far as it could.
 """
 
+from typing import Final
+
 from busbar_fast.dialects.dialect import Dialect
 from busbar_fast.dialects.registry import translator
 from busbar_fast.errors import UpstreamGarbled
@@ -11,7 +13,7 @@ from busbar_fast.ir.blocks import AnyBlock, Citation, Seal
 from busbar_fast.ir.events import Kind
 from busbar_fast.ir.report import Report
 
-_CHARACTERS_A_TOKEN = 4
+_CHARACTERS_A_TOKEN: Final = 4
 
 
 def tokens_of(characters: int) -> int:

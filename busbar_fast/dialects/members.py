@@ -24,12 +24,12 @@ _FIRST_HALF: Final = 0xD800
 _STAND_IN: Final = 0x10F800  # of the first half; the others follow
 _STAND_IN_LEAD: Final = b"\xf4\x8f"
 # An escape that is no half of a pair; the backslashes before it are not escaped themselves.
-_find_escapes = re.compile(
+_find_escapes: Final = re.compile(
     rb"\\(?:u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
-_find_stand_ins = re.compile(rb"\xf4\x8f[\xa0-\xbf][\x80-\xbf]")
-_is_integer = re.compile(rb"-?[0-9]{1,40}(?:\.0{1,20})?").fullmatch
-_is_number = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?").fullmatch
+_find_stand_ins: Final = re.compile(rb"\xf4\x8f[\xa0-\xbf][\x80-\xbf]")
+_is_integer: Final = re.compile(rb"-?[0-9]{1,40}(?:\.0{1,20})?").fullmatch
+_is_number: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?").fullmatch
 
 _OBJECT: Final = Decoder(dict[str, Raw])
 _decode_object: Final = _OBJECT.decode
@@ -101,7 +101,7 @@ def _refuse_unsound(document: bytes) -> None:
             find_members(document, ())
 
 
-def read_object(document: bytes, path: str = "") -> "Members":
+def read_object(document: bytes | Raw, path: str = "") -> "Members":
     """Take an object apart. Raise NotJson, TooDeep, or Misshapen if it is none."""
     return Members(read_typed(_OBJECT, bytes(document)), path)  # raw JSON is as welcome
 

@@ -5,7 +5,7 @@ long as its stream.
 """
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.spelling import Spelling
@@ -43,9 +43,9 @@ class StreamWriter(ABC):
     __slots__ = ("out", "reply", "report", "spelling")
 
     # The kinds that the dialect has a place for, the classes of blocks that come at once, whether several may grow.
-    kinds: frozenset[Kind] = frozenset((Kind.TEXT, Kind.THINKING, Kind.TOOL_USE))
-    wholes: frozenset[type] = frozenset()
-    has_overlap = False
+    kinds: ClassVar[frozenset[Kind]] = frozenset((Kind.TEXT, Kind.THINKING, Kind.TOOL_USE))
+    wholes: ClassVar[frozenset[type]] = frozenset()
+    has_overlap: ClassVar[bool] = False
 
     def __init__(self, reply: Reply, report: Report, spelling: Spelling) -> None:
         self.reply = reply

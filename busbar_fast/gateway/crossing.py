@@ -7,7 +7,7 @@ wants it, told or refused.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from busbar_fast.dialects.dialect import StreamFault, Usage
 from busbar_fast.dialects.faults import Fault, Kind
@@ -28,11 +28,10 @@ _Neutral = TypeVar("_Neutral")
 class Refused(BusbarError):
     """A request that cannot be translated for this lane: `fault` is what its client is told."""
 
-    side = Side.DOWNSTREAM
-    status = 400
-
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
+        self.side = Side.DOWNSTREAM
+        self.status = 400
         self.fault = fault
 
 
@@ -58,7 +57,7 @@ class Crossed(Protocol):
 class _Read(NamedTuple):
     """A request as it was understood, and what of it was not."""
 
-    neutral: object
+    neutral: Any
     entries: list[Entry]
 
 

@@ -56,7 +56,9 @@ def is_built_in(base: ast.expr) -> bool:
 
 def is_alias(name: str, value: ast.expr) -> bool:
     """Say whether a name stands for a type."""
-    return name.lstrip("_")[1:2].islower() and name.lstrip("_")[:1].isupper() and not isinstance(value, ast.Constant)
+    plain = name.lstrip("_")
+    is_capital = plain[:1].isupper() and plain[1:2].islower() and not isinstance(value, ast.Constant)
+    return is_capital or ast.unparse(value).startswith("TypeVar(")
 
 
 def oddities(module: Module) -> Iterator[str]:
@@ -65,6 +67,11 @@ def oddities(module: Module) -> Iterator[str]:
         if isinstance(at, ast.Assign) and not is_alias(ast.unparse(at.targets[0]), at.value):
             yield module.at(at.lineno, f"{ast.unparse(at.targets[0])} is looked up in a dictionary unless it is Final")
     for one in classes(module):
+        if any(ast.unparse(base) == "Struct" for base in one.bases):
+            yield module.at(one.lineno, f"{one.name} is made by its base class, which would find no members in it")
+        for at in one.body:
+            if isinstance(at, ast.AnnAssign) and ast.unparse(at.annotation) == "object":
+                yield module.at(at.lineno, f"{ast.unparse(at.target)} is of a type that is not found; Any is")
         if any(map(is_built_in, one.bases)):
             yield module.at(one.lineno, f"{one.name} inherits from a built-in type")
         if any(ast.unparse(base).endswith("Error") for base in one.bases):
@@ -86,6 +93,8 @@ def oddities(module: Module) -> Iterator[str]:
     ("text", "word"),
     [
         ("class A(bytes):\n    pass", "built-in"),
+        ("class A(Struct, gc=False):\n    a: int = 1", "no members"),
+        ("class A(NamedTuple):\n    a: object", "not found"),
         ("_a = 1", "_a is looked up"),
         ("A = 1", "A is looked up"),
         ("A, B = b'ab'", "(A, B) is looked up"),

@@ -1,5 +1,7 @@
 """A whole answer for a client."""
 
+from typing import Final
+
 from busbar_fast.dialects.anthropic.translation.block_writer import BlockWriter
 from busbar_fast.dialects.anthropic.translation.stops import word_of
 from busbar_fast.dialects.anthropic.translation.usages import usage_of
@@ -10,7 +12,7 @@ from busbar_fast.ir.answers import Answer
 from busbar_fast.ir.blocks import Media, SearchResult, ToolResult
 from busbar_fast.ir.report import Report
 
-_NOT_ANSWERED = (Media, SearchResult, ToolResult)
+_NOT_ANSWERED: Final = (Media, SearchResult, ToolResult)
 
 
 def new_id() -> str:

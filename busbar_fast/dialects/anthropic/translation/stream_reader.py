@@ -5,12 +5,12 @@ Deltas are decoded into records of just what is needed of them; everything else 
 
 from typing import Final
 
-from msgspec import Struct
 from msgspec.json import Decoder
 
 from busbar_fast.dialects.anthropic.translation.abilities import FAMILY
 from busbar_fast.dialects.anthropic.translation.block_reader import BlockReader
 from busbar_fast.dialects.anthropic.translation.citations import read_citation
+from busbar_fast.dialects.anthropic.translation.records import Delta
 from busbar_fast.dialects.anthropic.translation.stops import stop_of
 from busbar_fast.dialects.anthropic.translation.usages import read_usage
 from busbar_fast.dialects.members import Members, is_object, read_object, read_typed
@@ -22,25 +22,7 @@ _MOST_BLOCKS: Final = 1023
 _BLOCKS: Final = BlockReader(is_client=False)
 
 
-class _Growth(Struct, gc=False):
-    """What a delta adds."""
-
-    type: str = ""
-    text: str = ""
-    thinking: str = ""
-    partial_json: str = ""
-    input_json: str = ""  # as some hosts call it
-    signature: str = ""
-
-
-class _Delta(Struct, gc=False):
-    """An event that adds to a block."""
-
-    delta: _Growth
-    index: int = -1
-
-
-_DELTA: Final = Decoder(_Delta)
+_DELTA: Final = Decoder(Delta)
 
 
 class StreamReader(SseReader):

@@ -1,6 +1,6 @@
 """A client's stream: every event has a name, blocks are numbered without a gap, and one is open at a time. Hot."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from busbar_fast.dialects.anthropic.faults import encode_fault
 from busbar_fast.dialects.anthropic.translation.abilities import NAME
@@ -42,7 +42,7 @@ class Writer(StreamWriter):
 
     __slots__ = ("_next", "_start_usage")
 
-    wholes = frozenset((Thinking, Opaque))
+    wholes: ClassVar[frozenset[type]] = frozenset((Thinking, Opaque))
 
     def __init__(self, reply: Reply, report: Report, spelling: Spelling) -> None:
         super().__init__(reply, report, spelling)

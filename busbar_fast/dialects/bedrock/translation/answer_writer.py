@@ -1,5 +1,7 @@
 """A whole answer for a client."""
 
+from typing import Final
+
 from busbar_fast.dialects.bedrock.translation.abilities import NAME
 from busbar_fast.dialects.bedrock.translation.block_writer import BlockWriter
 from busbar_fast.dialects.bedrock.translation.stops import word_of
@@ -11,7 +13,7 @@ from busbar_fast.ir.answers import Answer, Stop
 from busbar_fast.ir.blocks import Json, SearchResult, ToolResult
 from busbar_fast.ir.report import Report
 
-_NOT_ANSWERED = (Json, SearchResult, ToolResult)
+_NOT_ANSWERED: Final = (Json, SearchResult, ToolResult)
 
 
 def write_answer(answer: Answer, reply: Reply, report: Report) -> bytes:

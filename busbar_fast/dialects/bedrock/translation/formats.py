@@ -49,8 +49,8 @@ MEMBERS: Final = {
 _BY_TYPE: Final = {kind: {mime: word for word, mime in words.items()} for kind, words in FORMATS.items()}
 _SYNONYMS: Final = {"image/jpg": "jpeg", "audio/mp3": "mp3", "audio/x-wav": "wav", "": "pdf"}
 _LONGEST: Final = 200
-_find_unnameable = re.compile(r"[^A-Za-z0-9()\[\] -]+").sub
-_find_blanks = re.compile(r" {2,}").sub
+_find_unnameable: Final = re.compile(r"[^A-Za-z0-9()\[\] -]+").sub
+_find_blanks: Final = re.compile(r" {2,}").sub
 
 
 def mime_of(kind: MediaKind, word: str) -> str:

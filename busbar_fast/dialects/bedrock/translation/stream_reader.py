@@ -6,7 +6,7 @@ Texts and thoughts begin without being announced. The reason for the end is told
 from contextlib import suppress
 from typing import Final
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 from msgspec.json import Decoder
 
 from busbar_fast.aws.eventstream import Frame, FrameReader
@@ -14,11 +14,12 @@ from busbar_fast.aws.eventstream import Kind as FrameKind
 from busbar_fast.dialects.bedrock.translation.abilities import FAMILY
 from busbar_fast.dialects.bedrock.translation.answer_reader import matched_in
 from busbar_fast.dialects.bedrock.translation.citations import read_citation
+from busbar_fast.dialects.bedrock.translation.records import Delta
 from busbar_fast.dialects.bedrock.translation.stops import stop_of
 from busbar_fast.dialects.bedrock.translation.usages import read_usage
 from busbar_fast.dialects.members import is_object, read_object, read_typed
 from busbar_fast.errors import Misshapen, NotJson, TooDeep
-from busbar_fast.ir.blocks import NOTHING, Seal, Thinking
+from busbar_fast.ir.blocks import Seal, Thinking
 from busbar_fast.ir.events import Kind, Sink
 from busbar_fast.ir.report import Report
 
@@ -26,33 +27,7 @@ _MOST_BLOCKS: Final = 1023
 _NULL: Final = Raw(b"null")
 
 
-class _ToolInput(Struct, gc=False):
-    input: str = ""
-
-
-class _Reasoning(Struct, gc=False):
-    text: str = ""
-    signature: str = ""
-    redactedContent: str = ""  # noqa: N815  as it is written
-
-
-class _Growth(Struct, gc=False):
-    """What a delta adds; one of these."""
-
-    text: str | None = None
-    toolUse: _ToolInput | None = None  # noqa: N815  as it is written
-    reasoningContent: _Reasoning | None = None  # noqa: N815  as above
-    citation: Raw = NOTHING
-
-
-class _Delta(Struct, gc=False):
-    """An event that adds to a block."""
-
-    delta: _Growth
-    contentBlockIndex: int = 0  # noqa: N815  as above
-
-
-_DELTA: Final = Decoder(_Delta)
+_DELTA: Final = Decoder(Delta)
 
 
 class StreamReader:

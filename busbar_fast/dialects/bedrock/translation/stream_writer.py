@@ -4,7 +4,7 @@ Each payload is padded, as the vendor does it, so that the size of a frame does 
 """
 
 from random import getrandbits  # it hides sizes, it keeps no secret
-from typing import Final
+from typing import ClassVar, Final
 
 from busbar_fast.aws.eventstream import encode_event, encode_exception
 from busbar_fast.dialects.bedrock.faults import encode_fault
@@ -40,7 +40,7 @@ class Writer(StreamWriter):
 
     __slots__ = ("_next",)
 
-    wholes = frozenset((Thinking,))
+    wholes: ClassVar[frozenset[type]] = frozenset((Thinking,))
 
     def __init__(self, reply: Reply, report: Report, spelling: Spelling) -> None:
         super().__init__(reply, report, spelling)

@@ -1,9 +1,11 @@
 """What an answer cost, as the vendor counts it: what came from a cache is counted apart."""
 
+from typing import Final
+
 from busbar_fast.dialects.members import Members, is_object, object_of
 from busbar_fast.ir.answers import Usage
 
-_LONG = "1h"
+_LONG: Final = "1h"
 
 
 def read_usage(members: Members | None) -> Usage | None:

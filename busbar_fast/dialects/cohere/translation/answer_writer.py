@@ -1,5 +1,7 @@
 """A whole answer for a client."""
 
+from typing import Final
+
 from busbar_fast.dialects.call_arguments import args_text
 from busbar_fast.dialects.cohere.translation.abilities import NAME
 from busbar_fast.dialects.cohere.translation.citations import citation_of
@@ -12,7 +14,7 @@ from busbar_fast.ir.answers import Answer
 from busbar_fast.ir.blocks import Text, Thinking, ToolUse
 from busbar_fast.ir.report import Report
 
-_WRITTEN = (Text, Thinking, ToolUse)
+_WRITTEN: Final = (Text, Thinking, ToolUse)
 
 
 def write_answer(answer: Answer, report: Report) -> bytes:

@@ -1,12 +1,14 @@
 """References as the vendor writes them: a part of the answer, and the sources that it rests on."""
 
+from typing import Final
+
 from msgspec import Raw
 
 from busbar_fast.dialects.cohere.translation.abilities import NAME
 from busbar_fast.dialects.members import Members, is_object, object_of, without_nothing
 from busbar_fast.ir.blocks import Citation, CitationKind, Span
 
-_KINDS = {"document": CitationKind.DOCUMENT, "tool": CitationKind.TOOL}
+_KINDS: Final = {"document": CitationKind.DOCUMENT, "tool": CitationKind.TOOL}
 
 
 def read_citation(raw: Raw) -> tuple[int | None, Citation]:

@@ -10,8 +10,8 @@ def read_usage(members: Members | None) -> Usage | None:
         return None
     tokens, billed = members.maybe_object("tokens"), members.maybe_object("billed_units")
     cached = members.count("cached_tokens")
-    went_in = None if tokens is None else tokens.count("input_tokens")
-    came_out = None if tokens is None else tokens.count("output_tokens")
+    went_in: int | None = None if tokens is None else tokens.count("input_tokens")
+    came_out: int | None = None if tokens is None else tokens.count("output_tokens")
     if went_in is None and billed is not None:
         went_in = billed.count("input_tokens")
         went_in = went_in if went_in is None else max(went_in, cached or 0)

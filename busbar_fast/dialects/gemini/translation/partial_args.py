@@ -9,7 +9,7 @@ from msgspec import Raw
 from busbar_fast.dialects.gemini.translation.fields import Fields
 from busbar_fast.dialects.members import write
 
-_find_steps = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)*)\"\]").finditer
+_find_steps: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)*)\"\]").finditer
 _MOST_ITEMS: Final = 4096  # a list is not filled up to a place beyond this
 
 

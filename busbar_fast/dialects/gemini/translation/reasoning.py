@@ -16,12 +16,13 @@ _UNSAID: Final = ("", "THINKING_LEVEL_UNSPECIFIED")
 _NATIVE: Final = frozenset(_LEVELS.values())
 _MOST: Final = "XHIGH"
 _LEAST: Final = "MINIMAL"
-_OFF, _DYNAMIC = 0, -1
+_OFF: Final = 0
+_DYNAMIC: Final = -1
 _MODES: Final = {_OFF: ReasoningMode.OFF, _DYNAMIC: ReasoningMode.DYNAMIC}
 
 # Lanes that are asked in words: by the setting, else by the name of the model.
 _OPTION: Final = "thinking"
-_match_generation = re.compile(r"(?:.*/)?gemini-(\d+)").match
+_match_generation: Final = re.compile(r"(?:.*/)?gemini-(\d+)").match
 _FIRST_WITH_LEVELS: Final = 3
 
 

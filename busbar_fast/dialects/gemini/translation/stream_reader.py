@@ -7,7 +7,7 @@ event. There is no terminator: a stream is complete once it has said why.
 
 from typing import Final
 
-from msgspec import DecodeError, Raw, Struct
+from msgspec import DecodeError, Raw
 from msgspec.json import Decoder
 
 from busbar_fast.dialects.gemini.translation.abilities import SEAL
@@ -16,6 +16,7 @@ from busbar_fast.dialects.gemini.translation.citations import read_citations
 from busbar_fast.dialects.gemini.translation.fields import fields_in, items_of
 from busbar_fast.dialects.gemini.translation.logprobs import read_logprobs
 from busbar_fast.dialects.gemini.translation.partial_args import PartialArgs
+from busbar_fast.dialects.gemini.translation.records import Candidate, Chunk, TextPart
 from busbar_fast.dialects.gemini.translation.usages import Counts, read_counts, usage_of
 from busbar_fast.dialects.members import is_object, read_typed, text_of
 from busbar_fast.dialects.stream_reading import SseReader
@@ -29,39 +30,10 @@ _GOES_ON: Final = "functionCall.willContinue"
 _TRUE: Final = Raw(b"true")
 
 
-class _Content(Struct, gc=False):
-    parts: list[Raw] | None = None
+_CHUNK: Final = Decoder(Chunk)
 
 
-class _Candidate(Struct, gc=False, rename="camel"):
-    content: _Content | None = None
-    finish_reason: Raw = Raw()
-    finish_message: Raw = Raw()
-    logprobs_result: Raw = Raw()
-    citation_metadata: Raw = Raw()
-    grounding_metadata: Raw = Raw()
-
-
-class _Chunk(Struct, gc=False, rename="camel"):
-    candidates: list[_Candidate] | None = None
-    usage_metadata: Raw = Raw()
-    model_version: Raw = Raw()
-    prompt_feedback: Raw = Raw()
-    error: Raw = Raw()
-
-
-_CHUNK: Final = Decoder(_Chunk)
-
-
-class _TextPart(Struct, gc=False, rename="camel", forbid_unknown_fields=True):
-    """What nearly all parts of a stream are."""
-
-    text: str
-    thought: bool | None = None
-    thought_signature: str | None = None
-
-
-_decode_text_part: Final = Decoder(_TextPart).decode
+_decode_text_part: Final = Decoder(TextPart).decode
 
 
 class Reader(SseReader):
@@ -107,7 +79,7 @@ class Reader(SseReader):
         self._close()
         super().end()
 
-    def _read_candidate(self, candidate: _Candidate) -> None:
+    def _read_candidate(self, candidate: Candidate) -> None:
         if candidate.content is not None:
             for part in candidate.content.parts or ():
                 self._read_part(part)

@@ -5,7 +5,7 @@ arguments are there; references come once all texts are. The SDK takes no event 
 of life and no terminator, and an error is a chunk that begins with it.
 """
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.gemini.faults import encode_error
@@ -41,8 +41,9 @@ class EventWriter(StreamWriter):
 
     __slots__ = ("_cited", "_has_content", "_identity", "_seals", "_send", "_sheet", "_size", "_text", "_thought")
 
-    wholes = frozenset((Code, CodeResult, Media))
-    before, after = b"data: ", b"\r\n\r\n"  # what stands around a chunk
+    wholes: ClassVar[frozenset[type]] = frozenset((Code, CodeResult, Media))
+    before: ClassVar[bytes] = b"data: "  # what stands around a chunk
+    after: ClassVar[bytes] = b"\r\n\r\n"
 
     def __init__(self, reply: Reply, report: Report, spelling: Spelling) -> None:
         super().__init__(reply, report, spelling)
@@ -165,7 +166,8 @@ class ArrayWriter(EventWriter):
 
     __slots__ = ("_has_sent",)
 
-    before, after = b",\r\n", b""
+    before: ClassVar[bytes] = b",\r\n"
+    after: ClassVar[bytes] = b""
 
     def __init__(self, reply: Reply, report: Report, spelling: Spelling) -> None:
         super().__init__(reply, report, spelling)

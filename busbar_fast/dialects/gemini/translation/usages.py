@@ -1,15 +1,15 @@
 """Tokens: here thoughts count beside the answer, and what came from a cache inside the prompt."""
 
-from typing import Annotated, Final
+from typing import Final
 
-from msgspec import DecodeError, Meta, Raw, Struct, structs
+from msgspec import DecodeError, Raw, structs
 from msgspec.json import Decoder
 
 from busbar_fast.dialects.gemini.translation.fields import Fields, fields_in
+from busbar_fast.dialects.gemini.translation.records import Told
 from busbar_fast.ir.answers import Usage
 
 Counts = dict[str, int]
-_Count = Annotated[int, Meta(ge=0)] | None
 
 _PROMPT: Final = "promptTokenCount"
 _CACHED: Final = "cachedContentTokenCount"
@@ -20,17 +20,7 @@ _NAMES: Final = (_PROMPT, _CACHED, _TOOLS, _ANSWER, _THOUGHTS)
 _TOTAL: Final = "totalTokenCount"
 
 
-class _Told(Struct, gc=False, rename="camel"):
-    """The counts, where each is what it should be; in the order of their names above."""
-
-    prompt_token_count: _Count = None
-    cached_content_token_count: _Count = None
-    tool_use_prompt_token_count: _Count = None
-    candidates_token_count: _Count = None
-    thoughts_token_count: _Count = None
-
-
-_decode_told: Final = Decoder(_Told).decode
+_decode_told: Final = Decoder(Told).decode
 
 
 def read_counts(raw: Raw) -> Counts:

@@ -1,6 +1,7 @@
 """A whole answer for a client."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from busbar_fast.dialects.guard import field_of
 from busbar_fast.dialects.members import write
@@ -16,7 +17,7 @@ from busbar_fast.ir.answers import Answer
 from busbar_fast.ir.blocks import Text, Thinking, ToolUse
 from busbar_fast.ir.report import Report
 
-_WRITTEN = (Text, Thinking, ToolUse)
+_WRITTEN: Final = (Text, Thinking, ToolUse)
 
 
 def new_id() -> str:

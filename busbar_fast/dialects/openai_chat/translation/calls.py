@@ -13,7 +13,7 @@ from busbar_fast.ir import tool_ids
 from busbar_fast.ir.blocks import AnyBlock, ToolUse
 
 _SHORT: Final = "mistral9"
-_is_short = re.compile(r"[A-Za-z0-9]{9}").fullmatch
+_is_short: Final = re.compile(r"[A-Za-z0-9]{9}").fullmatch
 
 
 def read_call(members: Members) -> ToolUse:

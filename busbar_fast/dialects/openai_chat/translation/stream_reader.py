@@ -6,19 +6,19 @@ or nameless at first; usage may stand anywhere; the end may be said twice, or no
 
 from typing import Final
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 from msgspec.json import Decoder
 
 from busbar_fast.dialects.members import Members, first_of, is_object, object_of, read_typed, text_of, write_text
 from busbar_fast.dialects.openai_chat.translation.abilities import NAME
 from busbar_fast.dialects.openai_chat.translation.message_reader import thought_in
+from busbar_fast.dialects.openai_chat.translation.records import Choice, Chunk, Delta
 from busbar_fast.dialects.openai_chat.translation.stops import stop_of
 from busbar_fast.dialects.openai_chat.translation.usages import read_usage
 from busbar_fast.dialects.openai_chat.watch import NO_ERRORS
 from busbar_fast.dialects.openai_shared_annotations import read_annotations
 from busbar_fast.dialects.openai_shared_logprobs import read_logprobs
 from busbar_fast.dialects.stream_reading import SseReader
-from busbar_fast.ir.blocks import NOTHING
 from busbar_fast.ir.events import Kind, Sink
 from busbar_fast.ir.report import Report
 
@@ -28,33 +28,7 @@ _DONE: Final = b"[DONE]"
 _NULL: Final = Raw(b"null")
 
 
-class _Delta(Struct, gc=False):
-    """What a chunk adds."""
-
-    content: str | list[Raw] | None = None
-    refusal: str | None = None
-    reasoning_content: Raw = NOTHING
-    reasoning: Raw = NOTHING
-    tool_calls: Raw = NOTHING
-    function_call: Raw = NOTHING
-    annotations: Raw = NOTHING
-
-
-class _Choice(Struct, gc=False):
-    delta: _Delta | None = None
-    index: int | None = 0
-    finish_reason: str | None = None
-    logprobs: Raw = NOTHING
-
-
-class _Chunk(Struct, gc=False):
-    choices: list[_Choice] | None = None
-    model: str | None = None
-    usage: Raw = NOTHING
-    error: Raw = NOTHING
-
-
-_CHUNK: Final = Decoder(_Chunk)
+_CHUNK: Final = Decoder(Chunk)
 
 
 class _Call:
@@ -108,7 +82,7 @@ class StreamReader(SseReader):
         if is_object(chunk.usage or _NULL):
             self.sink.usage(read_usage(object_of(chunk.usage, "usage")))
 
-    def _read_choice(self, choice: _Choice) -> None:
+    def _read_choice(self, choice: Choice) -> None:
         delta = choice.delta
         if delta is not None:
             self._read_delta(delta)
@@ -120,7 +94,7 @@ class StreamReader(SseReader):
             self._end_calls()
             self.sink.finish(stop_of(choice.finish_reason, has_refusal=self._has_refusal))
 
-    def _read_delta(self, delta: _Delta) -> None:
+    def _read_delta(self, delta: Delta) -> None:
         for raw in (delta.reasoning_content, delta.reasoning):
             thought = text_of(raw) if raw else None
             if thought:

@@ -1,6 +1,6 @@
 """A client's stream: chunks that all say the same of themselves, each with one thing that is new. Hot."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec import Raw
 
@@ -32,8 +32,8 @@ class Writer(StreamWriter):
 
     __slots__ = ("_annotations", "_calls", "_cited", "_custom", "_has_text", "_head", "_length")
 
-    kinds = frozenset((Kind.TEXT, Kind.REFUSAL, Kind.THINKING, Kind.TOOL_USE))
-    has_overlap = True
+    kinds: ClassVar[frozenset[Kind]] = frozenset((Kind.TEXT, Kind.REFUSAL, Kind.THINKING, Kind.TOOL_USE))
+    has_overlap: ClassVar[bool] = True
 
     def __init__(self, reply: Reply, report: Report, spelling: Spelling) -> None:
         super().__init__(reply, report, spelling)

@@ -1,5 +1,7 @@
 """A whole answer for a client."""
 
+from typing import Final
+
 from busbar_fast.dialects.guard import field_of
 from busbar_fast.dialects.members import write
 from busbar_fast.dialects.openai_responses.translation.abilities import NAME
@@ -23,7 +25,7 @@ from busbar_fast.ir.answers import Answer
 from busbar_fast.ir.blocks import Opaque, Text, Thinking, ToolUse
 from busbar_fast.ir.report import Report
 
-FAILED = "failed"
+FAILED: Final = "failed"
 
 
 def write_answer(answer: Answer, reply: Reply, report: Report) -> bytes:

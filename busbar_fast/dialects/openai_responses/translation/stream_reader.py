@@ -5,18 +5,19 @@ A delta is decoded into just what is needed of it; everything else takes the lon
 
 from typing import Final
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 from msgspec.json import Decoder
 
 from busbar_fast.dialects.call_arguments import args_text
 from busbar_fast.dialects.members import Members, first_of, is_object, read_object, read_typed, write_text
 from busbar_fast.dialects.openai_responses.translation.abilities import NAME
 from busbar_fast.dialects.openai_responses.translation.answer_reader import read_item, stop_in
+from busbar_fast.dialects.openai_responses.translation.records import Delta
 from busbar_fast.dialects.openai_responses.translation.usages import read_usage
 from busbar_fast.dialects.openai_shared_annotations import read_annotations
 from busbar_fast.dialects.openai_shared_logprobs import read_logprobs
 from busbar_fast.dialects.stream_reading import SseReader
-from busbar_fast.ir.blocks import NOTHING, Opaque, Text, Thinking, ToolUse
+from busbar_fast.ir.blocks import Opaque, Text, Thinking, ToolUse
 from busbar_fast.ir.events import Kind, Sink
 from busbar_fast.ir.report import Report
 
@@ -36,16 +37,7 @@ _FAILED: Final = ("response.failed", "error")
 _NULL: Final = Raw(b"null")
 
 
-class _Delta(Struct, gc=False):
-    """An event that adds to an item."""
-
-    delta: str = ""
-    output_index: int = 0
-    content_index: int = 0
-    logprobs: Raw = NOTHING
-
-
-_DELTA: Final = Decoder(_Delta)
+_DELTA: Final = Decoder(Delta)
 
 
 class _Item:

@@ -1,6 +1,6 @@
 """A client's stream: every event is numbered, every item announced, grown and shown again when it is whole. Hot."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec import Raw
 
@@ -73,8 +73,8 @@ class Writer(StreamWriter):
 
     __slots__ = ("_custom", "_items", "_number", "_output", "_response")
 
-    kinds = frozenset((Kind.TEXT, Kind.REFUSAL, Kind.THINKING, Kind.TOOL_USE))
-    wholes = frozenset((Opaque,))
+    kinds: ClassVar[frozenset[Kind]] = frozenset((Kind.TEXT, Kind.REFUSAL, Kind.THINKING, Kind.TOOL_USE))
+    wholes: ClassVar[frozenset[type]] = frozenset((Opaque,))
 
     def __init__(self, reply: Reply, report: Report, spelling: Spelling) -> None:
         super().__init__(reply, report, spelling)
