@@ -73,3 +73,13 @@ def test_ids_differ() -> None:
         ids = {dialect.new_id() for _ in range(64)}
         assert len(ids) == 64
         assert all(raw.isascii() and raw.decode().isprintable() and b" " not in raw for raw in ids)
+
+
+def test_usages_are_equal_by_what_they_count() -> None:
+    """Two that count the same are one and the same to whoever compares them, and to nothing else."""
+    usage = Usage(3, 5)
+    assert usage == Usage(3, 5)
+    assert usage not in (Usage(3, 4), Usage(2, 5))
+    assert usage != (3, 5)
+    assert {usage: 1}[Usage(3, 5)] == 1
+    assert repr(usage) == "Usage(3, 5)"

@@ -101,3 +101,20 @@ def test_beginning_of_something_long_is_kept_with_it() -> None:
     for _ in range(TRAIL_PIECES):
         trail.keep(b"14\r\n" + b"x" * 20 + b"\r\n")
     assert trail.is_full
+
+
+@pytest.mark.parametrize(
+    ("chunks", "takes"),
+    [
+        (encode_chunk(b"data: one\n\n") + encode_chunk(b"data: two\n\n"), True),
+        (encode_chunk(b"data: one\n\n") + encode_chunk(b"data: t"), False),
+        (encode_chunk(b"a\n\n"), False),
+        (encode_chunk(b"x" * KEPT_BYTES + b"\n\n"), False),
+    ],
+)
+def test_chunks_that_came_together_may_be_kept_as_they_came(chunks: bytes, takes: bool) -> None:
+    """Reliability §9: several chunks in one piece are kept if they end something whole; read, they are payload."""
+    trail = Trail(b"\n\n")
+    assert trail.takes(chunks) is takes
+    trail.keep(chunks)
+    assert trail.payload() == b"".join(part.split(b"\r\n")[-1] for part in chunks.split(b"\r\n")[1::2])
