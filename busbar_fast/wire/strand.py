@@ -178,7 +178,7 @@ class Strand:
         if coroutine is None:
             return
         try:
-            # HOT: a default costs less than catching that it has ended, perf/micro/bench_exchange.py, 3.11, 2026-11
+            # HOT: catching its end took 3 % of a compiled request, python -m perf --only json.c8, 3.11, 2026-11
             awaited = _advance(coroutine, _ENDED) if error is None else coroutine.throw(error)
         except StopIteration:
             self._end()

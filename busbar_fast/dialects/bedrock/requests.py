@@ -44,9 +44,8 @@ class _Bedrock(Dialect):
     kept_words: tuple[bytes, ...] = (b'"guardrailConfig"', b'"guardContent"')
     loop_words: tuple[bytes, ...] = (b'"tooluse_bb', b'"budget_tokens"')
     relayed: tuple[bytes, ...] = (b"content-type", b"retry-after", b"x-amz-retry-after", b"x-amzn-errortype")
-    counted_at: tuple[tuple[bytes, ...], ...] = (
-        (b"input", b"converse"),
-    )  # beside it bodies in the words of a model's maker are counted
+    # Beside it bodies in the words of a model's maker are counted.
+    counted_at: tuple[tuple[bytes, ...], ...] = ((b"input", b"converse"),)
     has_model_in_body = False
     needs_model_in_body = False
     aws_service = b"bedrock"

@@ -27,9 +27,8 @@ _CHOICES: Final = b"choices"
 _ERROR: Final = b"error"
 _MEMBERS: Final = (_USAGE, _CHOICES, _ERROR)
 _DONE: Final = b"[DONE]"
-NO_ERRORS: Final = frozenset(
-    (b"null", b"false", b"0", b'""', b"{}", b"[]")
-)  # the vendor's client sees no error in these
+# The vendor's client sees no error in these.
+NO_ERRORS: Final = frozenset((b"null", b"false", b"0", b'""', b"{}", b"[]"))
 # No text can hold this: its quotes have backslashes before them. An empty reason is none.
 _match_usual: Final = re.compile(
     rb'\{"prompt_tokens": ?(\d{1,18}), ?"completion_tokens": ?(\d{1,18})(?:, ?"total_tokens": ?\d{1,18})?'
