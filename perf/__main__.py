@@ -20,7 +20,7 @@ from perf.bench import Bench
 from perf.figures import BenchError, Figure, Section
 from perf.plan import DEFAULT, FULL, QUICK, Plan
 from perf.rivals import PEERS, choose_peers
-from perf.rows import cpu, crowd, latency, memory, payload, start
+from perf.rows import cpu, crowd, latency, memory, payload, start, translated
 from perf.sides import PROGRAMS, ROOT, Command, Haproxy, Ours, Pure, Side
 
 _DESCRIPTORS: Final = 16_384
@@ -41,6 +41,7 @@ def _rows(plan: Plan) -> list[tuple[str, Section, Row]]:
         rows.append((cpu.name_streams(connections, pace_ms), Section.CPU, measure))
     return [
         *rows,
+        ("translated", Section.TRANSLATED, translated.measure),
         ("payload", Section.PAYLOAD, payload.measure),
         ("crowd", Section.CROWD, crowd.measure),
         ("latency", Section.LATENCY, latency.measure_json),

@@ -47,11 +47,11 @@ class Bench:
                 self.running.append(stack.enter_context(self.started(side)).wait_ready())
             yield self
 
-    def started(self, side: Side) -> Running:
-        """Start a fresh instance on the CPUs for sides; the caller stops it."""
+    def started(self, side: Side, upstream_port: int = 0) -> Running:
+        """Start a fresh instance on the CPUs for sides, over the usual upstream or another; the caller stops it."""
         os.sched_setaffinity(0, self._side_cpus)  # children inherit it, and so do all their threads
         try:
-            return Running(side, self.upstream_port, self.scratch)
+            return Running(side, upstream_port or self.upstream_port, self.scratch)
         finally:
             os.sched_setaffinity(0, self._own_cpus)
 

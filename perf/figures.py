@@ -23,6 +23,7 @@ class Section(Enum):
     """The tables of the report, in order."""
 
     CPU = "CPU time of the whole process tree"
+    TRANSLATED = "CPU time of what is translated"
     PAYLOAD = "CPU time with larger bodies, and what a kilobyte of them adds"
     CROWD = "many slow streams at once"
     RATE = "throughput (the generator and the upstream share these cores: compare, do not quote)"

@@ -23,7 +23,7 @@ from perf.caller import Caller
 from perf.figures import BenchError
 from perf.sides import ROOT, Haproxy, Ours, Running, Side
 
-_TEXT: Final = "token 000000000 " * 64
+_TEXT: Final = "".join(f"token {number:09d} " for number in range(64))
 SAID: Final = Script(text=_TEXT, delta_chars=16, usage_in=9, usage_out=64)
 SHORT: Final = Script(text="Hi, all!", usage_in=9, usage_out=8)
 _ASKED: Final = '"messages":[{"role":"user","content":"Say hello to the new day!!"}]'

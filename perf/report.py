@@ -51,7 +51,8 @@ def render_section(section: Section, figures: Sequence[Figure]) -> list[str]:
     cells = "".join(f"{side:>{_CELL_WIDTH}}" for side in columns)
     lines.append(f"  {'':<{_TITLE_WIDTH}}{cells}   ours ÷ {baseline} (range over rounds)")
     for figure in figures:
-        lines.append(render_line(figure, columns))
+        other = "" if figure.baseline == baseline else f", ours ÷ {figure.baseline}"
+        lines.append(render_line(figure, columns) + other)
         if figure.note:
             lines.append(f"      {figure.note}")
     return lines

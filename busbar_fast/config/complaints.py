@@ -14,8 +14,8 @@ Path = tuple[str | int, ...]
 SECRET = "***"  # noqa: S105  what stands in place of one
 _SHOWN_CHARACTERS = 200
 _MOST_COMPARED = 2000  # names, for hints; each takes 0.1 ms, and who has that many errors made no typing error
-_PLAIN_AUTHORITY = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?(?=[/?#]|$)")
-_AUTHORITY_END = re.compile(r"[/?#\\]")
+_PLAIN_AUTHORITY = r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?(?=[/?#]|$)"
+_AUTHORITY_END = r"[/?#\\]"
 TORN_USERINFO = "the userinfo must be percent-encoded"
 
 
@@ -125,7 +125,7 @@ def _without_userinfo(url: str) -> str:
     if not separator:
         scheme, rest = "", url
     _, at, host = rest.rpartition("@")
-    if not at or (separator and _PLAIN_AUTHORITY.match(rest)):
+    if not at or (separator and re.match(_PLAIN_AUTHORITY, rest)):
         return url
     return f"{scheme}{separator}{SECRET}@{host}"
 
@@ -133,4 +133,6 @@ def _without_userinfo(url: str) -> str:
 def has_torn_userinfo(url: str) -> bool:
     """Say whether a `/`, `?` or `#` in a URL's userinfo makes a part of the secret look like the host."""
     _, separator, rest = url.partition("://")
-    return bool(separator) and _without_userinfo(url) != url and "@" not in _AUTHORITY_END.split(rest, 1)[0]
+    return (
+        bool(separator) and _without_userinfo(url) != url and "@" not in re.split(_AUTHORITY_END, rest, maxsplit=1)[0]
+    )

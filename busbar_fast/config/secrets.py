@@ -11,7 +11,7 @@ from busbar_fast.config.schema import Secret
 from busbar_fast.config.variables import expand
 
 MAX_FILE_BYTES = 65536
-_is_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
 class NoSecret(Exception):
@@ -36,7 +36,7 @@ def place_of(secret: Secret, field: str) -> str:
     """Return words for a secret's source. What looks like no variable's name may be a key put in the wrong place."""
     if secret.kind == "file":
         return secret.source
-    return f"the variable {secret.source}" if _is_name(secret.source) else f"the variable named by {field}"
+    return f"the variable {secret.source}" if re.fullmatch(_NAME, secret.source) else f"the variable named by {field}"
 
 
 def _read(path: str, inputs: Inputs) -> str:

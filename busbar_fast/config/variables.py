@@ -14,16 +14,17 @@ from busbar_fast.config.complaints import Complaints, Mark, Path, shown
 # The value of a variable; None if it is not set; a reason in a ValueError if it cannot be used.
 LookUp = Callable[[str], str | None]
 
-_REFERENCE = re.compile(r"\$\{([^}\n]*)\}")
+# Patterns as texts: a start from a snapshot uses few of them, and need not compile the others.
+_REFERENCE = r"\$\{([^}\n]*)\}"
 _START = "${"
-_NAME = re.compile(r"\w*")
+_NAME = r"\w*"
 _DEFAULT = ":-"
-_PRIVATE = re.compile("[\ue000-\uf8ff]")
-_ESCAPE = re.compile(r"\\(?:u|U0000)([0-9A-Fa-f]{4})")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_PRIVATE = "[\ue000-\uf8ff]"
+_ESCAPE = r"\\(?:u|U0000)([0-9A-Fa-f]{4})"
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 _MOST_UNCLOSED = 10  # that are said of one text
 _ENOUGH_ERRORS = 100  # of any kind; beside them no unclosed reference is news
-_NO_UTF8 = re.compile("[\ud800-\udfff]")
+_NO_UTF8 = "[\ud800-\udfff]"
 # In a template `${}`, which no file may hold, stands for a `$` that YAML made of an escape: it starts no reference.
 _DOLLAR = "${}"
 
@@ -42,7 +43,7 @@ class Variables:
     def make_inert(self, text: str) -> str:
         """Return the text with a token in place of each reference. Raise ValueError if it leaves no character free."""
         self._edge = _free_character(text)
-        self._token = re.compile(f"{self._edge}([0-9]+){self._edge}")
+        self._token = f"{self._edge}([0-9]+){self._edge}"
         return "\n".join(map(self._inert_line, text.split("\n")))
 
     def _inert_line(self, line: str) -> str:
@@ -50,7 +51,7 @@ class Variables:
         if _START not in line:
             return line
         closed, brace, rest = line.rpartition("}")
-        inert = _REFERENCE.sub(lambda match: self._new_token(match[0]), closed + brace)
+        inert = re.sub(_REFERENCE, lambda match: self._new_token(match[0]), closed + brace)
         if _START in rest:
             rest = rest.replace(_START, self._new_token(_START))
         return inert + rest
@@ -71,7 +72,7 @@ class Variables:
         template: list[str] = []
         is_whole = True
         at = unclosed = 0
-        for match in self._token.finditer(text):
+        for match in re.finditer(self._token, text):
             source = self._sources[int(match[1])]
             before, at = text[at : match.start()], match.end()
             template += _as_template(before), source
@@ -89,14 +90,14 @@ class Variables:
 
     def _value(self, source: str, text: str, at: int) -> str:
         if source == _START:
-            name = _NAME.match(text, at)
+            name = re.match(_NAME, text[at:])
             raise ValueError(f"`{_START}{shown(name[0]) if name else ''}` has no closing `}}`")
         return resolve(source, self._look_up)
 
 
 def _free_character(text: str) -> str:
     """Return a private-use character that stands nowhere in a text, in no escape either."""
-    taken = {*_PRIVATE.findall(text), *(chr(int(code, 16)) for code in _ESCAPE.findall(text))}
+    taken = {*re.findall(_PRIVATE, text), *(chr(int(code, 16)) for code in re.findall(_ESCAPE, text))}
     for code in range(0xE000, 0xF900):
         if chr(code) not in taken:
             return chr(code)
@@ -123,18 +124,18 @@ def resolve(source: str, look_up: LookUp) -> str:
 
 def expand(template: str, look_up: LookUp) -> str:
     """Return what a template stands for. Raise ValueError if a variable in it has no usable value."""
-    return _REFERENCE.sub(lambda match: "$" if match[0] == _DOLLAR else resolve(match[0], look_up), template)
+    return re.sub(_REFERENCE, lambda match: "$" if match[0] == _DOLLAR else resolve(match[0], look_up), template)
 
 
 def check_plain(owner: str, value: str) -> None:
     """Raise ValueError if a value holds a character that could break a line or a terminal."""
-    control = _CONTROL.search(value)
+    control = re.search(_CONTROL, value)
     if control is not None:
         raise ValueError(f"{owner} holds the control character U+{ord(control[0]):04X}")
-    if _NO_UTF8.search(value) is not None:
+    if re.search(_NO_UTF8, value) is not None:
         raise ValueError(f"{owner} is not valid UTF-8")
 
 
 def has_control(text: str) -> bool:
     """Say whether a text holds a control character or a separator of lines."""
-    return _CONTROL.search(text) is not None
+    return re.search(_CONTROL, text) is not None

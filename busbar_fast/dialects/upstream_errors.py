@@ -6,7 +6,6 @@ and what came before that place still counts.
 """
 
 import re
-from calendar import monthrange, timegm
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from math import ceil
@@ -34,9 +33,9 @@ _match_amount = re.compile(rb"([0-9]{1,9})(?:\.([0-9]{1,9}))?").fullmatch
 _MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 _TIME: Final = rb"([0-9]{2}):([0-9]{2}):([0-9]{2})"
 # The three forms of RFC 9110, 5.6.7: the one in use, and two that nobody should write any more but all must read.
-_match_date = re.compile(rb"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) %b GMT" % _TIME).fullmatch
-_match_dashed = re.compile(rb"[A-Z][a-z]{5,8}, ([0-9]{2})-([A-Z][a-z]{2})-([0-9]{2}) %b GMT" % _TIME).fullmatch
-_match_asctime = re.compile(rb"[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([ 0-9][0-9]) %b ([0-9]{4})" % _TIME).fullmatch
+_DATE: Final = rb"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) %b GMT" % _TIME
+_DASHED: Final = rb"[A-Z][a-z]{5,8}, ([0-9]{2})-([A-Z][a-z]{2})-([0-9]{2}) %b GMT" % _TIME
+_ASCTIME: Final = rb"[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([ 0-9][0-9]) %b ([0-9]{4})" % _TIME
 
 
 class UpstreamError(NamedTuple):
@@ -141,9 +140,9 @@ def _read_wait(value: bytes, epoch_s: float) -> int | None:
 
 def _read_date(value: bytes, epoch_s: float) -> int | None:
     """Return a date in seconds since 1970; None if it is no date."""
-    if match := _match_date(value) or _match_dashed(value):
+    if match := re.fullmatch(_DATE, value) or re.fullmatch(_DASHED, value):
         day, month, year, *time = match.groups()
-    elif match := _match_asctime(value):
+    elif match := re.fullmatch(_ASCTIME, value):
         month, day, *time, year = match.groups()
     else:
         return None
@@ -152,6 +151,8 @@ def _read_date(value: bytes, epoch_s: float) -> int | None:
     hour, minute, second = map(int, time)
     if hour > 23 or minute > 59 or second > 60:
         return None
+    from calendar import monthrange, timegm  # noqa: PLC0415  few answers hold a date
+
     full = int(year) if len(year) == 4 else _full_year(int(year), epoch_s)
     number = _MONTHS.index(month) + 1
     if full < 1 or not 1 <= int(day) <= monthrange(full, number)[1]:

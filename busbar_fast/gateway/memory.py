@@ -7,7 +7,6 @@ others are shed: what runs can end, and memory that is never given back does not
 import logging
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from busbar_fast.observe.log import fields
@@ -21,25 +20,30 @@ _EVERY_S: Final = 1.0
 _MIB: Final = 1048576
 _SHARE: Final = 0.9  # of what the kernel grants
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-_OWN: Final = Path("/proc/self/statm")
-_GRANTS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_OWN: Final = "/proc/self/statm"
+_GRANTS: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _NO_GRANT: Final = 1 << 60  # what the older kind of group says where there is none
 
 
 def resident_bytes() -> int:
     """Return how much memory the process holds. Raise OSError where the system does not tell."""
-    return int(_OWN.read_bytes().split()[1]) * _PAGE_BYTES
+    return int(_read(_OWN).split()[1]) * _PAGE_BYTES
 
 
 def granted_bytes() -> int:
     """Return how much memory the kernel lets the process's group have, 0 if there is no such limit."""
     for path in _GRANTS:
         try:
-            text = path.read_bytes().strip()
+            text = _read(path).strip()
         except OSError:
             continue
         return int(text) if text.isdigit() and int(text) < _NO_GRANT else 0
     return 0
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123  `pathlib` takes longer to import than all of this module
+        return file.read()
 
 
 class MemoryWatch:

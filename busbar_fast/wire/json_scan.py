@@ -46,6 +46,7 @@ _CLOSERS: Final = {_BRACE: _BRACE_END, _BRACKET: _BRACKET_END}
 _MANY: Final = b"(?:%b)*+" if sys.version_info >= (3, 11, 5) else b"(?>%b)*+"
 _SPACE: Final = rb"[ \t\r\n]*+"
 _SCALAR: Final = rb"[-+.0-9A-Za-z]++"
+_SCALAR_BYTES: Final = b"-+.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BETWEEN: Final = rb"[+-.0-:A-Za-z \t\r\n]*+"  # scalars, commas, colons and space
 # The quote just read follows a run of one, or of three backslashes, so the string goes on to the next quote. The bound
 # leaves long strings to _string_end, which is faster.
@@ -291,7 +292,7 @@ _NEXT: Final[dict[tuple[_Phase, int], _Phase]] = {
     (_Phase.VALUE, _QUOTE): _Phase.IN_STRING,
     (_Phase.VALUE, _BRACE): _Phase.IN_CONTAINER,
     (_Phase.VALUE, _BRACKET): _Phase.IN_CONTAINER,
-    **{(_Phase.VALUE, byte): _Phase.IN_SCALAR for byte in range(128) if re.match(_SCALAR, bytes((byte,)))},
+    **{(_Phase.VALUE, byte): _Phase.IN_SCALAR for byte in _SCALAR_BYTES},
     (_Phase.SEPARATOR, _COMMA): _Phase.KEY,
     (_Phase.SEPARATOR, _BRACE_END): _Phase.DONE,
 }

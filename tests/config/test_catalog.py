@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from busbar_fast.config.files import PACKAGED
-from busbar_fast.config.guards import Exemptions, judge_base_url, judge_joined_url
+from busbar_fast.config.guards import Exemptions
+from busbar_fast.config.guards.verdicts import judge_base_url, judge_joined_url
 from busbar_fast.config.schema import Provider
 from tests.config.cases import accepted, read
 from tests.house.source import ROOT

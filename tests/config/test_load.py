@@ -289,7 +289,7 @@ def test_no_secret_is_shown_or_kept(tmp_path_factory: pytest.TempPathFactory, se
 
 def test_a_guard_judges_what_path_and_base_make_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Config §5: base_url and path are judged once more when they are joined."""
-    from busbar_fast.config.guards import RefusalKind, Verdict  # noqa: PLC0415  beside what it stands in for
+    from busbar_fast.config.guards.verdicts import RefusalKind, Verdict  # noqa: PLC0415  beside what it stands in for
     from busbar_fast.config.sections import providers  # noqa: PLC0415  as above
 
     asked = []

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from busbar_fast.aws.eventstream import FrameGarbled, FrameReader, FrameTooLarge, encode_event
 from busbar_fast.aws.verify import Incoming, IssuedKey, Verifier
 from busbar_fast.config.complaints import Complaints
-from busbar_fast.config.guards import Exemptions, judge_base_url, judge_log_sink, judge_sink
+from busbar_fast.config.guards import Exemptions
+from busbar_fast.config.guards.verdicts import judge_base_url, judge_log_sink, judge_sink
 from busbar_fast.config.tree import read_tree
 from busbar_fast.dialects.asks import Ask, Operation
 from busbar_fast.dialects.estimating import Estimator

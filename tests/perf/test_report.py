@@ -65,6 +65,18 @@ def test_what_was_not_measured_is_never_met(measured: list[Figure], verdict: Ver
     assert (judged.value, judged.verdict) == (None, verdict)
 
 
+def test_line_names_its_own_baseline() -> None:
+    """Where a table compares with two things, the line says what it is compared with unless the heading does."""
+    whole, streamed = (
+        Figure(name, Section.TRANSLATED, name, "µs", {"ours": [8.0], "haproxy": [2.0], "passed": [4.0]}, baseline)
+        for name, baseline in (("whole", "haproxy"), ("streamed", "passed"))
+    )
+    _, _, heading, first, second = report.render_section(Section.TRANSLATED, [whole, streamed])
+    assert heading.endswith("ours ÷ haproxy (range over rounds)")
+    assert first.endswith("4.00 (4.00 to 4.00)")
+    assert second.endswith("2.00 (2.00 to 2.00), ours ÷ passed")
+
+
 def test_budget_of_something_else_is_refused() -> None:
     """A typing error in the file is an error and not a budget that nobody checks."""
     with pytest.raises(ValueError, match="neither"):

@@ -4,25 +4,11 @@ from busbar_fast.config.guards.connections import AddressGuard
 from busbar_fast.config.guards.denylist import denylist
 from busbar_fast.config.guards.entries import complaint_of_entry
 from busbar_fast.config.guards.rules import Exemptions, Level
-from busbar_fast.config.guards.verdicts import (
-    RefusalKind,
-    Verdict,
-    judge_base_url,
-    judge_joined_url,
-    judge_log_sink,
-    judge_sink,
-)
 
 __all__ = [
     "AddressGuard",
     "Exemptions",
     "Level",
-    "RefusalKind",
-    "Verdict",
     "complaint_of_entry",
     "denylist",
-    "judge_base_url",
-    "judge_joined_url",
-    "judge_log_sink",
-    "judge_sink",
 ]

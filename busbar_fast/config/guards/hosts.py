@@ -6,7 +6,6 @@ hold credentials.
 """
 
 import re
-import unicodedata
 from typing import NamedTuple
 
 from busbar_fast.config.guards.addresses import Address, read_ipv4, read_ipv6
@@ -26,13 +25,14 @@ _MOST_CHARACTERS = 253  # RFC 1035 §2.3.4, of a name and of each of its labels
 _MOST_LABEL_CHARACTERS = 63
 _IDEOGRAPHIC_STOP = "\u3002"  # NFKC turns its narrow form into it and the wide full stop into a dot
 
-_BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
-_AUTHORITY_END = re.compile(r"[/?#]")
-_PLACE = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(.*))?")
-_PORT = re.compile(r"0*([0-9]{1,5})")
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
-_NAME = re.compile(r"[a-z0-9._-]+")
-_NUMERIC_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+# Patterns as texts: a start that reads no URL need not compile them.
+_BLANK_OR_CONTROL = r"[\s\x00-\x1f\x7f-\x9f]"
+_AUTHORITY_END = r"[/?#]"
+_PLACE = r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(.*))?"
+_PORT = r"0*([0-9]{1,5})"
+_ESCAPE = rb"%([0-9A-Fa-f]{2})"
+_NAME = r"[a-z0-9._-]+"
+_NUMERIC_END = r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)"
 
 
 class Host(NamedTuple):
@@ -54,7 +54,7 @@ class Target(NamedTuple):
 
 def has_blank_or_control(text: str) -> bool:
     """Say whether a text holds a space of any kind or a control character."""
-    return _BLANK_OR_CONTROL.search(text) is not None
+    return re.search(_BLANK_OR_CONTROL, text) is not None
 
 
 def read_target(url: str) -> Target:
@@ -64,9 +64,9 @@ def read_target(url: str) -> Target:
     scheme, mark, rest = url.replace("\\", "/").partition("://")
     if not mark:
         return Target(flaw="the URL does not start like https://HOST")
-    authority = _AUTHORITY_END.split(rest, 1)[0]
+    authority = re.split(_AUTHORITY_END, rest, maxsplit=1)[0]
     _, at, place = authority.rpartition("@")
-    parts = _PLACE.fullmatch(place)
+    parts = re.fullmatch(_PLACE, place)
     if parts is None:
         return Target(flaw=_NO_HOST.flaw)
     raw_host, port = parts.groups()
@@ -99,8 +99,10 @@ def _read_raw_host(raw: str) -> tuple[Host, tuple[str, ...]]:
 
 def _decode(raw: str) -> str:
     """Undo percent encoding once, then map to ASCII and lower case as IDNA does, every kind of dot included."""
-    text = _ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode()), raw.encode()).decode()
+    text = re.sub(_ESCAPE, lambda escape: bytes.fromhex(escape[1].decode()), raw.encode()).decode()
     if not text.isascii():
+        import unicodedata  # noqa: PLC0415  few names need it
+
         labels = unicodedata.normalize("NFKC", text).replace(_IDEOGRAPHIC_STOP, ".").split(".")
         text = ".".join(label if label.isascii() else label.encode("idna").decode() for label in labels)
     return text.lower()
@@ -109,7 +111,7 @@ def _decode(raw: str) -> str:
 def _host_of(name: str) -> Host:
     if not name:
         return Host(flaw="the URL has no host")
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         return _NO_HOST
     if len(name) > _MOST_CHARACTERS:
         return _TOO_LONG
@@ -118,7 +120,7 @@ def _host_of(name: str) -> Host:
         return Host(str(address), address)
     if max(map(len, name.split("."))) > _MOST_LABEL_CHARACTERS:
         return Host(name, flaw=f"host {name} has a label of more than {_MOST_LABEL_CHARACTERS} characters")
-    if _NUMERIC_END.fullmatch(name):
+    if re.fullmatch(_NUMERIC_END, name):
         return Host(name, flaw=f"host {name} ends in a number but is no IPv4 address")
     if name.startswith(".") or ".." in name:
         return Host(name, flaw=f"host {name} has an empty label")
@@ -128,7 +130,7 @@ def _host_of(name: str) -> Host:
 def _flaw_of_port(port: str | None, host: Host) -> str:
     if not port:
         return ""
-    digits = _PORT.fullmatch(port)
+    digits = re.fullmatch(_PORT, port)
     if digits is not None and int(digits[1]) <= _MAX_PORT:
         return ""
     return f"the port of host {host.name} is no number up to {_MAX_PORT}"

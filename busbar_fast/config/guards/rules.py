@@ -4,8 +4,8 @@ The guards of URLs and the guard of connections ask the same rules, so a name an
 It must not know URLs.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from busbar_fast.config.guards.denylist import LOOPBACK, PRIVATE, Denylist, is_local_name, within
 from busbar_fast.config.guards.entries import HostList, Key
@@ -25,8 +25,7 @@ class Level(IntEnum):
 _BLOCKED = {Level.PROVIDER: (), Level.LOG_SINK: LOOPBACK + PRIVATE, Level.SINK: PRIVATE}
 
 
-@dataclass(frozen=True, slots=True)
-class Exemptions:
+class Exemptions(NamedTuple):
     """What an operator added to the denylist, and what was allowed past it."""
 
     blocked: tuple[str, ...] = ()  # security.blocked_metadata_hosts

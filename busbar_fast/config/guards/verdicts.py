@@ -4,8 +4,8 @@ A guard judges text only; what a name resolves to is judged when it is dialled. 
 stands in, so the caller adds path, line and value to the reason.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from busbar_fast.config.guards.denylist import PLAINTEXT, is_local_name, is_loopback, within
 from busbar_fast.config.guards.hosts import QUERY, Host, Target, read_target
@@ -23,8 +23,7 @@ class RefusalKind(IntEnum):
     DENIED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a guard says about a URL."""
 
     reason: str = ""  # why it is refused; nothing if it passes

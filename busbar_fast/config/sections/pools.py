@@ -4,7 +4,8 @@ import re
 
 from busbar_fast.config import retired
 from busbar_fast.config.complaints import SECRET
-from busbar_fast.config.guards import Exemptions, judge_sink
+from busbar_fast.config.guards import Exemptions
+from busbar_fast.config.guards.verdicts import judge_sink
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.reading import U32, Section
 from busbar_fast.config.schema import Affinity, Breaker, Exhausted, Failover, Member, Policy, Pool, Secret, Trip

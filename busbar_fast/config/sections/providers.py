@@ -21,13 +21,8 @@ from busbar_fast.config.complaints import (
     shown,
     without_query,
 )
-from busbar_fast.config.guards import (
-    Exemptions,
-    RefusalKind,
-    complaint_of_entry,
-    judge_base_url,
-    judge_joined_url,
-)
+from busbar_fast.config.guards import Exemptions, complaint_of_entry
+from busbar_fast.config.guards.verdicts import RefusalKind, judge_base_url, judge_joined_url
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.reading import Check, Section, no_objection
 from busbar_fast.config.schema import NONE, Health, Provider, Secret, Security

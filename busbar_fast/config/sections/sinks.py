@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from busbar_fast.config.complaints import TORN_USERINFO, has_torn_userinfo, masked, shown
-from busbar_fast.config.guards import Exemptions, Verdict, complaint_of_entry, judge_log_sink, judge_sink
+from busbar_fast.config.guards import Exemptions, complaint_of_entry
+from busbar_fast.config.guards.verdicts import Verdict, judge_log_sink, judge_sink
 from busbar_fast.config.reading import Section
 from busbar_fast.config.schema import NONE, Observability, Secret, Security
 from busbar_fast.config.sections.references import complaint_of_token, read_secret

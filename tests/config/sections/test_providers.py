@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from busbar_fast.aws import endpoint
 from busbar_fast.aws.credentials import BadCredential, parse_credential
-from busbar_fast.config.guards import RefusalKind, Verdict
+from busbar_fast.config.guards.verdicts import RefusalKind, Verdict
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.reading import Section
 from busbar_fast.config.schema import NONE, Health, Provider, Secret, Security

@@ -2,7 +2,8 @@
 
 import pytest
 
-from busbar_fast.config.guards import Exemptions, judge_sink
+from busbar_fast.config.guards import Exemptions
+from busbar_fast.config.guards.verdicts import judge_sink
 from busbar_fast.config.schema import NONE, Observability, Secret, Security
 from busbar_fast.config.sections.sinks import read_observability, read_security, read_sink, sink_exemptions
 from tests.config.cases import paths_of, section_of
