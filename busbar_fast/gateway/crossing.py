@@ -7,7 +7,7 @@ wants it, told or refused.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from busbar_fast.dialects.dialect import StreamFault, Usage
 from busbar_fast.dialects.faults import Fault, Kind
@@ -16,7 +16,7 @@ from busbar_fast.gateway.answers import Source
 from busbar_fast.gateway.lanes import Lane
 from busbar_fast.gateway.offers import Tolerance
 from busbar_fast.gateway.requests import Request
-from busbar_fast.ir.report import Action, Entry, Report
+from busbar_fast.ir.report import WORDS, Action, Entry, Report
 from busbar_fast.wire.heads import ResponseHead
 
 _LOSSES: Final = (Action.DROPPED, Action.CLAMPED, Action.TRUNCATED)
@@ -110,7 +110,7 @@ class Crossing(ABC, Generic[_Neutral]):
         for action in Action:
             fields = {entry.field: None for entry in self._report.entries if entry.action is action}
             for number, field in enumerate(fields):
-                more = f",{field}" if number else f";{action.name.lower()}={field}"
+                more = f",{field}" if number else f";{WORDS[action]}={field}"
                 value += more if len(value) + len(more) <= _LONGEST_VALUE else ""
         return b"x-busbar-translation: %b\r\n" % value.encode()
 
@@ -145,4 +145,5 @@ class Crossing(ABC, Generic[_Neutral]):
             report = Report()
             read = self.request.read = _Read(self._read_request(report), report.entries)
         self._report.entries.extend(read.entries)
-        return cast("_Neutral", read.neutral)  # one request has one kind of reader
+        neutral: _Neutral = read.neutral  # one request has one kind of reader
+        return neutral

@@ -4,13 +4,14 @@ Only fixed words and numbers stand in a line, never what a client said.
 """
 
 import logging
+from typing import Final
 
 from busbar_fast.observe.counters import Loss
 from busbar_fast.observe.log import fields
 
-_log = logging.getLogger("busbar_fast.gateway")
+_log: Final = logging.getLogger("busbar_fast.gateway")
 
-_BETWEEN_S = 60.0
+_BETWEEN_S: Final = 60.0
 
 
 class LossLog:

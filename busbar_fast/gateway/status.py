@@ -102,11 +102,11 @@ class Status:
     def count_losses(self, source: str, target: str, report: "Report", *, is_logged: bool) -> None:
         """Count what was lost on the way from one dialect to another; log each loss now and then."""
         losses = self._tallies.losses
-        for entry in report.entries:
-            loss = (source, target, entry.action.name.lower(), entry.field)
+        for word, field, detail in report.said:
+            loss = (source, target, word, field)
             losses[loss] = losses.get(loss, 0) + 1
             if is_logged:
-                self._loss_log.note(loss, entry.detail, now())
+                self._loss_log.note(loss, detail, now())
 
     async def page(
         self,

@@ -69,7 +69,7 @@ class Translation(Crossing[Neutral]):
     def spelling(self) -> Spelling:
         """How ids of others look to the client."""
         salt = self.request.dialect.new_id().decode("ascii")
-        names = renamed((tool.name for tool in self.neutral.tools), self.other.abilities)
+        names = renamed([tool.name for tool in self.neutral.tools], self.other.abilities)
         in_hex = self.lane.traits.options.get("tool_id_style") == "hex"
         return Spelling(self.client.abilities, salt, names, in_hex=in_hex)
 
@@ -99,7 +99,7 @@ class Translation(Crossing[Neutral]):
             traits.default_max_tokens,
             tolerance.reasoning.get(self.lane.name, traits.has_reasoning),
             traits.has_prompt_caching,
-            {**BUDGETS, **traits.budgets},
+            {**BUDGETS, **traits.budgets} if traits.budgets else BUDGETS,
             tolerance.drops_guards,
             traits.drops_held,
         )

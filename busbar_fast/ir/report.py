@@ -95,6 +95,9 @@ class Action(IntEnum):
     FILLED = 5
 
 
+WORDS: Final = {action: action.name.lower() for action in Action}
+
+
 class Entry(NamedTuple):
     """One loss. `detail` is for people: a number or a kind, never what somebody said."""
 
@@ -110,6 +113,11 @@ class Report:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+
+    @property
+    def said(self) -> list[tuple[str, str, str]]:
+        """The losses in words: what was done, to what, and the detail."""
+        return [(WORDS[action], field, detail) for action, field, detail in self.entries]
 
     def dropped(self, field: str, detail: str = "") -> None:
         """Note what has no place."""

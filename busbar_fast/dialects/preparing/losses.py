@@ -32,7 +32,9 @@ def report_members(ext: Ext | None, report: Report, but: tuple[str, ...] = ()) -
 
     A path means its last name.
     """
-    for path, raw in (ext or {}).items():
+    if not ext:
+        return
+    for path, raw in ext.items():
         if raw != _NULL and path not in but:
             name = path.rpartition(".")[2]
             label = _LABELS.get(name, name)

@@ -1,6 +1,6 @@
 """Marks of a prompt that may stay: the last ones are worth the most, so the first ones go."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct, structs
@@ -15,7 +15,7 @@ _Marked = TypeVar("_Marked", bound=Struct)  # has a `mark`
 
 def with_fitting_marks(request: Request, target: Abilities, recipient: Recipient, report: Report) -> Request:
     """Return a request with as many marks as the target takes, in the order of a prompt: tools, system, turns."""
-    marks = sum(1 for _ in _marked(request))
+    marks = _count_marks(request)
     if not marks:
         return request
     takes_any = target.takes_marks == "always" or (target.takes_marks == "gated" and recipient.has_prompt_caching)
@@ -28,11 +28,22 @@ def with_fitting_marks(request: Request, target: Abilities, recipient: Recipient
     return request
 
 
-def _marked(request: Request) -> Iterator[object]:
-    """Yield every mark of a request."""
-    blocks = [*request.system, *(block for message in request.messages for block in message.blocks)]
-    found: Iterable[Any] = (*request.tools, *blocks, *(part for block in blocks for part in _parts(block)), request)
-    return (one.mark for one in found if one.mark is not None)
+def _count_marks(request: Request) -> int:
+    count = _count_in(request.system) + (request.mark is not None)
+    for tool in request.tools:
+        count += tool.mark is not None
+    for message in request.messages:
+        count += _count_in(message.blocks)
+    return count
+
+
+def _count_in(blocks: Sequence[AnyBlock]) -> int:
+    count = 0
+    for block in blocks:
+        count += block.mark is not None
+        for part in _parts(block):
+            count += part.mark is not None
+    return count
 
 
 def _parts(block: AnyBlock) -> Sequence[AnyBlock]:

@@ -5,7 +5,7 @@ shared with it.
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec import structs
 
@@ -20,9 +20,13 @@ from busbar_fast.dialects.translator import Abilities, Recipient
 from busbar_fast.errors import Misshapen
 from busbar_fast.ir.blocks import AnyBlock
 from busbar_fast.ir.report import Report
-from busbar_fast.ir.requests import Message, OutputFormat, Request, Role
+from busbar_fast.ir.requests import Document, Message, OutputFormat, Request, Role
 
 _T = TypeVar("_T")
+# HOT: a member of an enumeration takes 0.1 µs to find, CPython 3.11, 2026-11
+_TOOL: Final[Role] = Role.TOOL
+_SYSTEM: Final[Role] = Role.SYSTEM
+_USER: Final[Role] = Role.USER
 
 
 def prepare_request(request: Request, target: Abilities, recipient: Recipient, report: Report) -> Request:
@@ -35,9 +39,12 @@ def prepare_request(request: Request, target: Abilities, recipient: Recipient, r
         return _reopened(request, target, report)
     _refuse_kept(request, recipient, report)
     report_members(request.ext, report, (*request.held, *request.guards))
-    request = _conversation(request, target, recipient, report)
+    system, messages, documents = _conversation(request, target, recipient, report)
     request = structs.replace(
         request,
+        system=system,
+        messages=messages,
+        documents=documents,
         sampling=prepared_sampling(request.sampling, target, recipient, report),
         reasoning=_if(request.reasoning, target.takes_reasoning and recipient.has_reasoning, "reasoning", report),
         format=_plain_format(request.format),
@@ -84,8 +91,10 @@ def _plain_format(asked: OutputFormat | None) -> OutputFormat | None:
     return structs.replace(asked, is_openapi=False, schema=to_json_schema(asked.schema))
 
 
-def _conversation(request: Request, target: Abilities, recipient: Recipient, report: Report) -> Request:
-    """Return a request with its turns as the target takes them, system prompts in front where it wants them there."""
+def _conversation(
+    request: Request, target: Abilities, recipient: Recipient, report: Report
+) -> tuple[list[AnyBlock], list[Message], list[Document]]:
+    """Return the system prompt, the turns and the documents as the target takes them."""
     takes_later = target.takes_later_system == "always" or (
         target.takes_later_system == "asked" and recipient.options.get("inline_system") is True
     )
@@ -94,20 +103,19 @@ def _conversation(request: Request, target: Abilities, recipient: Recipient, rep
     messages: list[Message] = []
     for message in request.messages:
         report_members(message.ext, report)
-        if message.role is not Role.TOOL:
-            _add(messages, Role.USER, preparer.take_beside())
+        if message.role is not _TOOL:
+            _add(messages, _USER, preparer.take_beside())
         blocks = preparer.prepared(message.blocks)
-        if message.role is Role.SYSTEM and not takes_later:
+        if message.role is _SYSTEM and not takes_later:
             report.mapped("message_role")
             system += blocks
             continue
-        if preparer.beside and message.role is not Role.TOOL:
+        if preparer.beside and message.role is not _TOOL:
             at = behind_results(blocks)
             blocks[at:at] = preparer.take_beside()
         _add(messages, message.role, blocks)
-    _add(messages, Role.USER, preparer.take_beside())
-    documents = request.documents + preparer.documents
-    return structs.replace(request, system=system, messages=messages, documents=documents)
+    _add(messages, _USER, preparer.take_beside())
+    return system, messages, request.documents + preparer.documents
 
 
 def _add(messages: list[Message], role: Role, blocks: Sequence[AnyBlock]) -> None:

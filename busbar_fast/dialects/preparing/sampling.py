@@ -23,7 +23,9 @@ def prepared_sampling(sampling: Sampling, target: Abilities, recipient: Recipien
     if sampling.max_tokens == _ZERO:
         raise Misshapen("max_tokens", "must be at least 1 for this model")
     changes: dict[str, object] = {}
-    for name in _RARE:
+    # HOT: most ask for nothing rare, and asking for each takes 1 µs, CPython 3.11, 2026-11
+    is_plain = sampling == Sampling(sampling.max_tokens, sampling.temperature, sampling.top_p, stop=sampling.stop)
+    for name in () if is_plain else _RARE:
         value = getattr(sampling, name)
         if value is not NOTHING and value is not None and name not in target.sampling:
             _note_lost(name, value, report)

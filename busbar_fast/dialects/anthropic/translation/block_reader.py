@@ -10,7 +10,6 @@ from msgspec import Raw
 from busbar_fast.dialects.anthropic.translation.abilities import FAMILY, NAME, TOOL_PREFIX
 from busbar_fast.dialects.anthropic.translation.citations import read_citation
 from busbar_fast.dialects.members import Members, is_object, items_of, object_of, text_of
-from busbar_fast.errors import Misshapen
 from busbar_fast.ir import seals, tool_ids
 from busbar_fast.ir.blocks import (
     NO_ARGS,
@@ -118,13 +117,11 @@ class BlockReader:
 
 def read_mark(members: Members) -> Mark | None:
     """Read where a prompt is worth keeping. Raise Misshapen for a kind that does not exist."""
-    place = members.place("cache_control")
     control = members.maybe_object("cache_control")
     if control is None:
         return None
-    kind = control.maybe_text("type")
-    if kind != "ephemeral":
-        raise Misshapen(f"{place}.type", "must be ephemeral")
+    if control.maybe_text("type") != "ephemeral":
+        raise control.wrong("type", "must be ephemeral")
     return Mark(control.maybe_text("ttl") or "")
 
 

@@ -84,7 +84,9 @@ def _messages(messages: list[Message], writer: BlockWriter, report: Report) -> l
             turns.append((role, kept))
     found: list[dict[str, object]] = []
     for role, kept in turns:
-        content = writer.blocks(sorted(kept, key=_is_no_result) if role == "user" else kept)
+        if role == "user" and len(kept) > 1:
+            kept.sort(key=_is_no_result)
+        content = writer.blocks(kept)
         if content:
             found.append({"role": role, "content": content})
     return found
@@ -147,7 +149,7 @@ def _randomness(sampling: Sampling, recipient: Recipient, report: Report, *, is_
     """Return how an answer is drawn, where the vendor wants to know."""
     version = recipient.options.get("anthropic_version")
     is_refused = is_refused or (isinstance(version, str) and version >= _WITHOUT_SAMPLING)
-    found: dict[str, object] = {name: getattr(sampling, name) for name in _RANDOMNESS if getattr(sampling, name)}
+    found: dict[str, object] = {name: raw for name in _RANDOMNESS if (raw := getattr(sampling, name))}
     if is_refused:
         for name in found:
             report.dropped(name)

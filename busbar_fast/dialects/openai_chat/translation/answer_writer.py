@@ -1,7 +1,6 @@
 """A whole answer for a client."""
 
 from collections.abc import Iterable
-from typing import Final
 
 from busbar_fast.dialects.guard import field_of
 from busbar_fast.dialects.members import write
@@ -16,8 +15,6 @@ from busbar_fast.dialects.translator import Reply
 from busbar_fast.ir.answers import Answer
 from busbar_fast.ir.blocks import Text, Thinking, ToolUse
 from busbar_fast.ir.report import Report
-
-_WRITTEN: Final = (Text, Thinking, ToolUse)
 
 
 def new_id() -> str:
@@ -40,11 +37,11 @@ def write_answer(answer: Answer, reply: Reply, report: Report) -> bytes:
     choice: dict[str, object] = {"index": 0, "message": _message(answer, reply, report)}
     if answer.logprobs:
         choice["logprobs"] = {"content": logprobs_of(answer.logprobs), "refusal": None}
-    has_text = any(isinstance(block, Text) and block.text for block in answer.blocks)
-    choice["finish_reason"] = word_of(answer.stop, has_text=has_text)
+    has_text = [block for block in answer.blocks if isinstance(block, Text) and block.text]
+    choice["finish_reason"] = word_of(answer.stop, has_text=bool(has_text))
     if answer.stop.matched is not None and answer.source != NAME:
         report.dropped("stop_sequence")
-    members = {
+    members: dict[str, object] = {
         "id": answer.id or new_id(),
         "object": "chat.completion",
         "created": answer.created_s or reply.created_s,
@@ -52,31 +49,43 @@ def write_answer(answer: Answer, reply: Reply, report: Report) -> bytes:
         "choices": [choice],
         "usage": usage_of(answer.usage),
     }
-    return write(members | {name: raw for name, raw in (answer.ext or {}).items() if name not in members})
+    for name, raw in answer.ext.items() if answer.ext else ():
+        members.setdefault(name, raw)
+    return write(members)
 
 
 def _message(answer: Answer, reply: Reply, report: Report) -> dict[str, object]:
-    texts = [block for block in answer.blocks if isinstance(block, Text) and not block.is_refusal]
-    thoughts = [block.text for block in answer.blocks if isinstance(block, Thinking)]
-    refusals = [block.text for block in answer.blocks if isinstance(block, Text) and block.is_refusal]
+    texts: list[Text] = []
+    thoughts: list[str] = []
+    refusals: list[str] = []
+    has_calls = False
     for block in answer.blocks:
-        if not isinstance(block, _WRITTEN):
+        if isinstance(block, Text):
+            if block.is_refusal:
+                refusals.append(block.text)
+            else:
+                texts.append(block)
+        elif isinstance(block, Thinking):
+            thoughts.append(block.text)
+        elif isinstance(block, ToolUse):
+            has_calls = True
+        else:
             report.dropped(field_of(block))
     annotations: list[object] = []
     offset = 0
     for text in texts:
-        annotations += nested(annotations_of(text.citations, offset, len(text.text), report))
+        if text.citations:
+            annotations += nested(annotations_of(text.citations, offset, len(text.text), report))
         offset += len(text.text)
     message: dict[str, object] = {
         "role": "assistant",
-        "content": "".join(text.text for text in texts) if texts else None,
+        "content": "".join([text.text for text in texts]) if texts else None,
         "refusal": "".join(refusals) if refusals else None,
     }
     if thoughts:
         message["reasoning_content"] = "".join(thoughts)
-    calls = calls_of(answer.blocks, custom_names(reply))
-    if calls:
-        message["tool_calls"] = calls
+    if has_calls:
+        message["tool_calls"] = calls_of(answer.blocks, custom_names(reply))
     if annotations:
         message["annotations"] = annotations
     return message

@@ -36,6 +36,9 @@ _ROLES: Final = {
     "tool": Role.TOOL,
     "function": Role.TOOL,
 }
+_TOOL: Final[Role] = Role.TOOL
+_SYSTEM: Final[Role] = Role.SYSTEM
+_ASSISTANT: Final[Role] = Role.ASSISTANT
 _MIMES: Final = {"mp3": "audio/mpeg"}
 _WEB: Final = ("https://", "http://")
 
@@ -49,7 +52,7 @@ def read_messages(messages: list[Members]) -> tuple[list[AnyBlock], list[Message
     found: list[Message] = []
     for members in messages:
         message = _message(members, found)
-        if message.role is Role.SYSTEM and not found and not message.ext:
+        if message.role is _SYSTEM and not found and not message.ext:
             system += message.blocks
         else:
             found.append(message)
@@ -61,9 +64,9 @@ def _message(members: Members, before: list[Message]) -> Message:
     role = _ROLES.get(word)
     if role is None:
         raise members.wrong("role", f"must be one of {', '.join(_ROLES)}")
-    if role is Role.TOOL:
+    if role is _TOOL:
         blocks = [_result(members, before, is_legacy=word == "function")]
-    elif role is Role.ASSISTANT:
+    elif role is _ASSISTANT:
         blocks = _assistant(members)
     else:
         blocks = read_content(members)

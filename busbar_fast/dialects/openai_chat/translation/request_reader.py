@@ -25,6 +25,22 @@ from busbar_fast.ir.requests import (
 _CHOICES: Final = {"auto": ChoiceMode.AUTO, "none": ChoiceMode.NONE, "required": ChoiceMode.REQUIRED}
 _MOST_TOKENS: Final = 2**32 - 1
 _OFF: Final = "none"
+_ABOUT_TOOLS: Final = frozenset(("tools", "functions", "tool_choice", "function_call", "parallel_tool_calls"))
+_ABOUT_SAMPLING: Final = frozenset(
+    (
+        "max_tokens",
+        "max_completion_tokens",
+        "stop",
+        "temperature",
+        "top_p",
+        "seed",
+        "n",
+        "frequency_penalty",
+        "presence_penalty",
+        "logprobs",
+        "top_logprobs",
+    )
+)
 
 
 def read_request(body: bytes, ask: Ask, report: Report) -> Request:  # noqa: ARG001  the body says it all
@@ -34,9 +50,10 @@ def read_request(body: bytes, ask: Ask, report: Report) -> Request:  # noqa: ARG
     if "messages" not in members:
         raise members.wrong("messages", "must be a list of messages")
     system, messages = read_messages(members.objects("messages"))
-    tools, hosted = _tools(members)
+    has_tools = members.has_any(_ABOUT_TOOLS)
+    tools, hosted = _tools(members) if has_tools else ([], [])
     echo: Ext = {}
-    sampling = _sampling(members, echo, report)
+    sampling = _sampling(members, echo, report) if members.has_any(_ABOUT_SAMPLING) else Sampling()
     options = members.maybe_object("stream_options")
     include_usage = None if options is None else options.flag("include_usage")
     request = Request(
@@ -45,8 +62,8 @@ def read_request(body: bytes, ask: Ask, report: Report) -> Request:  # noqa: ARG
         messages,
         tools,
         hosted,
-        _choice(members),
-        members.flag("parallel_tool_calls"),
+        _choice(members) if has_tools else None,
+        members.flag("parallel_tool_calls") if has_tools else None,
         sampling=sampling,
         format=_format(members),
         reasoning=_reasoning(members),
