@@ -168,13 +168,14 @@ class ChunkedBody:
         self._extension_bytes = 0
         self._trailers = 0
         self._trailer_bytes = 0
-        self._before = (_AT_SIZE, 0, b"")  # where we stood when the last piece came
+        self._before = (_AT_SIZE, 0, b"", 0, 0, 0)  # where we stood when the last piece came
         self.travels_to = 0
 
     def feed(self, piece: bytes, parts: list[bytes] | None) -> int:
         """Consume from a piece; return the offset just past the body's end, or MORE. Raise Refused on nonsense."""
         size = self.travels_to = len(piece)
-        self._before = self._reading, self._left, self._held
+        counted = self._extension_bytes, self._trailers, self._trailer_bytes
+        self._before = (self._reading, self._left, self._held, *counted)
         at = 0
         if self.is_between_chunks:
             at = self._feed_whole_chunks(piece, parts)
@@ -205,8 +206,9 @@ class ChunkedBody:
         return self._held if self._reading is _AT_SIZE else b""
 
     def rewind(self) -> None:
-        """Stand where we stood before the last piece, which was no good and was not passed on."""
-        self._reading, self._left, self._held = self._before
+        """Stand where we stood before the last piece, which was not passed on, or is to be read once more."""
+        self._reading, self._left, self._held = self._before[:3]
+        self._extension_bytes, self._trailers, self._trailer_bytes = self._before[3:]
 
     def completion(self, payload: bytes, filler: bytes) -> bytes | None:
         """Return what closes the chunk that a body broke off in, with more payload at the end; the last chunk follows.

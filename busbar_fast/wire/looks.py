@@ -75,4 +75,5 @@ def one_chunk_start(size: int) -> bytes:
 
 def chunk_payload(chunk: bytes) -> bytes:
     """Return the payload of one plain chunk."""
-    return chunk[chunk.find(b"\n") + 1 : -2]
+    start, end = chunk.find(b"\n") + 1, len(chunk) - 2
+    return chunk[start:end] if start < end else b""

@@ -310,6 +310,16 @@ def test_piece_that_is_refused_can_be_taken_back() -> None:
     assert parts == [b"he", b"llo"]
 
 
+def test_what_was_taken_back_counts_for_no_limit() -> None:
+    """Operations §2: extensions and trailers of a piece that is read once more are counted once."""
+    body = ChunkedBody(extension_cap=8)
+    piece = b"1;abcde\r\nx\r\n0\r\n" + b"X-Sum: 1\r\n" * 20
+    for _ in range(3):
+        assert body.feed(piece, None) == MORE
+        body.rewind()
+    assert body.feed(piece + b"\r\n", None) == len(piece) + 2
+
+
 @pytest.mark.parametrize(
     ("start", "is_between"),
     [

@@ -71,3 +71,8 @@ def test_unit_says_its_size() -> None:
     assert not look.fits(encode_chunk(b"6:abc"))
     assert not look.fits(b"\r\n")
     assert not look.fits(encode_chunk(b"%d:" % PREPARED_BYTES + bytes(PREPARED_BYTES - 5)))
+
+
+def test_what_is_no_chunk_has_no_payload() -> None:
+    """Style 3: whatever is asked for, nothing is cut out from behind its own end."""
+    assert [chunk_payload(raw) for raw in (b"", b"\n", b"5\r\n", b"0\r\n\r\n")] == [b""] * 4

@@ -117,6 +117,16 @@ def test_piece_that_is_refused_never_came(bad: bytes) -> None:
     assert body.completion(b"", b"\n") == b"\n\n\n\r\n"
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("trailers", [b"X-Sum: 1\r\n" * 20, b"X-Sum: %b\r\n" % (b"1" * 5000)])
+def test_trailers_of_a_piece_that_looked_like_chunks_count_once(trailers: bytes, end: bytes) -> None:
+    """Operations §2: a surplus line end that makes the last piece look whole changes no count."""
+    trail = Trail(b"\n\n", b"\r\n\r\n")
+    piece = b"9\r\ndata: x\n\n\r\n0\r\n" + trailers
+    passed, at = pass_framed(ChunkedBody(), piece + b"\r\n" + end, None, trail)
+    assert (passed, at) == (b"9\r\ndata: x\n\n\r\n", len(piece) + 2)
+
+
 def test_bare_payload_that_is_refused_is_not_kept() -> None:
     """A body of known length ends with what somebody refuses to look at."""
     trail = Trail()
