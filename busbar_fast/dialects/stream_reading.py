@@ -1,7 +1,6 @@
 """What readers of event streams share: cutting the bytes into events, and the end. Hot."""
 
 from abc import ABC, abstractmethod
-from contextlib import suppress
 
 from busbar_fast.errors import Misshapen, NotJson, TooDeep
 from busbar_fast.ir.events import Sink
@@ -42,5 +41,7 @@ class SseReader(ABC):
     def _read(self, event: bytes) -> None:
         parsed = parse_event(event)
         if parsed.payload:
-            with suppress(NotJson, TooDeep, Misshapen):
+            try:  # HOT: `suppress` takes as long as reading a small event, CPython 3.11, 2026-11
                 self.read_event(parsed.name or b"", parsed.payload)
+            except (NotJson, TooDeep, Misshapen):
+                return  # skipped

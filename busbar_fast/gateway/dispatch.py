@@ -223,6 +223,8 @@ class Dispatch:
                         await answer.give()
                 else:
                     await answer.give()
+            elif upstream.is_whole:  # HOT: a deadline for nothing takes 3 µs, CPython 3.11, 2026-11
+                await answer.give()
             else:
                 with request.exchange.within(self._left_s(), _too_slow):
                     await answer.give()

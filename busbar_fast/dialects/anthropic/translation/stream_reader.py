@@ -57,9 +57,11 @@ class StreamReader(SseReader):
     def _grow(self, payload: bytes) -> None:
         """Add to a block."""
         event = read_typed(_DELTA, payload)
-        index, delta = min(event.index, _MOST_BLOCKS), event.delta
+        index, delta = event.index, event.delta
         if index < 0:
             return
+        if index > _MOST_BLOCKS:  # noqa: PLR1730  `min` looks at any kind of number
+            index = _MOST_BLOCKS
         kind = delta.type
         if kind == "text_delta":
             self.sink.text(index, delta.text)

@@ -23,6 +23,7 @@ from busbar_fast.ir.events import Kind
 from busbar_fast.ir.report import Report
 
 _UNENDED: Final = b',"finish_reason":null}]}\n\n'
+_TEXT_END: Final = b"}" + _UNENDED
 _DONE: Final = b"data: [DONE]\n\n"
 _ARGS: Final = b'{"tool_calls":[{"index":%d,"function":{"arguments":%b}}]}'
 
@@ -30,14 +31,14 @@ _ARGS: Final = b'{"tool_calls":[{"index":%d,"function":{"arguments":%b}}]}'
 class Writer(StreamWriter):
     """See the module."""
 
-    __slots__ = ("_annotations", "_calls", "_cited", "_custom", "_has_text", "_head", "_length")
+    __slots__ = ("_annotations", "_calls", "_cited", "_custom", "_has_text", "_head", "_length", "_text_head")
 
     kinds: ClassVar[frozenset[Kind]] = frozenset((Kind.TEXT, Kind.REFUSAL, Kind.THINKING, Kind.TOOL_USE))
     has_overlap: ClassVar[bool] = True
 
     def __init__(self, reply: Reply, report: Report, spelling: Spelling) -> None:
         super().__init__(reply, report, spelling)
-        self._head = b""
+        self._head = self._text_head = b""
         self._calls = 0
         self._custom = custom_names(reply)
         self._has_text = False
@@ -50,6 +51,7 @@ class Writer(StreamWriter):
             {"id": new_id(), "object": "chat.completion.chunk", "created": self.reply.created_s, "model": model}
         )
         self._head = b"data: " + described[:-1] + b',"choices":['
+        self._text_head = self._head + b'{"index":0,"delta":{"content":'
         self._add(b'{"role":"assistant"}')
 
     def write_open(self, block: StreamBlock) -> None:
@@ -70,7 +72,7 @@ class Writer(StreamWriter):
             self._add(b'{"refusal":%b}' % write_text(text))
             return
         self._length += len(text)
-        self.out.append(b'%b{"index":0,"delta":{"content":%b}%b' % (self._head, write_text(text), _UNENDED))
+        self.out.append(self._text_head + write_text(text) + _TEXT_END)
 
     def write_thinking(self, block: StreamBlock, text: str) -> None:  # noqa: ARG002  there is one
         self._add(b'{"reasoning_content":%b}' % write_text(text))
