@@ -3,12 +3,15 @@
 import re
 from typing import Final
 
-from busbar_fast.dialects.translator import Abilities
+from busbar_fast.dialects.translator import Abilities, Hosting
 from busbar_fast.ir.blocks import Inline, MediaKind, Plain, Url
 
 NAME: Final = "anthropic"
 FAMILY: Final = "anth"  # of its seals
 TOOL_PREFIX: Final = "toolu_"
+# What the tools are called that the vendor runs.
+SEARCH: Final = "web_search"
+CODE: Final = "code_execution"
 
 ABILITIES: Final = Abilities(
     NAME,
@@ -46,6 +49,11 @@ ABILITIES: Final = Abilities(
     takes_strict=True,
     choices=frozenset(("none", "named")),
     takes_parallel=True,
+    hosted={
+        "web_search": Hosting(frozenset(("allowed_domains", "blocked_domains", "place")), SEARCH),
+        "code_execution": Hosting(name=CODE),
+    },
+    takes_hosted_beside=True,
     sampling=frozenset(("top_k",)),
     ranges={"temperature": (0, 1), "top_p": (0, 1)},
     needs_max_tokens=True,
