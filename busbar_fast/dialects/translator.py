@@ -64,6 +64,7 @@ class Abilities(NamedTuple):
     takes_plans: bool = False  # text about the calls that follow has a place of its own
     takes_json_results: bool = False  # else they become text
     takes_error_flag: bool = False
+    takes_citations: bool = False  # in history
     takes_search_results: bool = False  # else they become text
     takes_code: bool = False  # else it becomes fenced text
     takes_documents: bool = False  # `Request.documents`

@@ -27,6 +27,7 @@ ABILITIES: Final = Abilities(
     most_marks=4,
     takes_user=True,
     takes_error_flag=True,
+    takes_citations=True,
     takes_search_results=True,
     takes_text_documents=True,
     media=frozenset(

@@ -36,7 +36,7 @@ def write_request(request: Request, recipient: Recipient, report: Report) -> byt
     if reasoning is not None and _sets_budget(reasoning, ext, is_own=is_own) and has_unsealed_loop(request.messages):
         ext.pop("thinking", None)
         request = without_thinking(request, report, reasoning.effort if is_own else "")
-    blocks = BlockWriter(report)
+    blocks = BlockWriter(report, is_client=False)
     messages = _messages(request.messages, blocks, report)
     if not messages:
         raise Misshapen("messages", "must hold at least one message that this model can read")

@@ -93,8 +93,6 @@ class _Contents:
             return self._call(block)
         if isinstance(block, ToolResult):
             return self._result(block)
-        if isinstance(block, Text) and block.citations:
-            self._report.dropped("citations")
         if isinstance(block, Media) and isinstance(block.source, Url) and not self._is_own:
             self._report.mapped("image_url")
         return write_part(block, self._report, with_file_name=self._is_own or self._is_cloud)
