@@ -323,11 +323,11 @@ def _load(options: words.Options) -> "Loaded":
     from busbar_fast.config.files import find_catalog, find_config  # noqa: PLC0415  a warm start needs none of it
     from busbar_fast.config.load import load  # noqa: PLC0415  brings YAML with it
     from busbar_fast.config.vocabulary import Vocabulary  # noqa: PLC0415  as above
-    from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS  # noqa: PLC0415  as above
+    from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS, SPECIAL_OPTIONS  # noqa: PLC0415  as above
     from busbar_fast.ir.report import FIELDS  # noqa: PLC0415  as above
 
     config_file, catalog_file = find_config(options.config, os.environ), find_catalog(options.providers, os.environ)
-    vocabulary = Vocabulary(DIALECTS, MODEL_OPTIONS, _complaint_of_script, FIELDS)
+    vocabulary = Vocabulary(DIALECTS, MODEL_OPTIONS, _complaint_of_script, FIELDS, SPECIAL_OPTIONS)
     return load(config_file, catalog_file, os.environ, vocabulary)
 
 

@@ -29,7 +29,7 @@ import uvloop
 
 from busbar_fast.config.load import load
 from busbar_fast.config.vocabulary import Vocabulary
-from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS
+from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS, SPECIAL_OPTIONS
 from busbar_fast.gateway.engine import Engine
 from busbar_fast.ir.report import FIELDS
 from busbar_fast.mock.router import answer
@@ -314,7 +314,8 @@ def _served(shape: Shape, loop: asyncio.AbstractEventLoop, upstream_port: int, s
     """Serve with the configuration of the shape's side."""
     file = shape.side().argv(free_port(), upstream_port, scratch)[-1]
     environment = {"BUSBAR_PERF_TOKEN": shapes.TOKEN}
-    loaded = load(file, None, environment, Vocabulary(DIALECTS, MODEL_OPTIONS, complaint_of_script, FIELDS))
+    vocabulary = Vocabulary(DIALECTS, MODEL_OPTIONS, complaint_of_script, FIELDS, SPECIAL_OPTIONS)
+    loaded = load(file, None, environment, vocabulary)
     assert loaded.config is not None, loaded.complaints
     engine = Engine(loaded.config, loaded.inputs, loop, choose_parser())
     try:

@@ -15,6 +15,7 @@ from busbar_fast.config.sections.governance import MEMORY
 from busbar_fast.config.sections.references import complaint_of_token
 from busbar_fast.config.tree import Entries, Items, Node, Scalar
 from busbar_fast.config.variables import has_control
+from busbar_fast.config.vocabulary import Vocabulary
 
 _RESERVED = "admin"
 _ENCODED_IN_PATHS = frozenset("/?#% ")
@@ -93,10 +94,11 @@ def _find(node: Node | None, path: Path) -> Node | None:
     return None if node is None or node.is_null else node
 
 
-def check_all(draft: Draft) -> None:
+def check_all(draft: Draft, vocabulary: Vocabulary) -> None:
     """Note everything that only shows in combination."""
     _check_names(draft)
     _check_models(draft)
+    _warn_of_idle_options(draft, vocabulary)
     for name, pool in draft.pools.items():
         _check_members(draft, name, pool)
         _check_exclusions(draft, name, pool)
@@ -146,6 +148,17 @@ def _check_models(draft: Draft) -> None:
         if model.provider and model.provider not in draft.names("providers"):
             near = draft.complaints.hint(model.provider, draft.names("providers"))
             draft.error(("models", name, "provider"), f"no provider of this name{near}", model.provider)
+
+
+def _warn_of_idle_options(draft: Draft, vocabulary: Vocabulary) -> None:
+    """Warn of settings of a model that no lane of its protocol looks at, though those of another one would."""
+    for name, model in draft.models.items():
+        provider = draft.providers.get(model.provider)
+        if provider is None:
+            continue
+        for option, protocols in vocabulary.special_options.items():
+            if option in model.options and provider.protocol not in protocols:
+                draft.warn("W21", ("models", name, option), f"has no effect with `protocol: {provider.protocol}`")
 
 
 def _check_members(draft: Draft, name: str, pool: Pool) -> None:

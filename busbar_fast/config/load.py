@@ -116,7 +116,7 @@ class _Loader:
                 if name.startswith("x-"):
                     section.maybe_node(name)
             values = self._read_sections(section)
-        check_all(self._draft)
+        check_all(self._draft, self._vocabulary)
         if values["tls"] is not None:
             check_tls(self._draft, values["tls"])
         self._check_environment()

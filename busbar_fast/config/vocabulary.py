@@ -53,7 +53,7 @@ ModelOptions = Mapping[str, tuple[str, ...]]
 class Vocabulary:
     """Every protocol by name, the model settings of their writers, what a policy script must pass, what may be lost."""
 
-    __slots__ = ("complaint_of_script", "losses", "model_options", "protocols")
+    __slots__ = ("complaint_of_script", "losses", "model_options", "protocols", "special_options")
 
     def __init__(
         self,
@@ -61,11 +61,13 @@ class Vocabulary:
         model_options: ModelOptions,
         complaint_of_script: Check,
         losses: frozenset[str],
+        special_options: Mapping[str, frozenset[str]],
     ) -> None:
         self.protocols = protocols
         self.model_options = model_options
         self.complaint_of_script = complaint_of_script
         self.losses = losses
+        self.special_options = special_options  # of models, that lanes of these protocols alone look at
 
     @property
     def provider_options(self) -> dict[str, str | bool]:

@@ -170,6 +170,8 @@ class Guard:
         block = self._open.get(index) or self._maybe_opened(index, Kind.TEXT)
         if block is not None and citations:
             self._give(block, self._writer.write_citations, citations)
+        elif citations:
+            self._report.dropped("citations")  # the client has the whole text already
 
     def logprobs(self, index: int, logprobs: list[TokenLogprob]) -> None:
         """How likely the tokens of a text were."""

@@ -254,6 +254,11 @@ class Members:
         raw = self.raw(name)
         return objects_of(raw, self.place(name)) if raw else []
 
+    @property
+    def says_more(self) -> bool:
+        """Whether something is left that nobody has taken; null says nothing."""
+        return any(raw != _NULL for raw in self._left.values())
+
     def rest(self) -> Ext | None:
         """Return what nobody has taken, None if nothing is left."""
         return self._left or None

@@ -43,7 +43,11 @@ MODEL_OPTIONS: dict[str, tuple[str, ...]] = {
     "schema_dialect": ("json_schema", "openapi"),
     "inline_system": (),
     "thinking": ("level", "budget"),
+    "hosted_tools": ("drop", "map"),
 }
+
+# Those of them that lanes of some dialects alone look at, and of which.
+SPECIAL_OPTIONS: dict[str, frozenset[str]] = {"hosted_tools": frozenset(("anthropic", "gemini", "responses"))}
 
 # The folder of each. The first one speaks for every path that none of them claims.
 _FOLDERS = {

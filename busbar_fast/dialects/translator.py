@@ -34,6 +34,13 @@ BUDGETS: Mapping[str, int] = {
 }
 
 
+class Hosting(NamedTuple):
+    """A tool that a dialect's upstreams run."""
+
+    options: frozenset[str] = frozenset()  # the names in `HostedTool` of what can be said of it
+    name: str = ""  # which no function may have beside it
+
+
 class Abilities(NamedTuple):
     """What a dialect has a place for; the defaults are those of one that has none for anything special."""
 
@@ -57,6 +64,7 @@ class Abilities(NamedTuple):
     takes_plans: bool = False  # text about the calls that follow has a place of its own
     takes_json_results: bool = False  # else they become text
     takes_error_flag: bool = False
+    takes_citations: bool = False  # in history
     takes_search_results: bool = False  # else they become text
     takes_code: bool = False  # else it becomes fenced text
     takes_documents: bool = False  # `Request.documents`
@@ -69,6 +77,8 @@ class Abilities(NamedTuple):
     takes_strict: bool = False
     choices: frozenset[str] = frozenset()  # of: none, named, allowed. The others become what is nearest
     takes_parallel: bool = False
+    hosted: Mapping[str, Hosting] = {}  # by their kind, those that a lane may be asked to run in another one's stead
+    takes_hosted_beside: bool = False  # them and functions in one request
     # Sampling
     sampling: frozenset[str] = frozenset()  # the names in `Sampling` besides max_tokens, temperature, top_p, stop
     most_stops: int | None = None  # 0: it has none

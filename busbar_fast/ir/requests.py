@@ -40,12 +40,29 @@ class Tool(Struct, gc=False):
     ext: Ext | None = None
 
 
+class Place(Struct, frozen=True, gc=False):
+    """About where a user is."""
+
+    city: str = ""
+    region: str = ""
+    country: str = ""
+    timezone: str = ""
+
+
 class HostedTool(Struct, gc=False):
-    """A tool that the provider runs."""
+    """A tool that the provider runs.
+
+    What follows `raw` was read of it for others who run one of this kind. They write it anew: `raw` is nothing then.
+    """
 
     kind: str  # web_search, code_execution, file_search, url_context, computer_use, maps, image_generation, mcp, other
     owner: str
     raw: Raw
+    allowed_domains: list[str] = []  # a search finds nothing elsewhere
+    blocked_domains: list[str] = []  # a search finds nothing there
+    place: Place | None = None  # where a search is made from
+    context_size: str = ""  # how much of what was found is read: low, medium, high
+    has_more: bool = False  # something that was not read
 
 
 class ChoiceMode(IntEnum):

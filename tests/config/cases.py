@@ -18,11 +18,11 @@ from busbar_fast.config.schema import Config
 from busbar_fast.config.tree import Entries, Node, read_tree
 from busbar_fast.config.variables import Variables
 from busbar_fast.config.vocabulary import Vocabulary
-from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS
+from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS, SPECIAL_OPTIONS
 from busbar_fast.ir.report import FIELDS
 from busbar_fast.reliability.policies.script import complaint_of_script
 
-VOCABULARY = Vocabulary(DIALECTS, MODEL_OPTIONS, complaint_of_script, FIELDS)
+VOCABULARY = Vocabulary(DIALECTS, MODEL_OPTIONS, complaint_of_script, FIELDS, SPECIAL_OPTIONS)
 MOST_SECONDS = 1.0 if sys.gettrace() is None else 20.0  # a tool that measures coverage slows everything down
 
 PROVIDERS = "providers: {p: {api_key: none, protocol: openai, base_url: 'https://up.example'}}\n"

@@ -30,6 +30,8 @@ MODEL = [
     Row("tool_id_style", model("tool_id_style: uuid"), {"models.m.tool_id_style": "uuid"}),
     Row("schema_dialect", model("schema_dialect: ''"), {"models.m.schema_dialect": ""}),
     Row("inline_system", model("inline_system: x"), {"models.m.inline_system": "x"}),
+    Row("hosted_tools", model("hosted_tools: keep"), {"models.m.hosted_tools": "keep"}),
+    Row("hosted_tools as a flag", model("hosted_tools: true"), {"models.m.hosted_tools": "true"}),
 ]
 
 NAMES = [

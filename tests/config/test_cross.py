@@ -11,7 +11,7 @@ from busbar_fast.config.cross import Draft, check_all, reveal_needed
 from busbar_fast.config.inputs import Inputs
 from busbar_fast.config.schema import NONE, Auth, Secret
 from busbar_fast.config.tree import Entries
-from tests.config.cases import BASE, errors_of, pool, read, tree_of, warnings_of
+from tests.config.cases import BASE, VOCABULARY, errors_of, pool, read, tree_of, warnings_of
 
 
 def draft_of(text: str, environment: dict[str, str] | None = None) -> Draft:
@@ -41,7 +41,7 @@ def test_a_draft_finds_places() -> None:
 def test_a_bare_draft_has_nothing_wrong_but_its_open_door() -> None:
     """Config §9, W1: without sections there is nothing to combine."""
     draft = draft_of("x: 1\n")
-    check_all(draft)
+    check_all(draft, VOCABULARY)
     assert (draft.complaints.errors, [w.id for w in draft.complaints.warnings]) == ([], ["W1"])
 
 
@@ -67,7 +67,7 @@ def test_a_token_of_a_file_is_judged(tmp_path: Path) -> None:
     (tmp_path / "t").write_text("a b\x07", encoding="utf-8")
     draft = draft_of("auth: {client_tokens: [x]}\n")
     draft.auth = Auth(mode="token", client_tokens=(Secret(kind="file", source=str(tmp_path / "t")),))
-    check_all(draft)
+    check_all(draft, VOCABULARY)
     assert [dotted(error.path) for error in draft.complaints.errors] == ["auth.client_tokens[0]"]
 
 
@@ -140,6 +140,12 @@ GOVERNED = TWO + "governance: {enabled: true, admin_token: t, "
         (TWO + 'pools: {"a\\tb": {members: [{target: m}]}}\n', {"pools.a\\tb": "a\\tb"}, ["W1"]),
         (TWO + "pools: {a b: {members: [{target: m}]}}\n", {}, ["W18", "W1"]),
         (TWO.replace("m: {provider: p}", "m: {provider: q}"), {"models.m.provider": "q"}, ["W1"]),
+        (TWO.replace("m: {provider: p}", "m: {provider: p, hosted_tools: map, thinking: level}"), {}, ["W21", "W1"]),
+        (
+            TWO.replace("m: {provider: p}", "m: {provider: p, hosted_tools: map}").replace("openai", "responses"),
+            {},
+            ["W1"],
+        ),
         (
             TWO.replace("m: {provider: p}", "m: {provider: q}") + "pools: {a: {members: [{model: m}]}}\n",
             {"models.m.provider": "q", "pools.a.members[0].model": "m"},

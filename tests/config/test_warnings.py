@@ -54,6 +54,12 @@ def two(first: str, second: str) -> str:
     )
 
 
+def lane(protocol: str, fields: str) -> str:
+    """Return a deployment whose one model has these fields at a provider that speaks this protocol."""
+    place = f"api_key: none, protocol: {protocol}, base_url: 'https://up.example'"
+    return f"providers: {{p: {{{place}}}}}\nmodels: {{m: {{provider: p, {fields}}}}}\n"
+
+
 PAIRS = [
     Pair("W1", BASE, ("auth",), BASE + OPEN),
     Pair("W1", BASE + "auth: {client_tokens: []}\n", ("auth",), governed("")),
@@ -296,6 +302,15 @@ PAIRS = [
         BASE + "limits: {memory_soft_limit_mib: 95}\n",
         ("limits.memory_soft_limit_mib",),
         BASE + "limits: {memory_soft_limit_mib: 96}\n",
+    ),
+    Pair(
+        "W21",
+        lane("openai", "hosted_tools: map"),
+        ("models.m.hosted_tools",),
+        lane("gemini", "hosted_tools: map"),
+    ),
+    Pair(
+        "W21", lane("cohere", "hosted_tools: drop"), ("models.m.hosted_tools",), lane("anthropic", "hosted_tools: drop")
     ),
     Pair("W27", governed("db_path: ':memory:'"), ("governance.db_path",), BASE + "governance: {db_path: ':memory:'}\n"),
 ]

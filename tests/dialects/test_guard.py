@@ -316,6 +316,21 @@ def test_attachments_are_lost_by_default() -> None:
     assert lost(scribe.report) == {("dropped", "signature"), ("dropped", "citations"), ("dropped", "logprobs")}
 
 
+def test_references_of_a_text_that_is_whole_are_lost() -> None:
+    """IR §9: the client has read the text, so a dialect with a place for them has none any more, which is noted."""
+    noted = []
+    for is_closed in (False, True):
+        guard, scribe = both()
+        scribe.write_citations = lambda *_: None  # type: ignore[method-assign]
+        guard.text(0, "x")
+        if is_closed:
+            guard.close(0)
+            guard.citations(0, [])
+        guard.citations(0, [CITATION])
+        noted.append(lost(scribe.report))
+    assert noted == [set(), {("dropped", "citations")}]
+
+
 def test_failure_is_kept_for_whoever_decides() -> None:
     """IR case 47: nothing is written of it, and nothing follows it."""
     guard, scribe = both()

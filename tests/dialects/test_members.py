@@ -252,6 +252,12 @@ def test_each_member_is_taken_once() -> None:
     assert members.rest() is None
 
 
+@pytest.mark.parametrize(("written", "is_more"), [(b"{}", False), (b'{"a":null}', False), (b'{"a":null,"b":0}', True)])
+def test_what_is_left_may_say_nothing(written: bytes, *, is_more: bool) -> None:
+    """IR §2: null is as good as absent."""
+    assert read_object(written).says_more is is_more
+
+
 def test_a_complaint_names_the_place() -> None:
     """IR §12: the member that is wrong, with the way to it."""
     inner = object_of(Raw(b'{"c":1}'), "a[0].b")

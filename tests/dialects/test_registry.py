@@ -6,6 +6,7 @@ from busbar_fast.dialects.embedder import ClientEmbedder, LaneEmbedder
 from busbar_fast.dialects.registry import (
     DIALECTS,
     MODEL_OPTIONS,
+    SPECIAL_OPTIONS,
     client_embedder,
     lane_embedder,
     name_of,
@@ -65,7 +66,15 @@ def test_options_of_models_are_words_or_flags() -> None:
         "schema_dialect": ("json_schema", "openapi"),
         "inline_system": (),
         "thinking": ("level", "budget"),
+        "hosted_tools": ("drop", "map"),
     }
+
+
+def test_tools_that_a_vendor_runs_are_mapped_where_the_vendor_has_some() -> None:
+    """Gemini §4: three dialects have them, so elsewhere the setting says nothing."""
+    able = {name for name in DIALECTS if translator(speak(name)).abilities.hosted}
+    assert able == {"anthropic", "gemini", "responses"}
+    assert {"hosted_tools": able} == SPECIAL_OPTIONS
 
 
 def test_every_dialect_can_be_spoken() -> None:

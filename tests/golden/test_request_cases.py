@@ -177,6 +177,32 @@ def test_thinking_is_asked_of_each_model_of_bedrock_in_its_way() -> None:
     assert ("additionalModelRequestFields" in nova.body, ("dropped", "reasoning") in nova.lost) == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("client", "asked"),
+    [
+        ("openai", {"reasoning_effort": "low"}),
+        ("responses", {"reasoning": {"effort": "high"}}),
+        ("responses", {"reasoning": {"summary": "auto"}}),
+        ("anthropic", {"thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 9000, "top_k": 5}),
+        ("anthropic", {"thinking": {"type": "adaptive"}}),
+        ("anthropic", {"output_config": {"effort": "high"}}),
+        ("gemini", {"generationConfig": {"thinkingConfig": {"thinkingBudget": 2000}, "topK": 5}}),
+        ("gemini", {"generationConfig": {"thinkingConfig": {"thinkingLevel": "HIGH"}}}),
+        ("gemini", {"generationConfig": {"thinkingConfig": {"includeThoughts": True}}}),
+        ("cohere", {"thinking": {"type": "enabled", "token_budget": 2048}, "k": 5}),
+    ],
+)
+def test_thinking_that_nova_is_not_asked_for_is_told(client: str, asked: dict[str, Any]) -> None:
+    """Bedrock case 31: from every client and in all its forms; how a token is drawn arrives all the same."""
+    has_top_k = not {"top_k", "k"}.isdisjoint(asked) or "topK" in str(asked)
+    for model in ("amazon.nova-pro-v1:0", "us.amazon.nova-2-lite-v1:0"):
+        found = sent(client, "bedrock", Recipient(model, has_reasoning=True), **asked)
+        assert ("dropped", "reasoning") in found.lost
+        assert ("dropped", "top_k") not in found.lost
+        wanted = {"inferenceConfig": {"topK": 5}} if has_top_k else None
+        assert found.body.get("additionalModelRequestFields") == wanted
+
+
 def test_thoughts_of_earlier_turns_go_home_only() -> None:
     """Anthropic case 24: what is unsigned falls away, what is signed or redacted stays to the letter."""
     thoughts = [

@@ -10,7 +10,7 @@ from typing import Any
 
 from busbar_fast.config.load import Loaded, load
 from busbar_fast.config.vocabulary import Vocabulary
-from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS
+from busbar_fast.dialects.registry import DIALECTS, MODEL_OPTIONS, SPECIAL_OPTIONS
 from busbar_fast.gateway.engine import Engine
 from busbar_fast.gateway.reload import Reloads
 from busbar_fast.ir.report import FIELDS
@@ -46,7 +46,7 @@ class Running:
         """Read the deployment file, when the test lets it be read."""
         self.reads += 1
         assert self.may_read.wait(5)
-        vocabulary = Vocabulary(DIALECTS, MODEL_OPTIONS, complaint_of_script, FIELDS)
+        vocabulary = Vocabulary(DIALECTS, MODEL_OPTIONS, complaint_of_script, FIELDS, SPECIAL_OPTIONS)
         return load(str(self._file), None, self.environ, vocabulary)
 
     def settle(self, loaded: Loaded) -> None:

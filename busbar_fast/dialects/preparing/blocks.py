@@ -141,6 +141,9 @@ class BlockPreparer:
         if not block.text and block.seal is not None and not self._can_open(block.seal):
             self._report.dropped("signature")
             return None  # the seal was all there was
+        if block.citations and not self._target.takes_citations:
+            self._report.dropped("citations")
+            block = structs.replace(block, citations=[])
         if block.is_plan and not self._target.takes_plans:
             self._report.mapped("plan")
             return structs.replace(block, is_plan=False)

@@ -53,7 +53,7 @@ def prepare_request(request: Request, target: Abilities, recipient: Recipient, r
         guards=[],
         ext=None,
     )
-    request = with_fitting_tools(request, target, report)
+    request = with_fitting_tools(request, target, recipient, report)
     request = with_fitting_documents(request, target, report)
     return with_fitting_marks(request, target, recipient, report)
 

@@ -5,23 +5,24 @@ from typing import Final
 from msgspec import Raw, structs
 
 from busbar_fast.dialects.preparing.blocks import taken_name
+from busbar_fast.dialects.preparing.hosted import fitting_hosted
 from busbar_fast.dialects.preparing.losses import report_members
 from busbar_fast.dialects.preparing.openapi import to_json_schema
-from busbar_fast.dialects.translator import Abilities
+from busbar_fast.dialects.translator import Abilities, Recipient
 from busbar_fast.ir.blocks import ToolResult, ToolUse
 from busbar_fast.ir.report import Report
-from busbar_fast.ir.requests import ChoiceMode, HostedTool, Request, Tool, ToolChoice
+from busbar_fast.ir.requests import ChoiceMode, Request, Tool, ToolChoice
 
 _UNSAID: Final = (None, None, None)
 _INPUT: Final = Raw(b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}')
 
 
-def with_fitting_tools(request: Request, target: Abilities, report: Report) -> Request:
+def with_fitting_tools(request: Request, target: Abilities, recipient: Recipient, report: Report) -> Request:
     """Return a request whose tools, and what is said of them, the target understands."""
     said = (request.tool_choice, request.parallel_tools, request.strict_tools)
     if not (request.tools or request.hosted) and said == _UNSAID:
         return request
-    hosted = [tool for tool in request.hosted if _is_own(tool, target, report)]
+    hosted = fitting_hosted(request, target, recipient, report)
     tools = [_tool(tool, target, report) for tool in request.tools]
     tools, choice = _chosen(request, tools, target, report)
     has_tools = bool(tools or hosted)
@@ -33,13 +34,6 @@ def with_fitting_tools(request: Request, target: Abilities, report: Report) -> R
         parallel_tools=_parallel(request.parallel_tools, target, report) if has_tools else None,
         strict_tools=_strict(request.strict_tools, target, report),
     )
-
-
-def _is_own(tool: HostedTool, target: Abilities, report: Report) -> bool:
-    if tool.owner == target.name:
-        return True
-    report.dropped("hosted_tools")
-    return False
 
 
 def _tool(tool: Tool, target: Abilities, report: Report) -> Tool:

@@ -19,6 +19,8 @@ from tests.config.cases import VOCABULARY, paths_of, section_of
             {"options": {"inline_system": True, "tool_id_style": "hex"}},
             [],
         ),
+        ("provider: p\nhosted_tools: map", {"options": {"hosted_tools": "map"}}, []),
+        ("provider: p\nhosted_tools: MAP", {}, ["hosted_tools"]),
         ("provider: ''", {"provider": ""}, ["provider"]),
         ("x: 1", {"provider": ""}, ["provider", "x"]),
     ],

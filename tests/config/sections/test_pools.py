@@ -11,7 +11,7 @@ from busbar_fast.config.sections.pools import PoolReader, complain_of_misplaced
 from busbar_fast.config.vocabulary import Vocabulary
 from tests.config.cases import paths_of, section_of
 
-VOCABULARY = Vocabulary({}, {}, lambda text: "" if text == "s" else "line 1: no", frozenset(("seed", "documents")))
+VOCABULARY = Vocabulary({}, {}, lambda text: "" if text == "s" else "line 1: no", frozenset(("seed", "documents")), {})
 READER = PoolReader(Exemptions(sinks=("10.0.0.1",)), 70, Inputs({}), VOCABULARY)
 PLAIN = Pool(members=(Member(target="m"),), policy=Policy(timeout_ms=70))
 

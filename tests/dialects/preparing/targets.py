@@ -23,6 +23,7 @@ WIDE = Abilities(
     takes_plans=True,
     takes_json_results=True,
     takes_error_flag=True,
+    takes_citations=True,
     takes_search_results=True,
     takes_code=True,
     takes_documents=True,

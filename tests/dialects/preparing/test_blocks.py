@@ -75,6 +75,17 @@ def test_who_has_a_place_for_everything_gets_everything() -> None:
     assert made(*EVERYTHING, target=WIDE) == (EVERYTHING, [])
 
 
+def test_references_in_history_reach_who_has_a_place_for_them() -> None:
+    """IR §1, L3: the text stays; what it rests on is noted where it has no place, inside results too."""
+    cited = Text("t", [Citation(CitationKind.WEB, url="u")])
+    assert made(cited) == ([Text("t")], ["citations"])
+    found = SearchResult("s", "t", [cited])
+    assert made(found, target=NARROW._replace(takes_search_results=True)) == (
+        [SearchResult("s", "t", [Text("t")])],
+        ["citations"],
+    )
+
+
 def test_members_without_a_field_reach_nobody_else() -> None:
     """IR case 10: they are noted and gone, also inside results, and the given blocks still have them."""
     ext = {"safetySettings": Raw(b"1")}

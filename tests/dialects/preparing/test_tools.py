@@ -8,7 +8,7 @@ from busbar_fast.dialects.translator import Abilities
 from busbar_fast.ir.blocks import AnyBlock, Text, ToolResult, ToolUse
 from busbar_fast.ir.report import Action, Entry, Report
 from busbar_fast.ir.requests import ChoiceMode, HostedTool, Message, Request, Role, Tool, ToolChoice
-from tests.dialects.preparing.targets import HERE, NARROW, THERE, WIDE, noted
+from tests.dialects.preparing.targets import HERE, LANE, NARROW, THERE, WIDE, noted
 
 SCHEMA = Raw(b'{"type" : "object"}')
 TOOLS = [Tool("a", "does a", SCHEMA), Tool("b"), Tool("c")]
@@ -24,7 +24,7 @@ SOME_NAMED = ToolChoice(ChoiceMode.NAMED, "a", allowed=["a", "b"])
 def fitted(request: Request, target: Abilities = NARROW) -> tuple[Request, list[str]]:
     """Return a request whose tools fit, and what was noted."""
     report = Report()
-    return with_fitting_tools(request, target, report), noted(report)
+    return with_fitting_tools(request, target, LANE, report), noted(report)
 
 
 def chosen(choice: ToolChoice | None, can: str = "", tools: list[Tool] = TOOLS) -> tuple[str, ToolChoice | None]:
@@ -138,7 +138,7 @@ def test_a_choice_of_tools_that_are_not_there_names_none_of_them(can: str) -> No
 def test_what_is_said_in_another_way_is_noted(choice: ToolChoice, entry: Entry) -> None:
     """IR §8: each way around a missing word stands in the report."""
     report = Report()
-    with_fitting_tools(Request(HERE, tools=TOOLS, tool_choice=choice), NARROW, report)
+    with_fitting_tools(Request(HERE, tools=TOOLS, tool_choice=choice), NARROW, LANE, report)
     assert report.entries == [entry]
 
 
@@ -148,7 +148,7 @@ def test_tools_that_were_called_before_stay_where_no_word_forbids_them(block: An
     turns = [Message(Role.USER, [Text("t")]), Message(Role.ASSISTANT, [block])]
     request = Request(HERE, messages=turns, tools=TOOLS, tool_choice=NONE)
     report = Report()
-    left = with_fitting_tools(request, NARROW, report)
+    left = with_fitting_tools(request, NARROW, LANE, report)
     assert (left.tools, left.tool_choice) == (TOOLS, None)
     assert report.entries == [Entry(Action.DROPPED, "tool_choice")]
 

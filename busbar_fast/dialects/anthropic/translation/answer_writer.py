@@ -34,7 +34,7 @@ def write_answer(answer: Answer, report: Report) -> bytes:
             "type": "message",
             "role": "assistant",
             "model": answer.model,
-            "content": BlockWriter(report).blocks(blocks),
+            "content": BlockWriter(report, is_client=True).blocks(blocks),
             "stop_reason": word_of(answer.stop),
             "stop_sequence": answer.stop.matched,
             "usage": usage_of(answer.usage),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from busbar_fast.dialects.anthropic.translation.citations import citation_of
+from busbar_fast.dialects.anthropic.translation.citations import UNFOUND, citation_of
 from busbar_fast.dialects.members import without_nothing
 from busbar_fast.ir.blocks import (
     AnyBlock,
@@ -31,10 +31,11 @@ _PDF: Final = "application/pdf"
 
 
 class BlockWriter:
-    """Writes blocks; what cannot be written is noted and left out."""
+    """Writes blocks; what cannot be written is noted and left out. `is_client` says that a client gets them."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, *, is_client: bool) -> None:
         self._report = report
+        self._unfound = UNFOUND if is_client else ""
 
     def _writers(self) -> dict[type[Block], Callable[[Any], object]]:
         return {
@@ -76,7 +77,7 @@ class BlockWriter:
             return None
         if not block.citations:
             return {"type": "text", "text": block.text}
-        citations = [citation_of(citation) for citation in block.citations]
+        citations = [citation_of(citation, self._unfound) for citation in block.citations]
         cited = [citation for citation in citations if citation is not None]
         if len(cited) < len(citations):
             self._report.dropped("citations")

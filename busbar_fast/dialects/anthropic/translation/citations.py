@@ -4,8 +4,9 @@ from typing import Final
 
 from msgspec import Raw
 
-from busbar_fast.dialects.anthropic.translation.abilities import NAME
+from busbar_fast.dialects.anthropic.translation.abilities import FAMILY, NAME
 from busbar_fast.dialects.members import Members, read_object
+from busbar_fast.ir import seals
 from busbar_fast.ir.blocks import Citation, CitationKind, Span
 
 # By type: what is cited, where its first and its last part stand, and the unit of those.
@@ -21,6 +22,8 @@ _TYPE_OF_UNIT: Final = {
     "page": "page_location",
     "block": "content_block_location",
 }
+# Stands, for a client, where the vendor would say how to find a page again that somebody else's search has found.
+UNFOUND: Final = seals.shown(seals.UNSEALED, FAMILY)
 
 
 def read_citation(raw: Raw) -> Citation:
@@ -30,21 +33,25 @@ def read_citation(raw: Raw) -> Citation:
     text = members.maybe_text("cited_text") or ""
     start, end = members.integer(first), members.integer(last)
     source = Span(start or 0, end or 0, text, unit) if text or end is not None else None
+    cursor = members.maybe_text("encrypted_index") or ""
     return Citation(
         kind,
         source=source,
         title=_either(members, "document_title", "title"),
         url=_either(members, "url", "source"),
         doc_index=members.integer("search_result_index" if kind is CitationKind.SEARCH_RESULT else "document_index"),
-        cursor=members.maybe_text("encrypted_index") or "",
+        cursor="" if cursor == UNFOUND else cursor,
         raw=raw,
         owner=NAME,
     )
 
 
-def citation_of(citation: Citation) -> object:
-    """Return a reference as the client gets it; None if there is no form for what is known of it."""
-    if citation.owner == NAME:
+def citation_of(citation: Citation, unfound: str) -> object:
+    """Return a reference as it is written; None if there is no form for what is known of it.
+
+    A page that the vendor did not find itself has this text for a way back to it; without one it cannot be cited.
+    """
+    if citation.owner == NAME and (citation.cursor or citation.kind is not CitationKind.WEB):
         return citation.raw
     source = citation.source
     cited = source.text if source is not None else ""
@@ -69,11 +76,12 @@ def citation_of(citation: Citation) -> object:
             first: source.start,
             last: source.end,
         }
-    if citation.url:
+    cursor = citation.cursor or unfound
+    if citation.url and cursor:
         return {
             "type": "web_search_result_location",
             "cited_text": cited,
-            "encrypted_index": citation.cursor,
+            "encrypted_index": cursor,
             "title": citation.title or None,
             "url": citation.url,
         }

@@ -6,6 +6,7 @@ from msgspec import Raw
 
 from busbar_fast.dialects.anthropic.translation.abilities import NAME
 from busbar_fast.dialects.anthropic.translation.block_reader import BlockReader, read_mark
+from busbar_fast.dialects.anthropic.translation.hosted import read_hosted
 from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.members import Members, first_of, integer_of, items_of, object_of, read_object, text_of, write
 from busbar_fast.ir.blocks import NOTHING, AnyBlock, Ext
@@ -32,13 +33,6 @@ _CHOICES: Final = {
     "tool": ChoiceMode.NAMED,
 }
 _THINKING: Final = {"enabled": ReasoningMode.ON, "adaptive": ReasoningMode.DYNAMIC, "disabled": ReasoningMode.OFF}
-# What the type of a tool that the vendor runs begins with.
-_HOSTED: Final = {
-    "web_search": "web_search",
-    "web_fetch": "url_context",
-    "code_execution": "code_execution",
-    "computer": "computer_use",
-}
 _NO_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
 _MOST_TOKENS: Final = 2**32 - 1
 _BLOCKS: Final = BlockReader(is_client=True)
@@ -103,8 +97,7 @@ def _tools(members: Members) -> tuple[list[Tool], list[HostedTool]]:
         tool = object_of(one, f"{place}[{at}]")
         kind = tool.maybe_text("type") or "custom"
         if kind != "custom":
-            known = (name for start, name in _HOSTED.items() if kind.startswith(start))
-            hosted.append(HostedTool(next(known, "other"), NAME, one))
+            hosted.append(read_hosted(kind, tool, one))
             continue
         mark, strict = read_mark(tool), tool.flag("strict")
         name, description = tool.text("name"), tool.text("description")

@@ -6,6 +6,7 @@ from msgspec import Raw, structs
 
 from busbar_fast.dialects.anthropic.translation.abilities import NAME
 from busbar_fast.dialects.anthropic.translation.block_writer import BlockWriter, mark_of
+from busbar_fast.dialects.anthropic.translation.hosted import hosted_tool
 from busbar_fast.dialects.loops import has_unsealed_loop, without_thinking
 from busbar_fast.dialects.members import integer_of, read_object, without_nothing, write
 from busbar_fast.dialects.translator import Recipient
@@ -35,7 +36,7 @@ def write_request(request: Request, recipient: Recipient, report: Report) -> byt
     if reasoning is not None and _sets_budget(reasoning, ext, is_own=is_own) and has_unsealed_loop(request.messages):
         ext.pop("thinking", None)
         request = without_thinking(request, report, reasoning.effort if is_own else "")
-    blocks = BlockWriter(report)
+    blocks = BlockWriter(report, is_client=False)
     messages = _messages(request.messages, blocks, report)
     if not messages:
         raise Misshapen("messages", "must hold at least one message that this model can read")
@@ -48,7 +49,7 @@ def write_request(request: Request, recipient: Recipient, report: Report) -> byt
         "max_tokens": request.sampling.max_tokens or None,
         "system": blocks.blocks(request.system) or None,
         "messages": messages,
-        **_tools(request, is_forced=not is_thinking or is_own),
+        **_tools(request, report, is_forced=not is_thinking or is_own),
         **_randomness(request.sampling, recipient, report, is_refused=is_thinking and not is_own),
         "stop_sequences": request.sampling.stop or None,
         "thinking": thinking or None,
@@ -107,10 +108,10 @@ def _uncited(block: AnyBlock, report: Report) -> AnyBlock:
 # Tools
 
 
-def _tools(request: Request, *, is_forced: bool) -> dict[str, object]:
+def _tools(request: Request, report: Report, *, is_forced: bool) -> dict[str, object]:
     """Return what concerns tools; `is_forced` says that the model may be made to call one."""
     tools: list[object] = [_tool(tool) for tool in request.tools]
-    tools += [tool.raw for tool in request.hosted]
+    tools += [hosted_tool(tool, report) for tool in request.hosted]
     if not tools:
         return {}
     choice, parallel = request.tool_choice, request.parallel_tools

@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 from busbar_fast.dialects.anthropic.faults import encode_fault
 from busbar_fast.dialects.anthropic.translation.abilities import NAME
 from busbar_fast.dialects.anthropic.translation.answer_writer import new_id
-from busbar_fast.dialects.anthropic.translation.citations import citation_of
+from busbar_fast.dialects.anthropic.translation.citations import UNFOUND, citation_of
 from busbar_fast.dialects.anthropic.translation.stops import word_of
 from busbar_fast.dialects.anthropic.translation.usages import counted, usage_of
 from busbar_fast.dialects.faults import Fault
@@ -88,7 +88,7 @@ class Writer(StreamWriter):
 
     def write_citations(self, block: StreamBlock, citations: list[Citation]) -> None:
         for citation in citations:
-            shown = citation_of(citation)
+            shown = citation_of(citation, UNFOUND)
             if shown is None:
                 self.report.dropped("citations")
             else:

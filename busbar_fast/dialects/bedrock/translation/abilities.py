@@ -24,6 +24,7 @@ ABILITIES: Final = Abilities(
     most_marks=4,
     takes_json_results=True,
     takes_error_flag=True,
+    takes_citations=True,
     takes_search_results=True,
     takes_text_documents=True,
     media=frozenset((kind, Inline) for kind in MediaKind),

@@ -35,11 +35,12 @@ _DONE: Final = b"data: [DONE]\n\n"
 class Writer(StreamWriter):
     """See the module. The text of a block is kept for references that quote it."""
 
-    __slots__ = ("_calls", "_citations", "_contents")
+    __slots__ = ("_calls", "_citations", "_cited", "_contents")
 
     def __init__(self, reply: Reply, report: Report, spelling: Spelling) -> None:
         super().__init__(reply, report, spelling)
         self._contents = self._calls = self._citations = 0
+        self._cited: list[Citation] = []  # by a text that is still to come
 
     def write_start(self, model: str, usage: Usage | None) -> None:  # noqa: ARG002  it is told in the end
         empty: dict[str, object] = {"content": [], "tool_plan": "", "tool_calls": [], "citations": []}
@@ -70,17 +71,15 @@ class Writer(StreamWriter):
         self.out.append(_ARGS % (block.slot, write_text(fragment)))
 
     def write_citations(self, block: StreamBlock, citations: list[Citation]) -> None:
-        text = "".join(block.parts)
-        for citation in citations:
-            shown = citation_of(citation, block.slot, text)
-            if shown is None:
-                self.report.dropped("citations")
-                continue
-            self._event("citation-start", {"index": self._citations, "delta": {"message": {"citations": shown}}})
-            self._event("citation-end", {"index": self._citations})
-            self._citations += 1
+        if block.parts:
+            self._cite(block, citations)
+        else:
+            self._cited += citations
 
     def write_close(self, block: StreamBlock) -> None:
+        if self._cited:
+            self._cite(block, self._cited)
+            self._cited = []
         name = "tool-call-end" if block.kind is Kind.TOOL_USE else "content-end"
         self._event(name, {"index": block.slot})
 
@@ -91,6 +90,17 @@ class Writer(StreamWriter):
         word = "TIMEOUT" if fault.kind is Wrong.TIMED_OUT else "ERROR"
         said = read_object(encode_fault(fault).body).text("message")
         self._end({"finish_reason": word, "error": said}, usage)
+
+    def _cite(self, block: StreamBlock, citations: list[Citation]) -> None:
+        text = "".join(block.parts)
+        for citation in citations:
+            shown = citation_of(citation, block.slot, text)
+            if shown is None:
+                self.report.dropped("citations")
+                continue
+            self._event("citation-start", {"index": self._citations, "delta": {"message": {"citations": shown}}})
+            self._event("citation-end", {"index": self._citations})
+            self._citations += 1
 
     def _end(self, delta: dict[str, object], usage: Usage) -> None:
         self._event("message-end", {"delta": {**delta, "usage": usage_of(usage)}})

@@ -27,7 +27,7 @@ _NAMES: Final = """
     thoughtSignature videoMetadata mediaResolution partMetadata speechMetadata audioTranscription mediaProcessing
     mimeType displayName fileUri partialArgs willContinue
     functionDeclarations googleSearch googleSearchRetrieval codeExecution urlContext fileSearch googleMaps computerUse
-    mcpServers enterpriseWebSearch parametersJsonSchema responseJsonSchema
+    mcpServers enterpriseWebSearch excludeDomains parametersJsonSchema responseJsonSchema
     functionCallingConfig retrievalConfig includeServerSideToolInvocations allowedFunctionNames
     streamFunctionCallArguments
     maxOutputTokens topP topK stopSequences candidateCount presencePenalty frequencyPenalty responseMimeType

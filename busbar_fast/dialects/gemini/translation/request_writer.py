@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from busbar_fast.dialects.gemini.translation.abilities import NAME
+from busbar_fast.dialects.gemini.translation.abilities import CLOUD, NAME
 from busbar_fast.dialects.gemini.translation.carrying import unpacked
 from busbar_fast.dialects.gemini.translation.config_writer import generation_config
 from busbar_fast.dialects.gemini.translation.part_writer import write_part
@@ -18,8 +18,8 @@ from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import Request, Role
 
 # What the vendor takes for the seal of a call that another vendor's model made: newer models want one on each call.
+# Its cloud takes no such thing.
 _BYPASS: Final = "skip_thought_signature_validator"
-_CLOUD: Final = "aiplatform"  # in the names of the hosts of the vendor's cloud, which take no such thing
 _NOTHING_LEFT: Final = {"text": " "}  # a turn has to have a part, and its text must not be empty
 
 
@@ -58,7 +58,7 @@ class _Contents:
         self._messages = request.messages
         self._report = report
         self._is_own = request.source == NAME
-        self._is_cloud = _CLOUD in recipient.host
+        self._is_cloud = CLOUD in recipient.host
         self._calls = 0
         self._orphans = 0
         self._invented: set[str] = set()  # ids that clients of this dialect never gave
@@ -93,8 +93,6 @@ class _Contents:
             return self._call(block)
         if isinstance(block, ToolResult):
             return self._result(block)
-        if isinstance(block, Text) and block.citations:
-            self._report.dropped("citations")
         if isinstance(block, Media) and isinstance(block.source, Url) and not self._is_own:
             self._report.mapped("image_url")
         return write_part(block, self._report, with_file_name=self._is_own or self._is_cloud)

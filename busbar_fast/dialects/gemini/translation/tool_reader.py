@@ -4,25 +4,13 @@ from typing import Final
 
 from msgspec import Raw
 
-from busbar_fast.dialects.gemini.translation.abilities import NAME
 from busbar_fast.dialects.gemini.translation.carrying import joined, packed
 from busbar_fast.dialects.gemini.translation.fields import Fields, decoded
+from busbar_fast.dialects.gemini.translation.hosted import read_hosted
 from busbar_fast.dialects.members import write
 from busbar_fast.ir.blocks import NOTHING, Ext
 from busbar_fast.ir.requests import ChoiceMode, HostedTool, Tool, ToolChoice
 
-_KINDS: Final = {
-    "googleSearch": "web_search",
-    "googleSearchRetrieval": "web_search",
-    "enterpriseWebSearch": "web_search",
-    "codeExecution": "code_execution",
-    "urlContext": "url_context",
-    "fileSearch": "file_search",
-    "retrieval": "file_search",
-    "googleMaps": "maps",
-    "computerUse": "computer_use",
-    "mcpServers": "mcp",
-}
 _MODES: Final = {1: "AUTO", 2: "ANY", 3: "NONE", 4: "VALIDATED"}
 _UNSAID: Final = ("", "MODE_UNSPECIFIED")
 _CHOICES: Final = {
@@ -40,8 +28,7 @@ def read_tools(entries: list[Fields]) -> tuple[list[Tool], list[HostedTool]]:
     hosted: list[HostedTool] = []
     for entry in entries:
         tools += [_function(declared) for declared in entry.several("functionDeclarations")]
-        for name, raw in (entry.rest() or {}).items():
-            hosted.append(HostedTool(_KINDS.get(name, "other"), NAME, Raw(write({name: raw}))))
+        hosted += [read_hosted(name, raw) for name, raw in (entry.rest() or {}).items()]
     return tools, hosted
 
 

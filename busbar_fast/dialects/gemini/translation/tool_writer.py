@@ -5,6 +5,7 @@ from typing import Final
 from busbar_fast.dialects.gemini.translation.abilities import NAME
 from busbar_fast.dialects.gemini.translation.carrying import unpacked
 from busbar_fast.dialects.gemini.translation.config_writer import speaks_openapi
+from busbar_fast.dialects.gemini.translation.hosted import hosted_tool
 from busbar_fast.dialects.gemini.translation.schemas import to_openapi
 from busbar_fast.dialects.translator import Recipient
 from busbar_fast.ir.report import Report
@@ -28,7 +29,7 @@ def tool_entries(request: Request, recipient: Recipient, report: Report) -> list
         tools = [tool for tool in tools if tool.name in choice.allowed]
     declared = [_function(tool, recipient) for tool in tools]
     entries: list[object] = [{"functionDeclarations": declared}] if declared else []
-    return entries + [tool.raw for tool in request.hosted]
+    return entries + [hosted_tool(tool, recipient, report) for tool in request.hosted]
 
 
 def tool_config(request: Request, report: Report) -> dict[str, object]:

@@ -8,6 +8,7 @@ from busbar_fast.ir.blocks import Inline, MediaKind, Url
 
 NAME: Final = "openai"
 TOOL_PREFIX: Final = "call_"
+SEARCH: Final = "web_search_options"  # the member that asks for a search in the web
 
 ABILITIES: Final = Abilities(
     NAME,

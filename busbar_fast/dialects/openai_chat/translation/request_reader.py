@@ -5,9 +5,20 @@ from typing import Final
 from msgspec import Raw
 
 from busbar_fast.dialects.asks import Ask
-from busbar_fast.dialects.members import Members, first_of, integer_of, items_of, object_of, read_object, text_of, write
-from busbar_fast.dialects.openai_chat.translation.abilities import NAME
+from busbar_fast.dialects.members import (
+    Members,
+    first_of,
+    integer_of,
+    is_object,
+    items_of,
+    object_of,
+    read_object,
+    text_of,
+    write,
+)
+from busbar_fast.dialects.openai_chat.translation.abilities import NAME, SEARCH
 from busbar_fast.dialects.openai_chat.translation.message_reader import read_messages
+from busbar_fast.dialects.whereabouts import read_place
 from busbar_fast.ir.blocks import NOTHING, Ext
 from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import (
@@ -25,7 +36,7 @@ from busbar_fast.ir.requests import (
 _CHOICES: Final = {"auto": ChoiceMode.AUTO, "none": ChoiceMode.NONE, "required": ChoiceMode.REQUIRED}
 _MOST_TOKENS: Final = 2**32 - 1
 _OFF: Final = "none"
-_ABOUT_TOOLS: Final = frozenset(("tools", "functions", "tool_choice", "function_call", "parallel_tool_calls"))
+_ABOUT_TOOLS: Final = frozenset(("tools", "functions", "tool_choice", "function_call", "parallel_tool_calls", SEARCH))
 _ABOUT_SAMPLING: Final = frozenset(
     (
         "max_tokens",
@@ -104,7 +115,20 @@ def _tools(members: Members) -> tuple[list[Tool], list[HostedTool]]:
         else:
             hosted.append(HostedTool("other", NAME, one))
     tools += [_tool(one) for one in members.objects("functions")]
-    return tools, hosted
+    search = members.raw(SEARCH)
+    return tools, [*hosted, _search(search)] if search else hosted
+
+
+def _search(raw: Raw) -> HostedTool:
+    """Read that the vendor's model searches the web, which is no tool here but a member of its own."""
+    tool = HostedTool("web_search", NAME, raw)
+    members = object_of(raw, SEARCH) if is_object(raw) else Members({SEARCH: raw})
+    tool.context_size = members.maybe_text("search_context_size") or ""
+    location = members.maybe_object("user_location")
+    if location is not None:
+        tool.place = read_place(location.maybe_object("approximate"))
+    tool.has_more = members.says_more
+    return tool
 
 
 def _tool(members: Members) -> Tool:

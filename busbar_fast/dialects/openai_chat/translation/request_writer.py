@@ -8,7 +8,7 @@ from msgspec import Raw, structs
 from busbar_fast.dialects.file_urls import data_url
 from busbar_fast.dialects.guard import field_of
 from busbar_fast.dialects.members import read_object, without_nothing, write
-from busbar_fast.dialects.openai_chat.translation.abilities import NAME
+from busbar_fast.dialects.openai_chat.translation.abilities import NAME, SEARCH
 from busbar_fast.dialects.openai_chat.translation.calls import calls_of, styled
 from busbar_fast.dialects.translator import Recipient
 from busbar_fast.errors import Misshapen
@@ -73,7 +73,7 @@ def write_request(request: Request, recipient: Recipient, report: Report) -> byt
     echo = request.echo or {} if is_own else {}
     ext = dict(request.ext or {})
     tools: list[object] = [_tool(tool, report) for tool in request.tools]
-    tools += [tool.raw for tool in request.hosted]
+    tools += [tool.raw for tool in request.hosted if tool.kind != "web_search"]
     members: dict[str, object] = {
         "model": recipient.model,
         "messages": messages,
@@ -85,6 +85,7 @@ def write_request(request: Request, recipient: Recipient, report: Report) -> byt
         "response_format": _format(request.format),
         "reasoning_effort": _effort(request, recipient, report),
         "user": request.user or None,
+        SEARCH: next((tool.raw for tool in request.hosted if tool.kind == "web_search"), None),
         **_streaming(request, recipient, ext, is_own=is_own),
     }
     return write(without_nothing(members | ext | _people(echo)))

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from busbar_fast.dialects.translator import Abilities
+from busbar_fast.dialects.translator import Abilities, Hosting
 from busbar_fast.ir.blocks import Inline, MediaKind, Url
 
 NAME: Final = "responses"
@@ -37,6 +37,11 @@ ABILITIES: Final = Abilities(
     takes_strict=True,
     choices=frozenset(("none", "named", "allowed")),
     takes_parallel=True,
+    hosted={
+        "web_search": Hosting(frozenset(("allowed_domains", "place", "context_size"))),
+        "code_execution": Hosting(),
+    },
+    takes_hosted_beside=True,
     sampling=frozenset(("has_logprobs", "top_logprobs")),
     most_stops=0,
     ranges={"max_tokens": (16, 2**32 - 1), "temperature": (0, 2), "top_p": (0, 1), "top_logprobs": (0, 20)},

@@ -7,6 +7,7 @@ from msgspec import Raw
 from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.members import Members, integer_of, items_of, object_of, read_object, text_of, write
 from busbar_fast.dialects.openai_responses.translation.abilities import NAME
+from busbar_fast.dialects.openai_responses.translation.hosted import read_hosted
 from busbar_fast.dialects.openai_responses.translation.item_reader import REFERENCE, ItemReader
 from busbar_fast.ir.blocks import NOTHING, AnyBlock, Ext, Opaque, Text
 from busbar_fast.ir.report import Report
@@ -44,14 +45,6 @@ ECHOED: Final = (
 )
 _HELD: Final = ("previous_response_id", "conversation", "prompt", "background")
 _CHOICES: Final = {"auto": ChoiceMode.AUTO, "none": ChoiceMode.NONE, "required": ChoiceMode.REQUIRED}
-_HOSTED: Final = {
-    "web_search": "web_search",
-    "file_search": "file_search",
-    "code_interpreter": "code_execution",
-    "computer": "computer_use",
-    "mcp": "mcp",
-    "image_generation": "image_generation",
-}
 _LOGPROBS: Final = "message.output_text.logprobs"
 _SEALED: Final = "reasoning.encrypted_content"
 _FALSE: Final = Raw(b"false")
@@ -132,8 +125,7 @@ def _tools(members: Members) -> tuple[list[Tool], list[HostedTool]]:
         tool = object_of(one, f"{place}[{at}]")
         kind = tool.maybe_text("type") or "function"
         if kind not in ("function", "custom"):
-            known = (name for start, name in _HOSTED.items() if kind.startswith(start))
-            hosted.append(HostedTool(next(known, "other"), NAME, one))
+            hosted.append(read_hosted(kind, tool, one))
             continue
         is_custom = kind == "custom"
         name, description = tool.text("name"), tool.maybe_text("description") or ""

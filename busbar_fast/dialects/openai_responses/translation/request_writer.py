@@ -9,6 +9,7 @@ from busbar_fast.dialects.call_arguments import args_text, free_text
 from busbar_fast.dialects.file_urls import data_url
 from busbar_fast.dialects.members import read_object, without_nothing, write
 from busbar_fast.dialects.openai_responses.translation.abilities import NAME
+from busbar_fast.dialects.openai_responses.translation.hosted import hosted_tool
 from busbar_fast.dialects.translator import Recipient
 from busbar_fast.errors import Misshapen
 from busbar_fast.ir.blocks import (
@@ -46,7 +47,7 @@ def write_request(request: Request, recipient: Recipient, report: Report) -> byt
         raise Misshapen("input", "must hold at least one item that this model can read")
     ext = dict(request.ext or {})
     tools: list[object] = [_tool(tool) for tool in request.tools]
-    tools += [tool.raw for tool in request.hosted]
+    tools += [hosted_tool(tool) for tool in request.hosted]
     sampling = request.sampling
     reasoning = _merged(_reasoning(request, recipient, report), ext, "reasoning")
     members: dict[str, object] = {

@@ -9,6 +9,8 @@ from msgspec import structs
 from busbar_fast.dialects.anthropic.translation import TRANSLATOR
 from busbar_fast.errors import Misshapen
 from busbar_fast.ir.blocks import (
+    Citation,
+    CitationKind,
     Code,
     Held,
     Inline,
@@ -415,6 +417,21 @@ def test_user_cites_nothing() -> None:
     assert "citations" not in written(*cited)[0]
     assert BENCH.lost == {("dropped", "citations")}
     assert "citations" in written(*cited, role=Role.ASSISTANT)[0]
+
+
+@pytest.mark.parametrize(
+    ("index", "is_kept"), [("Eo8B", True), ("", False), (None, False), ("bbf1nonebm9uZQ==", False)]
+)
+def test_a_page_that_the_vendor_did_not_find_is_not_cited(index: str | None, *, is_kept: bool) -> None:
+    """Anthropic §8: a reference to the web needs the vendor's own way back to the page, in its own dialect too."""
+    page = {"type": "web_search_result_location", "cited_text": "w", "title": "T", "url": "https://u"}
+    said = {"type": "text", "text": "x", "citations": [page | ({} if index is None else {"encrypted_index": index})]}
+    document = SMALL | {"messages": [*HI, {"role": "assistant", "content": [said]}, *HI]}
+    shown = BENCH.rewrite(document)["messages"][1]["content"][0]
+    assert shown == (said if is_kept else {"type": "text", "text": "x"})
+    assert BENCH.lost == (set() if is_kept else {("dropped", "citations")})
+    found = Text("x", [Citation(CitationKind.WEB, url="https://u")])
+    assert written(found, role=Role.ASSISTANT) == [{"type": "text", "text": "x"}]
 
 
 def test_hidden_members_never_make_a_redacted_block() -> None:

@@ -364,6 +364,24 @@ def test_client_gets_a_stream_that_its_library_reads() -> None:
     assert (told[0][1]["model"], told[0][1]["delta"]["message"]["content"]) == ("m2", [])
 
 
+def test_reference_in_front_of_its_text_waits_for_it() -> None:
+    """Cohere §8: Anthropic tells what a text rests on before the text; here both its places are those of the text."""
+
+    def tell(sink: Sink) -> None:
+        sink.open(0, Kind.TEXT)
+        sink.citations(0, [Citation(CitationKind.WEB, url="https://u")])
+        sink.text(0, "é")
+        sink.text(0, "!")
+        sink.close(0)
+        sink.text(1, "x")
+
+    told = [payload for name, payload in events(BENCH.tell(tell)) if name.startswith(("content-e", "citation-s"))]
+    assert [payload["type"] for payload in told] == ["citation-start", "content-end", "content-end"]
+    shown = told[0]["delta"]["message"]["citations"]
+    assert (shown["start"], shown["end"], shown["text"], shown["content_index"]) == (0, 2, "é!", 0)
+    assert BENCH.lost == set()
+
+
 def test_reference_without_a_place_is_dropped() -> None:
     """Cohere §8: there is no text yet that it could be about."""
     BENCH.tell(lambda sink: sink.citations(0, [Citation(CitationKind.TOOL)]))

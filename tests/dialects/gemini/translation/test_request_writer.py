@@ -10,8 +10,6 @@ from busbar_fast.dialects.gemini.translation import TRANSLATOR
 from busbar_fast.dialects.preparing import prepare_request
 from busbar_fast.errors import Misshapen
 from busbar_fast.ir.blocks import (
-    Citation,
-    CitationKind,
     Held,
     Inline,
     Media,
@@ -137,14 +135,13 @@ def test_files_of_others_are_held_by_nobody_here() -> None:
     assert lost(report) == [("dropped", "vendor_file")]
 
 
-def test_addresses_and_references_are_noted() -> None:
-    """An image in the web becomes a file with a type, and references in history have no place."""
+def test_addresses_are_noted() -> None:
+    """An image in the web becomes a file with a type."""
     report = Report()
-    cited = Text("a", [Citation(CitationKind.WEB, url="https://a.test")])
     image = Media(kind=MediaKind.IMAGE, source=Url("https://a.test/x.png"), name="x")
-    parts = written(foreign(Message(Role.USER, [cited, image])), report=report)["contents"][0]["parts"]
+    parts = written(foreign(Message(Role.USER, [Text("a"), image])), report=report)["contents"][0]["parts"]
     assert parts == [{"text": "a"}, {"fileData": {"fileUri": "https://a.test/x.png", "mimeType": "image/png"}}]
-    assert lost(report) == [("dropped", "citations"), ("mapped", "image_url")]
+    assert lost(report) == [("mapped", "image_url")]
 
 
 def test_a_thought_of_another_vendor_comes_without_its_seal() -> None:

@@ -24,8 +24,10 @@ from busbar_fast.ir.blocks import (
 )
 from busbar_fast.ir.requests import (
     ChoiceMode,
+    HostedTool,
     Message,
     OutputFormat,
+    Place,
     Reasoning,
     ReasoningMode,
     Request,
@@ -111,6 +113,7 @@ RICH = {
     "user": "u",
     "safety_identifier": "s",
     "store": True,
+    "web_search_options": {"search_context_size": "low", "x": 1},
     "stream": True,
     "stream_options": {"include_usage": False, "include_obfuscation": False},
 }
@@ -472,3 +475,25 @@ def test_user_alone_is_the_user() -> None:
     """Openai §2: who asks, by the newer name or the older one."""
     assert BENCH.read(SMALL | {"user": "u"}).user == "u"
     assert BENCH.rewrite(SMALL | {"safety_identifier": "s"}) == SMALL | {"safety_identifier": "s"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, {}),
+        ({"search_context_size": "low"}, {"context_size": "low"}),
+        (
+            {"user_location": {"type": "approximate", "approximate": {"country": "FR", "city": "Brest"}}},
+            {"place": Place("Brest", country="FR")},
+        ),
+        ({"user_location": None, "x": 1}, {"has_more": True}),
+        ("on", {"has_more": True}),
+    ],
+)
+def test_a_search_in_the_web_is_a_tool(options: object, said: dict[str, Any]) -> None:
+    """Openai §2, web_search_options: what others have a word for too, and to its own vendor as it was."""
+    request = BENCH.read(SMALL | {"web_search_options": options})
+    (found,) = request.hosted
+    assert found == HostedTool("web_search", "openai", found.raw, **said)
+    assert (request.ext, BENCH.write(request)["web_search_options"]) == (None, options)
+    assert not BENCH.read(SMALL | {"web_search_options": None}).hosted
