@@ -1,6 +1,5 @@
 """The rules of the porch without a socket: what starts it, where its snapshot is, when that holds, what a probe is."""
 
-import gc
 import marshal
 import os
 import posix
@@ -8,7 +7,6 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -669,35 +667,6 @@ def test_host_that_is_no_number_is_a_miss(deployment: Deployment, environ: Envir
     assert load(place) is not None
     boot.main(["--config", str(deployment.config)])
     assert len(engine.asked) == 1
-
-
-@pytest.mark.parametrize("is_broken", [False, True])
-def test_garbage_is_collected_again_once_the_engine_is_there(monkeypatch: pytest.MonkeyPatch, is_broken: bool) -> None:
-    """Design §5: what a start makes is not looked through again and again, what comes later is, after a failure too."""
-    seen: list[bool] = []
-
-    class Finder:
-        @staticmethod
-        def find_spec(name: str, *_: object) -> None:
-            if name == "busbar_fast.cli":
-                seen.append(gc.isenabled())
-                if is_broken:
-                    raise ImportError(name)
-
-    import busbar_fast.cli as known  # noqa: PLC0415  afterwards it is there as before
-
-    monkeypatch.delitem(sys.modules, "busbar_fast.cli")
-    monkeypatch.delattr(sys.modules["busbar_fast"], "cli")
-    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
-    frozen = gc.get_freeze_count()
-    try:
-        with pytest.raises(ImportError) if is_broken else nullcontext():
-            boot.load_engine()
-        assert (seen, gc.isenabled()) == ([False], True)
-        assert gc.get_freeze_count() > frozen
-    finally:
-        gc.unfreeze()
-        sys.modules["busbar_fast.cli"] = known
 
 
 def test_engine_that_cannot_be_loaded_is_one_line(

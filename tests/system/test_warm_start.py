@@ -372,10 +372,27 @@ def test_engine_is_light() -> None:
     """Design §5: what a warm start imports is what it needs, so neither YAML nor guards, nor the mock backend."""
     heavy = "yaml cryptography orjson difflib secrets tempfile busbar_fast.config.load busbar_fast.config.guards "
     heavy += "busbar_fast.config.reading busbar_fast.mock busbar_fast.demo busbar_fast.wire.tls prometheus_client "
-    heavy += "busbar_fast.gateway.page"
+    heavy += "busbar_fast.gateway.page calendar pathlib urllib.parse"
     done = subprocess.run(
         [sys.executable, "-c", LIGHT, heavy], cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT_S
     )
+    assert done.stderr == ""
+
+
+QUIET = """
+import gc, sys
+from busbar_fast import boot
+collected = []
+gc.callbacks.append(lambda phase, _: collected.append(phase))
+boot.load_engine()
+sys.exit(f"{len(collected)} collections, {gc.isenabled()}" if collected or not gc.isenabled() else 0)
+"""
+
+
+def test_nothing_is_collected_while_the_engine_loads() -> None:
+    """Design §5: what a start makes stays, so nobody looks through it; what comes later is collected."""
+    command = [sys.executable, "-c", QUIET]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT_S)
     assert done.stderr == ""
 
 
