@@ -240,6 +240,12 @@ class Dialect(ABC):
     def new_watch(self, content_type: bytes) -> Watch:
         """Return what looks at an answer of this type."""
 
+    def usage_in(self, content_type: bytes, document: bytes) -> Usage | None:
+        """Return what an answer used that is here as a whole; None if it does not say."""
+        watch = self.new_watch(content_type)
+        watch.feed_whole(document)
+        return watch.maybe_usage()
+
     def ask_for_usage(self, body: bytes, spans: Sequence[Span]) -> Sequence[Edit] | None:  # noqa: ARG002  see below
         """Return the edits by which a request for a stream asks for its usage; None if it is told anyway.
 

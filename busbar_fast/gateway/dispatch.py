@@ -189,9 +189,7 @@ class Dispatch:
 
     def _count_whole(self, lane: Lane, head: ResponseHead, document: bytes) -> None:
         """Count what an answer used that is here as a whole."""
-        watch = self._request.dialect.new_watch(head.fields.get(b"content-type", b""))
-        watch.feed_whole(document)
-        usage = watch.maybe_usage()
+        usage = self._request.dialect.usage_in(head.fields.get(b"content-type", b""), document)
         if usage is not None:
             self._count_usage(lane, usage)
 

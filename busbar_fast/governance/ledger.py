@@ -64,7 +64,7 @@ class Standing(NamedTuple):
 class _Budget:
     """One window of one key's budget. Until it `ends_s` no request of this `period` needs to look for its window."""
 
-    __slots__ = ("ends_s", "millicents", "parts", "period", "requests", "reserved", "tokens", "window_s")
+    __slots__ = ("ends_s", "millicents", "noted", "parts", "period", "requests", "reserved", "tokens", "window_s")
 
     def __init__(self, window_s: int, millicents: int = 0, tokens: int = 0, requests: int = 0) -> None:
         self.window_s = window_s
@@ -75,6 +75,7 @@ class _Budget:
         self.requests = requests
         self.period = ""
         self.ends_s = 0
+        self.noted: list[int] | None = None  # what is to be stored of it, once there is anything
 
 
 class _Rate:
@@ -153,7 +154,7 @@ class Ledger:
         budget.millicents += fee
         budget.reserved += reserved
         budget.requests += 1
-        self._note(key.id, budget.window_s, fee, 0, 1)
+        self._note_live(budget, key.id, fee, 0, 1)
         return Charge(self, key.id, at_s, budget.window_s, fee, reserved)
 
     def credit(self, charge: Charge, tokens: int) -> None:
@@ -169,9 +170,9 @@ class Ledger:
             budget.tokens += tokens
             if budget.millicents > MOST or budget.tokens > MOST:
                 budget.millicents, budget.tokens = min(budget.millicents, MOST), min(budget.tokens, MOST)
+            self._note_live(budget, charge.key_id, millicents, tokens, 0)
         else:
-            millicents = parts // _PARTS
-        self._note(charge.key_id, charge.window_s, millicents, tokens, 0)
+            self._note(charge.key_id, charge.window_s, parts // _PARTS, tokens, 0)
         rate = self._rates.get(charge.key_id)
         if rate is not None:
             window_s = minute_start(charge.at_s)
@@ -244,6 +245,9 @@ class Ledger:
     def take_deltas(self) -> list[Delta]:
         """Return what is to be stored, and begin anew."""
         taken, self._deltas = self._deltas, {}
+        for key_id, _ in taken:
+            if key_id in self._budgets:
+                self._budgets[key_id].noted = None
         return [
             Delta(key_id, window_s, *(max(-MOST, min(MOST, amount)) for amount in amounts))
             for (key_id, window_s), amounts in taken.items()
@@ -255,11 +259,22 @@ class Ledger:
             if delta.key_id in self._budgets:
                 self._note(*delta)
 
-    def _note(self, key_id: str, window_s: int, millicents: int, tokens: int, requests: int) -> None:
-        # HOT: 0.4 µs in place of 1.5, perf/micro/bench_watch.py, CPython 3.11, 2026-11
+    def _note(self, key_id: str, window_s: int, millicents: int, tokens: int, requests: int) -> list[int]:
+        """Note what is to be stored; return all that is to be stored of this window."""
         amounts = self._deltas.get((key_id, window_s))
         if amounts is None:
-            self._deltas[key_id, window_s] = [millicents, tokens, requests]
+            amounts = self._deltas[key_id, window_s] = [0, 0, 0]
+        amounts[0] += millicents
+        amounts[1] += tokens
+        amounts[2] += requests
+        return amounts
+
+    def _note_live(self, budget: _Budget, key_id: str, millicents: int, tokens: int, requests: int) -> None:
+        """Note what is to be stored of a live window, which knows where that stands."""
+        # HOT: looking for it takes 0.3 µs, twice a request, CPython 3.11, 2026-11
+        amounts = budget.noted
+        if amounts is None:
+            budget.noted = self._note(key_id, budget.window_s, millicents, tokens, requests)
             return
         amounts[0] += millicents
         amounts[1] += tokens

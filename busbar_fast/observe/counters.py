@@ -69,18 +69,24 @@ def outcome_of(status: int | None) -> str:
 class LaneTally:
     """What became of a lane's attempts for one pool."""
 
-    __slots__ = ("attempts", "failures", "tokens", "trips")
+    __slots__ = ("attempts", "failures", "tokens_in", "tokens_out", "trips")
 
     def __init__(self) -> None:
         self.attempts = 0
         self.failures = dict.fromkeys(FAILURES, 0)
-        self.tokens = {"input": 0, "output": 0}
+        self.tokens_in = 0
+        self.tokens_out = 0
         self.trips = 0
 
     def add_usage(self, went_in: int, came_out: int) -> None:
         """Count what one answer used: tokens that went in, tokens that came out."""
-        self.tokens["input"] += went_in
-        self.tokens["output"] += came_out
+        self.tokens_in += went_in
+        self.tokens_out += came_out
+
+    @property
+    def tokens(self) -> dict[str, int]:
+        """The tokens by the word for their way."""
+        return {"input": self.tokens_in, "output": self.tokens_out}
 
 
 class Shed:

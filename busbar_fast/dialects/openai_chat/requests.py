@@ -9,9 +9,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Ending, Refusal, Watch
+from busbar_fast.dialects.dialect import Ending, Refusal, Usage, Watch
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.openai_chat.faults import refuse
+from busbar_fast.dialects.openai_chat.plain_usage import plain_usage
 from busbar_fast.dialects.openai_shared import OpenAIDialect
 from busbar_fast.dialects.paths import decode_segment, replace_action
 from busbar_fast.errors import NotJson
@@ -35,6 +36,8 @@ _OTHERS: Final = (
     "audio/translations",
     "audio/speech",
 )
+
+_JSON_TYPE: Final = b"application/json"
 
 
 class OpenAIChat(OpenAIDialect):
@@ -68,6 +71,10 @@ class OpenAIChat(OpenAIDialect):
 
     def upstream_path(self, path: str, ask: Ask, *, in_stream: bool) -> str:  # noqa: ARG002  the body says it
         return replace_action(path, _CHAT, "/" + ask.action) if ask.action else path
+
+    def usage_in(self, content_type: bytes, document: bytes) -> Usage | None:
+        plain = plain_usage(document) if content_type.startswith(_JSON_TYPE) else None
+        return plain or super().usage_in(content_type, document)
 
     def _ask_for_model(self, segment: bytes) -> Ask | None:
         """Return what a path asks for that ends in the name of a model."""
