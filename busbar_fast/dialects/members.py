@@ -40,7 +40,7 @@ _decode_any: Final = Decoder().decode
 _encode: Final = Encoder().encode
 
 _BRACE: Final = 0x7B
-_CONTAINERS: Final = (_BRACE, 0x5B)
+_CONTAINERS: Final[tuple[int, ...]] = (_BRACE, 0x5B)
 _USUAL_DIGITS: Final = 18
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _NO_OPENERS: Final = bytes(byte for byte in range(256) if byte not in b"[{")

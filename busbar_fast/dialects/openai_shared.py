@@ -14,7 +14,7 @@ from busbar_fast.errors import NotJson, TooDeep
 from busbar_fast.wire.json_scan import Span, find_members, is_object
 
 MAX_COUNT: Final = 2**64 - 1
-SYSTEM_ROLES: Final = ("system", "developer")
+SYSTEM_ROLES: Final[tuple[str, ...]] = ("system", "developer")
 
 _DIGITS: Final = 19  # any number of so many digits is below MAX_COUNT
 _CREDENTIALS: Final = {

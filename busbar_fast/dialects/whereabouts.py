@@ -5,7 +5,7 @@ from typing import Final
 from busbar_fast.dialects.members import Members, text_of
 from busbar_fast.ir.requests import Place
 
-_NAMES: Final = ("city", "region", "country", "timezone")
+_NAMES: Final[tuple[str, ...]] = ("city", "region", "country", "timezone")
 
 
 def read_place(members: Members | None) -> Place | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from busbar_fast.governance.keys import Key
 
 _PRINTABLE: Final = re.compile(rb"[\x20-\x7e]+")
-_CARRIERS: Final = (b"x-api-key", b"x-goog-api-key")
+_CARRIERS: Final[tuple[bytes, ...]] = (b"x-api-key", b"x-goog-api-key")
 _BEARER: Final = b"bearer"
 
 

@@ -34,14 +34,15 @@ _OK: Final = 200
 _EVENT_STREAM: Final = b"text/event-stream"
 _JSON_WORD: Final = b"json"
 _FRAMED: Final = (b"",)  # the ends of events whose heads say how long they are
-_EVENT_ENDS: Final = (b"\n\n", b"\r\n\r\n")
+_EVENT_ENDS: Final[tuple[bytes, ...]] = (b"\n\n", b"\r\n\r\n")
 # An error, or a word of one; that there is none says nothing.
 _find_fault_sign: Final = re.compile(rb'rror(?!" ?: ?null)').search
-_EVENT_LINES: Final = (b"data", b"event")  # how the first line of an event begins
+_JUDGED_BYTES: Final = 2048  # of the end of a stream; an error is one of the last events, if not the last
+_EVENT_LINES: Final[tuple[bytes, ...]] = (b"data", b"event")  # how the first line of an event begins
 _find_event_line: Final = re.compile(rb"^(?:\xef\xbb\xbf)?(?:data|event)", re.MULTILINE).search
 _find_block: Final = re.compile(rb"\r?\n\r?\n|^\r?\n").search  # the end of the next, or an empty line in front
 _SILENT_BYTES: Final = HELD_BYTES // 4  # a stream may go on after so much that tells nothing: it is not held back
-_LAST_WORDS: Final = (b"}", b"[DONE]")  # with which the last line of a whole event ends
+_LAST_WORDS: Final[tuple[bytes, ...]] = (b"}", b"[DONE]")  # with which the last line of a whole event ends
 # When it makes sense in most dialects to say when to come back, and the header fields that say so.
 _PASSING: Final = frozenset((429, 503, 529))
 _WHEN_AGAIN: Final = frozenset((b"retry-after", b"retry-after-ms"))
@@ -298,9 +299,10 @@ class Answer:
         """
         watch = self._watch
         if self._trail is not None:
-            tail = self._trail.payload()
+            tail = self._trail.end(_JUDGED_BYTES)
             if not is_broken and _find_fault_sign(tail) is None and self._ends_well(tail):
                 return True
+            tail = self._trail.payload()
             watch = self._watch = self._request.dialect.new_watch(self._content_type)
             at = _event_end(tail, len(tail))
             watch.feed(tail[:at])

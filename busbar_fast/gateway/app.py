@@ -39,7 +39,7 @@ _log: Final = logging.getLogger("busbar_fast.gateway")
 _PROBES: Final = frozenset((b"/healthz", b"/livez", b"/readyz"))
 _PENDING: Final[AnswerPhase] = AnswerPhase.PENDING
 _PAGE: Final = b"/ui"
-_READS: Final = (b"GET", b"HEAD")
+_READS: Final[tuple[bytes, ...]] = (b"GET", b"HEAD")
 _ANYTHING: Final = b"*"
 
 

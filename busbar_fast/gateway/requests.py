@@ -33,10 +33,10 @@ _log: Final = logging.getLogger("busbar_fast.gateway")
 # By which limit of its key a request was refused, as the log says it.
 _CONVERSE: Final[Operation] = Operation.CONVERSE
 _WHY: Final = {Kind.FORBIDDEN: "allowed_pools", Kind.OVER_BUDGET: "budget", Kind.RATE_LIMITED: "rate"}
-_MEMBERS: Final = (b"model", b"stream")
+_MEMBERS: Final[tuple[bytes, ...]] = (b"model", b"stream")
 _QUOTE: Final = 0x22
 _CHARACTERS_A_TOKEN: Final = 4
-_SWITCHES: Final = (b"true", b"false", b"null")
+_SWITCHES: Final[tuple[bytes, ...]] = (b"true", b"false", b"null")
 _SHOWN_CHARACTERS: Final = 200  # of a name that a client chose
 _is_word: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 

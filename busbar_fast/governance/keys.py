@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-PERIODS: Final = ("total", "daily", "monthly")
+PERIODS: Final[tuple[str, ...]] = ("total", "daily", "monthly")
 _SECRET_BYTES: Final = 16
 _ID_DIGITS: Final = 16
 

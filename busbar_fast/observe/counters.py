@@ -7,12 +7,39 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 # Seconds; what is above the last belongs to no bucket but the total.
-BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+BOUNDS_S: Final[tuple[float, ...]] = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+)
 # Why a request moved on to another lane.
-HOPS: Final = ("timeout", "connect", "transient_upstream", "hard_down", "context_length", "untranslatable")
-FAILURES: Final = ("transient_upstream", "hard_down", "context_length")  # what was made of a lane's failure
-ABORTS: Final = ("client", "upstream", "translate", "drain")  # who ended a stream before its end
-OUTCOMES: Final = ("ok", "exhausted", "client_error", "error", "client_closed")
+HOPS: Final[tuple[str, ...]] = (
+    "timeout",
+    "connect",
+    "transient_upstream",
+    "hard_down",
+    "context_length",
+    "untranslatable",
+)
+FAILURES: Final[tuple[str, ...]] = (
+    "transient_upstream",
+    "hard_down",
+    "context_length",
+)  # what was made of a lane's failure
+ABORTS: Final[tuple[str, ...]] = ("client", "upstream", "translate", "drain")  # who ended a stream before its end
+OUTCOMES: Final[tuple[str, ...]] = ("ok", "exhausted", "client_error", "error", "client_closed")
 
 
 # From which dialect to which, what was done, to what.

@@ -53,7 +53,7 @@ HOP_BY_HOP: Final = frozenset(
     )
 )
 
-_UNSAFE_IN_VALUE: Final = (b"\r", b"\n", b"\0")
+_UNSAFE_IN_VALUE: Final[tuple[bytes, ...]] = (b"\r", b"\n", b"\0")
 _BODILESS: Final = frozenset((204, 304))
 
 

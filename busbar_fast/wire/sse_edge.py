@@ -20,7 +20,7 @@ KEPT_BYTES: Final = 1024 * 1024  # of a half event; a larger one cannot be ended
 
 _TRIM_BYTES: Final = 64 * 1024  # so much is kept before it is looked through for ends of events
 _USUAL_END: Final = b"\n\n"
-_USUAL_ENDS: Final = (_USUAL_END, b"\r\n\r\n")
+_USUAL_ENDS: Final[tuple[bytes, ...]] = (_USUAL_END, b"\r\n\r\n")
 _FIELD: Final = b"data: "
 _is_end: Final = re.compile(rb"(?:\n\n|[\n\r]\r\n?)\Z").search
 

@@ -61,11 +61,22 @@ def is_alias(name: str, value: ast.expr) -> bool:
     return is_capital or ast.unparse(value).startswith("TypeVar(")
 
 
+def is_plain_tuple(value: ast.expr | None) -> bool:
+    """Say whether a value is a tuple of several texts or numbers."""
+    if not isinstance(value, ast.Tuple) or len(value.elts) < 2:
+        return False
+    return any(isinstance(item, ast.Constant) and item.value is not None for item in value.elts)
+
+
 def oddities(module: Module) -> Iterator[str]:
     """Yield what compiles to something else than it says, or to something slow."""
     for at in module.tree.body:
         if isinstance(at, ast.Assign) and not is_alias(ast.unparse(at.targets[0]), at.value):
             yield module.at(at.lineno, f"{ast.unparse(at.targets[0])} is looked up in a dictionary unless it is Final")
+        if isinstance(at, ast.AnnAssign) and ast.unparse(at.annotation) == "Final" and is_plain_tuple(at.value):
+            yield module.at(
+                at.lineno, f"{ast.unparse(at.target)} is made anew at each use unless its length is left open"
+            )
     for one in classes(module):
         if any(ast.unparse(base) == "Struct" for base in one.bases):
             yield module.at(one.lineno, f"{one.name} is made by its base class, which would find no members in it")
@@ -98,6 +109,7 @@ def oddities(module: Module) -> Iterator[str]:
         ("_a = 1", "_a is looked up"),
         ("A = 1", "A is looked up"),
         ("A, B = b'ab'", "(A, B) is looked up"),
+        ("A: Final = ('a', B)", "anew"),
         ("class A(BusbarError):\n    status = 1", "exception"),
         ("def a():\n    try:\n        error = 1\n    except OSError as error:\n        pass", "except as well"),
         ("def a(b, c):\n    return b[slice(*c)]", "slice"),

@@ -27,11 +27,17 @@ _MODELS: Final = b"/v1/models"
 _VERSION: Final = b"anthropic-version"
 _VERSION_OPTION: Final = "anthropic_version"
 
-_LIMITED: Final = ("requests", "tokens", "input-tokens", "output-tokens")
+_LIMITED: Final[tuple[str, ...]] = ("requests", "tokens", "input-tokens", "output-tokens")
 _RATE_LIMITS: Final = tuple(
     f"anthropic-ratelimit-{thing}-{fact}".encode() for thing in _LIMITED for fact in ("limit", "remaining", "reset")
 )
-_RELAYED: Final = (b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry", *_RATE_LIMITS)
+_RELAYED: Final[tuple[bytes, ...]] = (
+    b"content-type",
+    b"retry-after",
+    b"retry-after-ms",
+    b"x-should-retry",
+    *_RATE_LIMITS,
+)
 
 _STYLES: Final = {"bearer": b"Authorization: Bearer ", "api-key": b"api-key: ", "x-api-key": b"x-api-key: "}
 _API_KEY: Final = "sk-ant-api"

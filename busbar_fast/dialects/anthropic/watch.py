@@ -25,10 +25,10 @@ _MESSAGE: Final = b"message"
 _USAGE: Final = b"usage"
 _DELTA: Final = b"delta"
 _REASON: Final = b"stop_reason"
-_MEMBERS: Final = (_TYPE, _MESSAGE, _USAGE, _DELTA)
-_INPUTS: Final = (b"input_tokens", b"cache_creation_input_tokens", b"cache_read_input_tokens")
+_MEMBERS: Final[tuple[bytes, ...]] = (_TYPE, _MESSAGE, _USAGE, _DELTA)
+_INPUTS: Final[tuple[bytes, ...]] = (b"input_tokens", b"cache_creation_input_tokens", b"cache_read_input_tokens")
 _OUTPUT: Final = b"output_tokens"
-_COUNTS: Final = (*_INPUTS, _OUTPUT)
+_COUNTS: Final[tuple[bytes, ...]] = (*_INPUTS, _OUTPUT)
 
 
 def new_watch(content_type: bytes) -> Watch:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _START: Final = b"/model/"
 # Ways of another vendor to name a pool or a provider, which may be called `model`.
-_FOREIGN_ENDS: Final = (b"/v1/messages", b"/v1/messages/count_tokens")
+_FOREIGN_ENDS: Final[tuple[bytes, ...]] = (b"/v1/messages", b"/v1/messages/count_tokens")
 _OPERATIONS: Final = {
     b"converse": (Operation.CONVERSE, False),
     b"converse-stream": (Operation.CONVERSE, True),
@@ -32,7 +32,7 @@ _WHOLE: Final = "/converse"
 _STREAMED: Final = "/converse-stream"
 _COUNTED: Final = "/count-tokens"
 # In the names of models that make vectors of texts; all others talk.
-_EMBEDDING: Final = ("titan-embed-text", "titan-embed-g1-text", "cohere.embed-")
+_EMBEDDING: Final[tuple[str, ...]] = ("titan-embed-text", "titan-embed-g1-text", "cohere.embed-")
 _BEARER: Final = "Authorization: Bearer "
 
 

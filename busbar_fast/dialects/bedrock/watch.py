@@ -21,7 +21,7 @@ _CACHES: Final = (
     (b"cacheReadInputTokens", b"cacheReadInputTokenCount"),
     (b"cacheWriteInputTokens", b"cacheWriteInputTokenCount"),
 )
-_COUNTS: Final = (_INPUT, _OUTPUT, *_CACHES[0], *_CACHES[1])
+_COUNTS: Final[tuple[bytes, ...]] = (_INPUT, _OUTPUT, *_CACHES[0], *_CACHES[1])
 _FRAMES: Final = b"application/vnd.amazon.eventstream"
 _LENGTH_BYTES: Final = 4  # a frame begins with its length
 # The header of the frames that most of a stream consists of, and how far from the start of a frame it is looked for.

@@ -34,8 +34,8 @@ _ACTIONS: Final[dict[bytes, tuple[Operation, bool | None]]] = {
 }
 _OWN_VERSION: Final = b"v1beta"  # nobody else has paths below it
 _VERSIONS: Final = frozenset((_OWN_VERSION, b"v1", b"v1alpha", b"v1beta1"))
-_STARTS: Final = (b"/v1", b"/models", b"/tunedModels/", b"/dynamic/", b"/publishers/")
-_PREFIXES: Final = (b"models/", b"tunedModels/", b"dynamic/", b"publishers/google/models/")
+_STARTS: Final[tuple[bytes, ...]] = (b"/v1", b"/models", b"/tunedModels/", b"/dynamic/", b"/publishers/")
+_PREFIXES: Final[tuple[bytes, ...]] = (b"models/", b"tunedModels/", b"dynamic/", b"publishers/google/models/")
 
 # Of the query: credentials, and what would make an answer that is no longer JSON or hides the usage. The vendor takes
 # each of them also with a `$` in front.
@@ -44,7 +44,7 @@ _AS_EVENTS: Final = "alt=sse"
 _AS_JSON: Final = b"$alt=json"  # with or without numbers for enums
 
 # What may hold a whole request inside one that counts its tokens, and what holds those of a batch.
-_INNER_REQUESTS: Final = (b"generateContentRequest", b"generate_content_request", b"requests")
+_INNER_REQUESTS: Final[tuple[bytes, ...]] = (b"generateContentRequest", b"generate_content_request", b"requests")
 
 _WHOLE: Final = ":generateContent"
 _STREAMED: Final = ":streamGenerateContent"

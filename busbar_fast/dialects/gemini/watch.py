@@ -17,13 +17,13 @@ _USAGE: Final = b"usageMetadata"
 _CANDIDATES: Final = b"candidates"
 _FEEDBACK: Final = b"promptFeedback"
 _ERROR: Final = b"error"
-_MEMBERS: Final = (_USAGE, _CANDIDATES, _FEEDBACK, _ERROR)
+_MEMBERS: Final[tuple[bytes, ...]] = (_USAGE, _CANDIDATES, _FEEDBACK, _ERROR)
 _PROMPT: Final = b"promptTokenCount"
 _CACHED: Final = b"cachedContentTokenCount"
 _TOOLS: Final = b"toolUsePromptTokenCount"
 _ANSWER: Final = b"candidatesTokenCount"
 _THOUGHTS: Final = b"thoughtsTokenCount"
-_COUNTS: Final = (_PROMPT, _CACHED, _TOOLS, _ANSWER, _THOUGHTS)
+_COUNTS: Final[tuple[bytes, ...]] = (_PROMPT, _CACHED, _TOOLS, _ANSWER, _THOUGHTS)
 
 # No text can hold this: its quotes have backslashes before them.
 _find_reason: Final = re.compile(rb'"(?:finishReason|blockReason)"[ \t\r\n]*+:[ \t\r\n]*+"[^"]').search

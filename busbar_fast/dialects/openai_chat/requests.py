@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
     from busbar_fast.dialects.upstream_errors import UpstreamError
 
-_BELOW_MODELS: Final = (b"/v1/models/", b"/models/")
+_BELOW_MODELS: Final[tuple[bytes, ...]] = (b"/v1/models/", b"/models/")
 _CHAT: Final = "/chat/completions"
 _EMBEDDINGS: Final = "embeddings"
-_OTHERS: Final = (
+_OTHERS: Final[tuple[str, ...]] = (
     "moderations",
     "images/generations",
     "images/edits",

@@ -25,7 +25,7 @@ _OTHER_WORDS: Final = Words(b"input_tokens", b"output_tokens", b"input_tokens_de
 _USAGE: Final = b"usage"
 _CHOICES: Final = b"choices"
 _ERROR: Final = b"error"
-_MEMBERS: Final = (_USAGE, _CHOICES, _ERROR)
+_MEMBERS: Final[tuple[bytes, ...]] = (_USAGE, _CHOICES, _ERROR)
 _DONE: Final = b"[DONE]"
 # The vendor's client sees no error in these.
 NO_ERRORS: Final = frozenset((b"null", b"false", b"0", b'""', b"{}", b"[]"))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from busbar_fast.dialects.body_facts import BodyFacts
     from busbar_fast.dialects.upstream_errors import UpstreamError
 
-_KEPT: Final = (b"/v1/responses/", b"/responses/")
+_KEPT: Final[tuple[bytes, ...]] = (b"/v1/responses/", b"/responses/")
 
 
 class OpenAIResponses(OpenAIDialect):

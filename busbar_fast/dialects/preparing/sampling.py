@@ -10,7 +10,15 @@ from busbar_fast.ir.blocks import NOTHING
 from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import Sampling
 
-_RARE: Final = ("top_k", "seed", "n", "frequency_penalty", "presence_penalty", "has_logprobs", "top_logprobs")
+_RARE: Final[tuple[str, ...]] = (
+    "top_k",
+    "seed",
+    "n",
+    "frequency_penalty",
+    "presence_penalty",
+    "has_logprobs",
+    "top_logprobs",
+)
 _LABELS: Final = {"has_logprobs": "logprobs", "top_logprobs": "logprobs"}
 _ABSENT: Final[dict[str, object]] = {"has_logprobs": None}
 _ZERO: Final = Raw(b"0")

@@ -25,7 +25,7 @@ _CHOICES: Final = {
 _NO_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
 _LEAST_BUDGET: Final = 1024
 _WITHOUT_SAMPLING: Final = "2026-10-21"  # the version since which these members are refused
-_RANDOMNESS: Final = ("temperature", "top_p", "top_k")
+_RANDOMNESS: Final[tuple[str, ...]] = ("temperature", "top_p", "top_k")
 
 
 def write_request(request: Request, recipient: Recipient, report: Report) -> bytes:

@@ -60,7 +60,7 @@ def read_request(body: bytes, ask: Ask, report: Report) -> Request:
     return request
 
 
-_NESTED: Final = ("toolConfig", "inferenceConfig", "additionalModelRequestFields", "outputConfig")
+_NESTED: Final[tuple[str, ...]] = ("toolConfig", "inferenceConfig", "additionalModelRequestFields", "outputConfig")
 
 
 def _has_guarded(blocks: list[AnyBlock]) -> bool:

@@ -29,7 +29,7 @@ from busbar_fast.ir.requests import (
 
 _ROLES: Final = {"system": Role.SYSTEM, "user": Role.USER, "assistant": Role.ASSISTANT, "tool": Role.TOOL}
 _CHOICES: Final = {"REQUIRED": ChoiceMode.REQUIRED, "NONE": ChoiceMode.NONE}
-_UNCITED: Final = ("DISABLED", "OFF")
+_UNCITED: Final[tuple[str, ...]] = ("DISABLED", "OFF")
 _MOST: Final = 2**32 - 1
 
 

@@ -20,7 +20,7 @@ from busbar_fast.ir.blocks import AnyBlock, Opaque, Text, ToolUse
 from busbar_fast.ir.report import Report
 
 # Kept whole beside what is read of them: there is more in them than references.
-_REFERENCES: Final = ("citationMetadata", "groundingMetadata")
+_REFERENCES: Final[tuple[str, ...]] = ("citationMetadata", "groundingMetadata")
 
 
 def read_answer(body: bytes, report: Report) -> Answer:

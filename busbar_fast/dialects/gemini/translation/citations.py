@@ -14,7 +14,7 @@ from busbar_fast.dialects.members import integer_of
 from busbar_fast.ir.blocks import Citation, CitationKind, Span
 from busbar_fast.ir.report import Report
 
-_SOURCES: Final = ("citationSources", "citations")  # the latter in the vendor's cloud
+_SOURCES: Final[tuple[str, ...]] = ("citationSources", "citations")  # the latter in the vendor's cloud
 # What a search can find: the member, what kind of a source it is, and where its address stands.
 _KINDS: Final = {
     "web": (CitationKind.WEB, "uri"),

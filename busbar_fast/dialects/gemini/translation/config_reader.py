@@ -15,7 +15,7 @@ from busbar_fast.ir.requests import OutputFormat, Reasoning, Sampling
 _MOST_TOKENS: Final = 2**32 - 1
 _JSON: Final = "application/json"
 _PLAIN: Final = "text/plain"
-_SCHEMAS: Final = ("responseJsonSchema", "_responseJsonSchema")
+_SCHEMAS: Final[tuple[str, ...]] = ("responseJsonSchema", "_responseJsonSchema")
 _MIME: Final = "responseMimeType"
 _OPENAPI: Final = "responseSchema"
 

@@ -39,7 +39,7 @@ _USUAL: Final = {
     MediaKind.AUDIO: "audio/wav",
     MediaKind.VIDEO: "video/mp4",
 }
-_WEB: Final = ("http://", "https://")
+_WEB: Final[tuple[str, ...]] = ("http://", "https://")
 _VENDOR: Final = "https://generativelanguage.googleapis.com/"
 
 

@@ -34,7 +34,7 @@ Unseal = Callable[[str], Seal]
 
 LANGUAGES: Final = {1: "PYTHON"}
 OUTCOMES: Final = {1: "OUTCOME_OK", 2: "OUTCOME_FAILED", 3: "OUTCOME_DEADLINE_EXCEEDED"}
-_UNSAID: Final = ("LANGUAGE_UNSPECIFIED", "OUTCOME_UNSPECIFIED")
+_UNSAID: Final[tuple[str, ...]] = ("LANGUAGE_UNSPECIFIED", "OUTCOME_UNSPECIFIED")
 OUTCOME_WORDS: Final = {
     "OUTCOME_OK": "ok",
     "OUTCOME_FAILED": "failed",
@@ -43,7 +43,7 @@ OUTCOME_WORDS: Final = {
 
 # Members of a result that hold all of it, if they stand alone.
 _ERROR: Final = "error"
-_WRAPPERS: Final = ("output", "result", _ERROR)
+_WRAPPERS: Final[tuple[str, ...]] = ("output", "result", _ERROR)
 
 
 def seal_of_client(text: str) -> Seal:

@@ -12,7 +12,7 @@ from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import Reasoning, ReasoningMode, Request
 
 _LEVELS: Final = {1: "LOW", 2: "MEDIUM", 3: "HIGH", 4: "MINIMAL", 5: "XHIGH"}
-_UNSAID: Final = ("", "THINKING_LEVEL_UNSPECIFIED")
+_UNSAID: Final[tuple[str, ...]] = ("", "THINKING_LEVEL_UNSPECIFIED")
 _NATIVE: Final = frozenset(_LEVELS.values())
 _MOST: Final = "XHIGH"
 _LEAST: Final = "MINIMAL"

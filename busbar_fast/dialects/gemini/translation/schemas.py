@@ -32,7 +32,7 @@ _LEFT_OUT: Final = frozenset(
         "type",
     )
 )
-_DEFINITIONS: Final = ("$defs", "definitions")
+_DEFINITIONS: Final[tuple[str, ...]] = ("$defs", "definitions")
 _NULL: Final = "null"
 _MOST_LEVELS: Final = 128
 _MOST_SCHEMAS: Final = 100_000  # references may multiply

@@ -12,7 +12,7 @@ from busbar_fast.ir.blocks import NOTHING, Ext
 from busbar_fast.ir.requests import ChoiceMode, HostedTool, Tool, ToolChoice
 
 _MODES: Final = {1: "AUTO", 2: "ANY", 3: "NONE", 4: "VALIDATED"}
-_UNSAID: Final = ("", "MODE_UNSPECIFIED")
+_UNSAID: Final[tuple[str, ...]] = ("", "MODE_UNSPECIFIED")
 _CHOICES: Final = {
     "AUTO": ChoiceMode.AUTO,
     "VALIDATED": ChoiceMode.AUTO,

@@ -16,7 +16,7 @@ _CACHED: Final = "cachedContentTokenCount"
 _TOOLS: Final = "toolUsePromptTokenCount"
 _ANSWER: Final = "candidatesTokenCount"
 _THOUGHTS: Final = "thoughtsTokenCount"
-_NAMES: Final = (_PROMPT, _CACHED, _TOOLS, _ANSWER, _THOUGHTS)
+_NAMES: Final[tuple[str, ...]] = (_PROMPT, _CACHED, _TOOLS, _ANSWER, _THOUGHTS)
 _TOTAL: Final = "totalTokenCount"
 
 

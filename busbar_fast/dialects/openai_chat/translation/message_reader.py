@@ -40,7 +40,7 @@ _TOOL: Final[Role] = Role.TOOL
 _SYSTEM: Final[Role] = Role.SYSTEM
 _ASSISTANT: Final[Role] = Role.ASSISTANT
 _MIMES: Final = {"mp3": "audio/mpeg"}
-_WEB: Final = ("https://", "http://")
+_WEB: Final[tuple[str, ...]] = ("https://", "http://")
 
 
 def read_messages(messages: list[Members]) -> tuple[list[AnyBlock], list[Message]]:

@@ -44,11 +44,11 @@ from busbar_fast.ir.requests import (
 _ROLES: Final = {Role.SYSTEM: "system", Role.USER: "user", Role.ASSISTANT: "assistant", Role.TOOL: "user"}
 _CHOICES: Final = {ChoiceMode.AUTO: "auto", ChoiceMode.NONE: "none", ChoiceMode.REQUIRED: "required"}
 _NO_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
-_NUMBERS: Final = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty", "n")
+_NUMBERS: Final[tuple[str, ...]] = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty", "n")
 _NEW_LIMIT: Final = "max_completion_tokens"
 _OLD_LIMIT: Final = "max_tokens"
-_NEW_HOSTS: Final = ("api.openai.com", ".openai.azure.com")
-_PEOPLE: Final = ("user", "safety_identifier")
+_NEW_HOSTS: Final[tuple[str, ...]] = ("api.openai.com", ".openai.azure.com")
+_PEOPLE: Final[tuple[str, ...]] = ("user", "safety_identifier")
 _SOUNDS: Final = {
     "audio/mpeg": "mp3",
     "audio/mp3": "mp3",

@@ -15,7 +15,7 @@ from busbar_fast.ir.answers import Answer, Stop, TokenLogprob, Usage
 from busbar_fast.ir.blocks import AnyBlock, Text, ToolUse
 
 _ITEMS: Final = ItemReader(is_client=False)
-_FAILED: Final = ("failed", "cancelled")
+_FAILED: Final[tuple[str, ...]] = ("failed", "cancelled")
 
 
 def read_answer(body: bytes) -> Answer:

@@ -26,7 +26,7 @@ from busbar_fast.ir.requests import (
 )
 
 # What an answer says again of its request.
-ECHOED: Final = (
+ECHOED: Final[tuple[str, ...]] = (
     "instructions",
     "metadata",
     "temperature",
@@ -43,7 +43,7 @@ ECHOED: Final = (
     "include",
     "safety_identifier",
 )
-_HELD: Final = ("previous_response_id", "conversation", "prompt", "background")
+_HELD: Final[tuple[str, ...]] = ("previous_response_id", "conversation", "prompt", "background")
 _CHOICES: Final = {"auto": ChoiceMode.AUTO, "none": ChoiceMode.NONE, "required": ChoiceMode.REQUIRED}
 _LOGPROBS: Final = "message.output_text.logprobs"
 _SEALED: Final = "reasoning.encrypted_content"

@@ -34,7 +34,7 @@ _ROLES: Final = {Role.SYSTEM: "system", Role.USER: "user", Role.ASSISTANT: "assi
 _CHOICES: Final = {ChoiceMode.AUTO: "auto", ChoiceMode.NONE: "none", ChoiceMode.REQUIRED: "required"}
 _NO_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
 _PDF: Final = "application/pdf"
-_PART: Final = ("input_", "output_", "text", "refusal")
+_PART: Final[tuple[str, ...]] = ("input_", "output_", "text", "refusal")
 _LOGPROBS: Final = "message.output_text.logprobs"
 _SEALED: Final = "reasoning.encrypted_content"
 

@@ -16,7 +16,7 @@ Members = dict[str, object]
 
 # What the client's library insists on, should the request not have said it.
 _DEFAULTS: Final = {"parallel_tool_calls": Raw(b"true"), "tool_choice": Raw(b'"auto"'), "tools": Raw(b"[]")}
-_ECHOED: Final = (
+_ECHOED: Final[tuple[str, ...]] = (
     "instructions",
     "metadata",
     "temperature",

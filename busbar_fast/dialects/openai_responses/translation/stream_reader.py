@@ -32,8 +32,8 @@ _DELTAS: Final = frozenset(
         b"response.custom_tool_call_input.delta",
     )
 )
-_TERMINAL: Final = ("response.completed", "response.incomplete")
-_FAILED: Final = ("response.failed", "error")
+_TERMINAL: Final[tuple[str, ...]] = ("response.completed", "response.incomplete")
+_FAILED: Final[tuple[str, ...]] = ("response.failed", "error")
 _NULL: Final = Raw(b"null")
 
 
