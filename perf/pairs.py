@@ -73,6 +73,7 @@ class Multilingual(Side):
     """The upstream: what the mock backend would say, worked out before anybody asks."""
 
     name = "upstream"
+    is_faithful = False  # its answers are no one's yardstick
 
     def argv(self, listen: int, upstream: int, scratch: Path) -> Sequence[str]:  # noqa: ARG002  it is the last one
         """Start this module as an upstream."""

@@ -69,7 +69,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     if not any(isinstance(side, Ours) and side.name == OURS for side in bench.sides):
         return
     with ExitStack() as stack:
-        upstream = stack.enter_context(bench.started(Multilingual()))
+        upstream = stack.enter_context(bench.started(Multilingual())).wait_ready()
         running = [stack.enter_context(bench.started(side, upstream.port)).wait_ready() for side in _sides(bench)]
         whole = _sample(bench, running, partial(load_json, _CONNECTIONS, bench.plan.rung_s))
         streamed = _sample(bench, running, partial(_load_streams, bench.plan.burst_streams))
