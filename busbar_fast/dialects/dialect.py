@@ -6,7 +6,7 @@ neither sockets nor other dialects, and nobody asks for its name to decide somet
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol
 
 from busbar_fast.dialects.asks import Ask
 from busbar_fast.dialects.faults import Fault
@@ -155,6 +155,8 @@ class Dialect(ABC):
     before_model = ""
     # The member of a request in which a client says whether a stream should tell its usage; empty where all streams do.
     usage_member = b""
+    # What stands in front of the counts of a usage that says no more than those; none where a watch reads every usage.
+    plain_counts: ClassVar[tuple[bytes, ...]] = ()
     # What every stream that is complete ends with, where that alone tells it; empty where events have to be read.
     last_event = b""
     # What a client reads over between the events of a stream, as a sign of life; empty where nothing is; and after how
@@ -239,12 +241,6 @@ class Dialect(ABC):
     @abstractmethod
     def new_watch(self, content_type: bytes) -> Watch:
         """Return what looks at an answer of this type."""
-
-    def usage_in(self, content_type: bytes, document: bytes) -> Usage | None:
-        """Return what an answer used that is here as a whole; None if it does not say."""
-        watch = self.new_watch(content_type)
-        watch.feed_whole(document)
-        return watch.maybe_usage()
 
     def ask_for_usage(self, body: bytes, spans: Sequence[Span]) -> Sequence[Edit] | None:  # noqa: ARG002  see below
         """Return the edits by which a request for a stream asks for its usage; None if it is told anyway.

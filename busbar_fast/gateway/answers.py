@@ -37,7 +37,6 @@ _FRAMED: Final = (b"",)  # the ends of events whose heads say how long they are
 _EVENT_ENDS: Final[tuple[bytes, ...]] = (b"\n\n", b"\r\n\r\n")
 # An error, or a word of one; that there is none says nothing.
 _find_fault_sign: Final = re.compile(rb'rror(?!" ?: ?null)').search
-_JUDGED_BYTES: Final = 2048  # of the end of a stream; an error is one of the last events, if not the last
 _EVENT_LINES: Final[tuple[bytes, ...]] = (b"data", b"event")  # how the first line of an event begins
 _find_event_line: Final = re.compile(rb"^(?:\xef\xbb\xbf)?(?:data|event)", re.MULTILINE).search
 _find_block: Final = re.compile(rb"\r?\n\r?\n|^\r?\n").search  # the end of the next, or an empty line in front
@@ -299,10 +298,9 @@ class Answer:
         """
         watch = self._watch
         if self._trail is not None:
-            tail = self._trail.end(_JUDGED_BYTES)
+            tail = self._trail.payload()
             if not is_broken and _find_fault_sign(tail) is None and self._ends_well(tail):
                 return True
-            tail = self._trail.payload()
             watch = self._watch = self._request.dialect.new_watch(self._content_type)
             at = _event_end(tail, len(tail))
             watch.feed(tail[:at])

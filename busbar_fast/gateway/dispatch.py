@@ -14,6 +14,7 @@ from busbar_fast.clock import now
 from busbar_fast.dialects.asks import Operation
 from busbar_fast.dialects.dialect import JSON, StreamFault, Usage
 from busbar_fast.dialects.faults import Fault
+from busbar_fast.dialects.plain_usage import plain_usage
 from busbar_fast.dialects.upstream_errors import UpstreamError
 from busbar_fast.errors import BusbarError, Side, UpstreamTimeout
 from busbar_fast.gateway.answers import Answer, Source, StreamFailed, relayed_fields, unpacked
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("busbar_fast.gateway")
 
+_JSON_TYPE: Final = b"application/json"
 _RUNNING: Final[Phase] = Phase.RUNNING
 _APART_BYTES: Final = 65536  # a larger body is not copied behind its head
 _TIMED_OUT: Final = 504
@@ -189,7 +191,13 @@ class Dispatch:
 
     def _count_whole(self, lane: Lane, head: ResponseHead, document: bytes) -> None:
         """Count what an answer used that is here as a whole."""
-        usage = self._request.dialect.usage_in(head.fields.get(b"content-type", b""), document)
+        dialect, kind = self._request.dialect, head.fields.get(b"content-type", b"")
+        is_plain = dialect.plain_counts and kind.startswith(_JSON_TYPE)
+        usage = plain_usage(document, dialect.plain_counts) if is_plain else None
+        if usage is None:
+            watch = dialect.new_watch(kind)
+            watch.feed_whole(document)
+            usage = watch.maybe_usage()
         if usage is not None:
             self._count_usage(lane, usage)
 

@@ -49,6 +49,9 @@ class Place(Struct, frozen=True, gc=False):
     timezone: str = ""
 
 
+CONTEXT_SIZES = ("low", "medium", "high")
+
+
 class HostedTool(Struct, gc=False):
     """A tool that the provider runs.
 
@@ -61,7 +64,7 @@ class HostedTool(Struct, gc=False):
     allowed_domains: list[str] = []  # a search finds nothing elsewhere
     blocked_domains: list[str] = []  # a search finds nothing there
     place: Place | None = None  # where a search is made from
-    context_size: str = ""  # how much of what was found is read: low, medium, high
+    context_size: str = ""  # how much of what was found is read, one of CONTEXT_SIZES
     has_more: bool = False  # something that was not read
 
 

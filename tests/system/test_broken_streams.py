@@ -214,6 +214,15 @@ async def test_byte_order_mark_is_no_comment(tmp_path: Path, event: bytes, count
     assert (got.body == said) is (counts == (1, 0))
 
 
+async def test_long_error_in_front_of_the_terminator_is_counted(tmp_path: Path) -> None:
+    """Reliability D22: an error is one however long its words are, and in how many pieces they come."""
+    fault = FAULT.replace(b"Kaputt", b"x" * 6000)
+    pieces = [chunk(fault[at : at + 1000]) for at in range(0, len(fault), 1000)]
+    got, counts = await tell(tmp_path, CHUNKED, chunk(DELTA), *pieces, chunk(b"data: [DONE]\n\n"), b"0\r\n\r\n")
+    assert got is not None
+    assert (got.body, counts) == (DELTA + fault + b"data: [DONE]\n\n", (1, 1))
+
+
 @pytest.mark.parametrize("is_chunked", [True, False])
 async def test_stream_that_stops_inside_a_long_event_is_cut(tmp_path: Path, *, is_chunked: bool) -> None:
     """Reliability case 61: where no native end can be made of what has come, the client sees a truncation."""

@@ -6,13 +6,12 @@ dialects have the first say there. Knows neither bodies nor answers.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from busbar_fast.dialects.asks import Ask, Operation
-from busbar_fast.dialects.dialect import Ending, Refusal, Usage, Watch
+from busbar_fast.dialects.dialect import Ending, Refusal, Watch
 from busbar_fast.dialects.faults import Fault
 from busbar_fast.dialects.openai_chat.faults import refuse
-from busbar_fast.dialects.openai_chat.plain_usage import plain_usage
 from busbar_fast.dialects.openai_shared import OpenAIDialect
 from busbar_fast.dialects.paths import decode_segment, replace_action
 from busbar_fast.errors import NotJson
@@ -37,13 +36,16 @@ _OTHERS: Final[tuple[str, ...]] = (
     "audio/speech",
 )
 
-_JSON_TYPE: Final = b"application/json"
-
 
 class OpenAIChat(OpenAIDialect):
     """Chat completions. The SDK appends `/chat/completions` to a base URL that may or may not end in `/v1`."""
 
     usage_member = b"stream_options"
+    plain_counts: ClassVar[tuple[bytes, ...]] = (
+        b'"usage":{"prompt_tokens":',
+        b',"completion_tokens":',
+        b',"total_tokens":',
+    )
     last_event = b"data: [DONE]\n\n"
     embed_action = _EMBEDDINGS
     ping = b'{"max_tokens":1,"messages":[{"role":"user","content":"ping"}]}'
@@ -71,10 +73,6 @@ class OpenAIChat(OpenAIDialect):
 
     def upstream_path(self, path: str, ask: Ask, *, in_stream: bool) -> str:  # noqa: ARG002  the body says it
         return replace_action(path, _CHAT, "/" + ask.action) if ask.action else path
-
-    def usage_in(self, content_type: bytes, document: bytes) -> Usage | None:
-        plain = plain_usage(document) if content_type.startswith(_JSON_TYPE) else None
-        return plain or super().usage_in(content_type, document)
 
     def _ask_for_model(self, segment: bytes) -> Ask | None:
         """Return what a path asks for that ends in the name of a model."""

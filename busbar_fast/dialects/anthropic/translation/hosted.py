@@ -10,7 +10,7 @@ from busbar_fast.dialects.whereabouts import place_of, read_domains, read_place
 from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import HostedTool
 
-# What the type of a tool begins with; a date follows.
+# The types of tools; a date may follow.
 _KINDS: Final = {
     "web_search": "web_search",
     "web_fetch": "url_context",
@@ -24,7 +24,7 @@ _CODE_TYPE: Final = "code_execution_20250825"
 
 def read_hosted(kind: str, members: Members, raw: Raw) -> HostedTool:
     """Read a tool of this type."""
-    known = (name for start, name in _KINDS.items() if kind.startswith(start))
+    known = (name for word, name in _KINDS.items() if kind == word or kind.startswith(f"{word}_"))
     tool = HostedTool(next(known, "other"), NAME, raw)
     if tool.kind not in ABILITIES.hosted:
         return tool

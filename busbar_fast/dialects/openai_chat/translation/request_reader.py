@@ -22,6 +22,7 @@ from busbar_fast.dialects.whereabouts import read_place
 from busbar_fast.ir.blocks import NOTHING, Ext
 from busbar_fast.ir.report import Report
 from busbar_fast.ir.requests import (
+    CONTEXT_SIZES,
     ChoiceMode,
     HostedTool,
     OutputFormat,
@@ -123,11 +124,12 @@ def _search(raw: Raw) -> HostedTool:
     """Read that the vendor's model searches the web, which is no tool here but a member of its own."""
     tool = HostedTool("web_search", NAME, raw)
     members = object_of(raw, SEARCH) if is_object(raw) else Members({SEARCH: raw})
-    tool.context_size = members.maybe_text("search_context_size") or ""
+    size = members.maybe_text("search_context_size") or ""
+    tool.context_size = size if size in CONTEXT_SIZES else ""
     location = members.maybe_object("user_location")
     if location is not None:
         tool.place = read_place(location.maybe_object("approximate"))
-    tool.has_more = members.says_more
+    tool.has_more = members.says_more or size != tool.context_size
     return tool
 
 

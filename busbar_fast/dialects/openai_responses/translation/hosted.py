@@ -7,9 +7,9 @@ from msgspec import Raw
 from busbar_fast.dialects.members import Members, is_object, object_of, without_nothing
 from busbar_fast.dialects.openai_responses.translation.abilities import ABILITIES, NAME
 from busbar_fast.dialects.whereabouts import place_of, read_domains, read_place
-from busbar_fast.ir.requests import HostedTool
+from busbar_fast.ir.requests import CONTEXT_SIZES, HostedTool
 
-# What the type of a tool begins with; older ones are previews.
+# The types of tools; a date may follow, or that it is a preview.
 _KINDS: Final = {
     "web_search": "web_search",
     "file_search": "file_search",
@@ -23,14 +23,16 @@ _CODE: Final = {"type": "code_interpreter", "container": {"type": "auto"}}
 
 def read_hosted(kind: str, members: Members, raw: Raw) -> HostedTool:
     """Read a tool of this type."""
-    known = (name for start, name in _KINDS.items() if kind.startswith(start))
+    known = (name for word, name in _KINDS.items() if kind == word or kind.startswith(f"{word}_"))
     tool = HostedTool(next(known, "other"), NAME, raw)
     if tool.kind not in ABILITIES.hosted:
         return tool
     if tool.kind == "web_search":
         has_more = _read_filters(tool, members.maybe_object("filters"))
         tool.place = read_place(members.maybe_object("user_location"))
-        tool.context_size = members.maybe_text("search_context_size") or ""
+        size = members.maybe_text("search_context_size") or ""
+        tool.context_size = size if size in CONTEXT_SIZES else ""
+        has_more = has_more or size != tool.context_size
     else:
         has_more = _is_special(members.raw("container"))
     tool.has_more = has_more or members.says_more

@@ -58,6 +58,7 @@ def test_a_search_is_read(tool: dict[str, Any], said: dict[str, Any]) -> None:
         ("web_fetch_20250910", False, "url_context"),
         ("computer_20250124", True, "computer_use"),
         ("memory_20250818", True, "other"),
+        ("web_searching_20250305", True, "other"),
     ],
 )
 def test_other_tools_are_told_apart(kind: str, *, is_more: bool, found: str) -> None:

@@ -482,6 +482,7 @@ def test_user_alone_is_the_user() -> None:
     [
         ({}, {}),
         ({"search_context_size": "low"}, {"context_size": "low"}),
+        ({"search_context_size": "huge"}, {"has_more": True}),
         (
             {"user_location": {"type": "approximate", "approximate": {"country": "FR", "city": "Brest"}}},
             {"place": Place("Brest", country="FR")},

@@ -40,6 +40,7 @@ def written(kind: str, **said: Any) -> Any:
         (SEARCH | {"filters": {"type": "eq"}}, {"has_more": True}),
         (SEARCH | {"user_location": PARIS}, {"place": Place("Paris", timezone="Europe/Paris")}),
         (SEARCH | {"search_context_size": "low"}, {"context_size": "low"}),
+        (SEARCH | {"search_context_size": "huge"}, {"has_more": True}),
         (SEARCH | {"external_web_access": False}, {"has_more": True}),
     ],
 )
@@ -67,6 +68,7 @@ def test_code_is_read(container: object, *, is_more: bool) -> None:
         ("mcp", "mcp"),
         ("image_generation", "image_generation"),
         ("local_shell", "other"),
+        ("web_searching", "other"),
     ],
 )
 def test_other_tools_are_told_apart(kind: str, found: str) -> None:
