@@ -259,7 +259,10 @@ async def test_a_client_that_leaves_pays_for_what_was_guessed(
         key = await board.mint()
         caller = board.send(key, dialect=client, stream=True)
         reading = asyncio.ensure_future(caller.read_all())
-        await asyncio.wait((reading,), timeout=0.5)
+        size = -1
+        while size < len(caller.held):  # until nothing more comes
+            size = len(caller.held)
+            await asyncio.wait((reading,), timeout=0.5)
         reading.cancel()
         await asyncio.wait((reading,))
         said = caller.held.count(b"abcd") * 4
