@@ -70,6 +70,7 @@ def test_same_loss_is_noted_once() -> None:
         ("FILLED", "max_tokens", ""),
         ("DROPPED", "other", ""),
     ]
+    assert noted.said[:2] == [("dropped", "seed", ""), ("clamped", "temperature", "2")]
 
 
 def test_kinds_of_blocks_are_told_apart() -> None:

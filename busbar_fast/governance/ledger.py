@@ -246,8 +246,7 @@ class Ledger:
         """Return what is to be stored, and begin anew."""
         taken, self._deltas = self._deltas, {}
         for key_id, _ in taken:
-            if key_id in self._budgets:
-                self._budgets[key_id].noted = None
+            self._budgets[key_id].noted = None
         return [
             Delta(key_id, window_s, *(max(-MOST, min(MOST, amount)) for amount in amounts))
             for (key_id, window_s), amounts in taken.items()

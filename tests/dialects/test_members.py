@@ -12,6 +12,7 @@ from msgspec.json import Decoder
 
 from busbar_fast.dialects.members import (
     Members,
+    first_of,
     integer_of,
     is_object,
     items_of,
@@ -341,6 +342,13 @@ def test_a_raw_value_is_taken_apart_as_what_it_must_be() -> None:
         items_of(Raw(b"{}"), "a")
     with pytest.raises(Misshapen, match="must be an object"):
         object_of(Raw(b"[]"), "a")
+
+
+def test_members_are_asked_for_together() -> None:
+    """IR §2: whether any of several members is there, taken or not, and what kind of value begins how."""
+    members = read_object(b'{"a":[1],"b":null}')
+    assert (members.has_any(frozenset("ax")), members.has_any(frozenset("xy"))) == (True, False)
+    assert (first_of(members.raw("a")), first_of(NOTHING), members.has_any(frozenset("a"))) == (b"[", b"", False)
 
 
 def test_absent_is_never_written() -> None:
