@@ -5,6 +5,7 @@ What only some commands need is imported by them.
 """
 
 import asyncio
+import atexit
 import gc
 import logging
 import marshal
@@ -176,6 +177,13 @@ def _run_loop(serve: Callable[[], Coroutine[Any, Any, None]], signals: list[int]
     else:
         uvloop.run(serve())
     boot.note_signals(signals)  # the loop took its handlers with it
+    atexit.register(_ignore_stops)  # called when no thread is waited for any more
+
+
+def _ignore_stops() -> None:
+    """Ignore stops from now on: all is done, and the interpreter, which is being taken down, would die of them."""
+    for stop in boot.STOPS:
+        signal.signal(stop, signal.SIG_IGN)
 
 
 async def _serve(start: Start) -> None:
@@ -247,9 +255,11 @@ def _watch_stops(noted: list[int]) -> "asyncio.Queue[int]":
 
 def _note_stops(noted: list[int]) -> None:
     """Note what comes from now on, before the loop closes: it would leave nobody behind who takes a signal."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, boot.NOTED)  # without a handler they would end the process
     for number in boot.NOTED:
         asyncio.get_running_loop().remove_signal_handler(number)
     boot.note_signals(noted)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, boot.NOTED)
 
 
 def _choose_parser() -> HeadParser:
