@@ -255,11 +255,9 @@ def _watch_stops(noted: list[int]) -> "asyncio.Queue[int]":
 
 def _note_stops(noted: list[int]) -> None:
     """Note what comes from now on, before the loop closes: it would leave nobody behind who takes a signal."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, boot.NOTED)  # without a handler they would end the process
     for number in boot.NOTED:
         asyncio.get_running_loop().remove_signal_handler(number)
-    boot.note_signals(noted)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, boot.NOTED)
+        boot.note_signals(noted)  # at once: one without a handler would end the process
 
 
 def _choose_parser() -> HeadParser:
