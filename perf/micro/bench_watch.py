@@ -1,6 +1,7 @@
 """Reading what a whole answer used, and charging its request: `python -m perf.micro.bench_watch`."""
 
 from busbar_fast.dialects.dialect import Usage
+from busbar_fast.dialects.plain_usage import plain_usage
 from busbar_fast.dialects.registry import speak
 from busbar_fast.governance.keys import Key
 from busbar_fast.governance.ledger import Charge, Ledger
@@ -13,6 +14,11 @@ JSON = b"application/json"
 LEDGER = Ledger()
 FREE = Key("vk_1", "free")
 CAPPED = Key("vk_2", "capped", (), 2**60, "total", 2**31, 2**31)
+
+
+def read_plainly() -> Usage | None:
+    """Read counts that stand where every server writes them."""
+    return plain_usage(REPLY, SPOKEN.plain_counts)
 
 
 def read_at_once() -> Usage | None:
@@ -38,8 +44,8 @@ def charge(key: Key) -> None:
 
 def main() -> None:
     """Print both tables."""
-    rows = [("usage of a small answer", [read_at_once, read_as_it_comes])]
-    print_table("metering, ns", ["at once", "as it comes"], rows)
+    rows = [("usage of a small answer", [read_plainly, read_at_once, read_as_it_comes])]
+    print_table("metering, ns", ["plainly", "at once", "as it comes"], rows)
     print_table(
         "charging, ns", ["no limits", "all limits"], [("one request", [lambda: charge(FREE), lambda: charge(CAPPED)])]
     )
