@@ -58,19 +58,22 @@ class BlockPreparer:
         self._report = report
         self.beside: list[AnyBlock] = []
         self.documents: list[Document] = []
+        self._prepare: dict[type[Block], Callable[[Any], AnyBlock | None]] = {}  # made when it is needed
 
     def _preparers(self) -> "dict[type[Block], Callable[[Any], AnyBlock | None]]":
-        return {
-            Thinking: self._thinking,
-            ToolUse: self._tool_use,
-            ToolResult: self._tool_result,
-            Json: self._json,
-            Media: self._media,
-            SearchResult: self._search_result,
-            Code: self._code,
-            CodeResult: self._code,
-            Opaque: self._opaque,
-        }
+        if not self._prepare:
+            self._prepare = {
+                Thinking: self._thinking,
+                ToolUse: self._tool_use,
+                ToolResult: self._tool_result,
+                Json: self._json,
+                Media: self._media,
+                SearchResult: self._search_result,
+                Code: self._code,
+                CodeResult: self._code,
+                Opaque: self._opaque,
+            }
+        return self._prepare
 
     def prepared(self, blocks: list[AnyBlock]) -> list[AnyBlock]:
         """Return what the target has a place for, in its form."""

@@ -36,15 +36,18 @@ class BlockWriter:
     def __init__(self, report: Report, *, is_client: bool) -> None:
         self._report = report
         self._unfound = UNFOUND if is_client else ""
+        self._write: dict[type[Block], Callable[[Any], object]] = {}  # made when it is needed
 
     def _writers(self) -> dict[type[Block], Callable[[Any], object]]:
-        return {
-            Thinking: self._thinking,
-            ToolUse: self._tool_use,
-            ToolResult: self._tool_result,
-            Media: self._media,
-            SearchResult: self._search_result,
-        }
+        if not self._write:
+            self._write = {
+                Thinking: self._thinking,
+                ToolUse: self._tool_use,
+                ToolResult: self._tool_result,
+                Media: self._media,
+                SearchResult: self._search_result,
+            }
+        return self._write
 
     def blocks(self, blocks: Iterable[AnyBlock]) -> list[object]:
         """Return blocks as they are written."""
